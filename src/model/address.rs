@@ -1,0 +1,230 @@
+//! The name of one resource instance, as people type it: `external_volume.nfs`,
+//! `image.web["a b"]`, `module.m["x"].image.base[0]`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The key of one instance of a block with `count` (a number) or `for_each` (a string).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    Index(u64),
+    Text(String),
+}
+
+/// One step into a module: its name and, where the module block has `count` or `for_each`, the key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleStep {
+    pub name: String,
+    pub key: Option<Key>,
+}
+
+/// The address of a resource instance. Ordered by module, kind, name and key; numbers order as numbers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub module: Vec<ModuleStep>,
+    pub kind: String,
+    pub name: String,
+    pub key: Option<Key>,
+}
+
+impl Address {
+    /// The address of an instance without key in the root module.
+    pub fn root(kind: &str, name: &str) -> Self {
+        Address { module: Vec::new(), kind: kind.to_owned(), name: name.to_owned(), key: None }
+    }
+
+    /// The same address with the given key.
+    pub fn keyed(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The address of the block that this instance comes from: the same without its own key.
+    pub fn block(&self) -> Self {
+        Address { key: None, ..self.clone() }
+    }
+
+    /// What a path or label is called after when the user names none: NAME, or NAME-KEY for a keyed instance.
+    pub fn default_name(&self) -> String {
+        match &self.key {
+            None => self.name.clone(),
+            Some(Key::Index(index)) => format!("{}-{index}", self.name),
+            Some(Key::Text(text)) => format!("{}-{text}", self.name),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Index(index) => write!(f, "[{index}]"),
+            // JSON quoting: every text becomes one printable line and parses back to itself.
+            Key::Text(text) => write!(f, "[{}]", serde_json::Value::from(text.as_str())),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.module {
+            write!(f, "module.{}", step.name)?;
+            if let Some(key) = &step.key {
+                write!(f, "{key}")?;
+            }
+            f.write_str(".")?;
+        }
+        write!(f, "{}.{}", self.kind, self.name)?;
+        if let Some(key) = &self.key {
+            write!(f, "{key}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an address: {why}; write it like `image.web`, `image.web[0]` or `image.web[\"key\"]`")]
+pub struct NotAnAddress {
+    pub text: String,
+    pub why: &'static str,
+}
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let mut rest = Rest { text, at: 0 };
+        let mut module = Vec::new();
+        loop {
+            let word = rest.word()?;
+            rest.dot()?;
+            let name = rest.word()?;
+            let key = rest.key()?;
+            if word != "module" {
+                return match rest.at == text.len() {
+                    true => Ok(Address { module, kind: word, name, key }),
+                    false => Err(rest.wrong("something follows the address")),
+                };
+            }
+            module.push(ModuleStep { name, key });
+            rest.dot()?;
+        }
+    }
+}
+
+/// What is left to read of the text of an address.
+struct Rest<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Rest<'_> {
+    fn wrong(&self, why: &'static str) -> NotAnAddress {
+        NotAnAddress { text: self.text.to_owned(), why }
+    }
+
+    fn left(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn word(&mut self) -> Result<String, NotAnAddress> {
+        let left = self.left();
+        let end = left.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(left.len());
+        if end == 0 || left.starts_with(|c: char| c.is_numeric() || c == '-') {
+            return Err(self.wrong("a name is missing"));
+        }
+        let word = left[..end].to_owned();
+        self.at += end;
+        Ok(word)
+    }
+
+    fn dot(&mut self) -> Result<(), NotAnAddress> {
+        if !self.left().starts_with('.') {
+            return Err(self.wrong("a dot is missing"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn key(&mut self) -> Result<Option<Key>, NotAnAddress> {
+        if !self.left().starts_with('[') {
+            return Ok(None);
+        }
+        let inside = &self.left()[1..];
+        let mut json = serde_json::Deserializer::from_str(inside).into_iter::<serde_json::Value>();
+        let key = match json.next() {
+            Some(Ok(serde_json::Value::String(text))) => Key::Text(text),
+            Some(Ok(serde_json::Value::Number(number))) => {
+                Key::Index(number.as_u64().ok_or_else(|| self.wrong("an index is a whole number from 0"))?)
+            }
+            _ => return Err(self.wrong("the key in brackets is neither a number nor a quoted text")),
+        };
+        let end = json.byte_offset();
+        if !inside[end..].starts_with(']') {
+            return Err(self.wrong("the bracket is not closed"));
+        }
+        self.at += 1 + end + 1;
+        Ok(Some(key))
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> impl Strategy<Value = Option<Key>> {
+        prop_oneof![
+            Just(None),
+            any::<u64>().prop_map(|index| Some(Key::Index(index))),
+            any::<String>().prop_map(|text| Some(Key::Text(text))),
+        ]
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a-zA-Z_ä][a-zA-Z0-9_é-]{0,8}"
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_parses_back_to_itself(
+            modules in prop::collection::vec((name(), key()), 0..3),
+            kind in name().prop_filter("module is a word of its own", |kind| kind != "module"),
+            name in name(),
+            key in key(),
+        ) {
+            let module = modules.into_iter().map(|(name, key)| ModuleStep { name, key }).collect();
+            let address = Address { module, kind, name, key };
+            prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
+        }
+
+        #[test]
+        fn any_text_is_an_address_or_a_clear_error(text in any::<String>()) {
+            if let Err(error) = text.parse::<Address>() {
+                prop_assert!(error.to_string().contains("is not an address"));
+            }
+        }
+    }
+
+    #[test]
+    fn keys_print_as_they_are_typed() {
+        let address: Address = r#"module.m["x"].image.web["a\"b"]"#.parse().expect("an address");
+        assert_eq!(address.key, Some(Key::Text("a\"b".into())));
+        assert_eq!(address.to_string(), r#"module.m["x"].image.web["a\"b"]"#);
+        assert_eq!(address.default_name(), "web-a\"b");
+    }
+}

@@ -1,0 +1,23 @@
+//! The nouns of Larder: plain data that every other module speaks about.
+//! Nothing here reads a file, asks a host or prints.
+
+pub mod address;
+pub mod block;
+pub mod facts;
+pub mod hazard;
+pub mod host;
+pub mod mode;
+pub mod problem;
+pub mod size;
+pub mod step;
+pub mod value;
+
+pub use address::{Address, Key};
+pub use block::{Attribute, Block, Blocks, Datum, Lifecycle, NestedBlock};
+pub use facts::{Answer, Facts, HostFacts, Question, Reply};
+pub use hazard::{Hazard, HazardCode};
+pub use host::{Connection, HostName, Reach};
+pub use mode::Mode;
+pub use problem::{Place, Position, Problem, Problems, Severity};
+pub use size::Size;
+pub use step::{Command, Guard, Impact, Inverse, Step, StepId};

@@ -1,0 +1,101 @@
+//! What is wrong, where, why and how to mend it: one struct for people (rustc's style) and machines (JSON).
+//! A function that can find several problems returns all of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A position in a file; both count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// A range of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The path as the user would type it from the directory of the configuration.
+    pub file: String,
+    pub start: Position,
+    pub end: Position,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub severity: Severity,
+    /// Stable, kebab-case; `larder explain CODE` has the long form.
+    pub code: String,
+    /// One line: what is wrong.
+    pub summary: String,
+    /// Why it is wrong and how to mend it.
+    pub detail: String,
+    #[serde(rename = "range", skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Values of the references in the underlined expression, as `name` and printable value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<(String, String)>,
+}
+
+pub type Problems = Vec<Problem>;
+
+impl Problem {
+    pub fn error(code: &str, summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem {
+            severity: Severity::Error,
+            code: code.to_owned(),
+            summary: summary.into(),
+            detail: detail.into(),
+            place: None,
+            values: Vec::new(),
+        }
+    }
+
+    pub fn warning(code: &str, summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem { severity: Severity::Warning, ..Problem::error(code, summary, detail) }
+    }
+
+    /// The same problem at this place.
+    pub fn at(mut self, place: Option<&Place>) -> Self {
+        self.place = place.cloned();
+        self
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{word}[{}]: {}", self.code, self.summary)?;
+        if let Some(place) = &self.place {
+            write!(f, " ({}:{}:{})", place.file, place.start.line, place.start.column)?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, "\n  {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The name among `known` that the user most likely meant, if one is close enough.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
+    let best = known.into_iter().map(|name| (distance(name), name)).min()?;
+    (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
+}
