@@ -10,7 +10,6 @@ pub mod mode;
 pub mod problem;
 pub mod size;
 pub mod step;
-pub mod value;
 
 pub use address::{Address, Key};
 pub use block::{Attribute, Block, Blocks, Datum, Lifecycle, NestedBlock};
