@@ -2,7 +2,6 @@
 //! come back together; a command travels with its guards, so that nothing fits in between. Values never become syntax,
 //! and silence never becomes an answer. Nothing here knows what a command is for.
 
-mod escape;
 mod local;
 pub mod recorded;
 mod ssh;
@@ -15,10 +14,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply};
+use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, escape_line};
 use wire::{End, Frame, Frames, Id, Request};
-
-pub use escape::{escape, escape_line};
 
 /// The remote functions of a session: name to the body of a POSIX sh function. They run with `set -f`, in a subshell of
 /// their own, with nothing on standard input unless the command brings it. Names that begin with `larder_` are taken.

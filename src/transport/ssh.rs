@@ -11,7 +11,8 @@ use openssh::{Child, ControlPersist, KnownHosts, SessionBuilder, Stdio};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use super::{Process, Spawned, escape_line};
+use super::{Process, Spawned};
+use crate::model::escape_line;
 use crate::model::host::Ssh;
 
 /// Connects at once, over all hosts: beyond that sshd's MaxStartups and our own processors only lose.
