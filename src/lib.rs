@@ -10,6 +10,8 @@ pub mod config;
 
 pub mod transport;
 
+pub mod probe;
+
 pub mod plan;
 
 pub mod apply;

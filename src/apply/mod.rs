@@ -1,1 +1,3 @@
-//! placeholder
+//! Carries a plan out.
+
+pub mod journal;
