@@ -222,7 +222,7 @@ impl Kind for ExternalVolume {
     }
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
-        &[("larder_mkfs", include_str!("ask/mkfs.sh"))]
+        &[("format_device", include_str!("ask/mkfs.sh"))]
     }
 }
 
@@ -928,7 +928,7 @@ impl<'a> Look<'a> {
         let draft = Draft::new(
             "format",
             format!("format {path} ({}) as {fstype} with the label {label}", device.size),
-            Command::new(["larder_mkfs", fstype, label, &uuid, path]),
+            Command::new(["format_device", fstype, label, &uuid, path]),
         )
         .guarded(guard)
         .without_inverse("a device that was blank is left formatted")
@@ -948,7 +948,7 @@ impl<'a> Look<'a> {
         let can_be_immutable = path::read_immutable(self.scene.host(self.host), &self.lineage).is_some()
             && self.ground.system.may_set_immutable();
         let lock = |guard: Vec<Guard>| {
-            let words = ["larder_lock_mount_point", self.at].into_iter().chain(can_be_immutable.then_some("immutable"));
+            let words = ["lock_mount_point", self.at].into_iter().chain(can_be_immutable.then_some("immutable"));
             let how = if can_be_immutable { "mode 0000 and immutable" } else { "mode 0000" };
             Draft::new(
                 "lock",
@@ -962,7 +962,7 @@ impl<'a> Look<'a> {
             ground::remember_made(verdict, &self.lineage);
             let drafts = vec![
                 ground::make_directory(&self.lineage),
-                lock(Vec::new()).undone_by(Command::new(["larder_unlock_mount_point", self.at])),
+                lock(Vec::new()).undone_by(Command::new(["unlock_mount_point", self.at])),
             ];
             verdict.differences.push(Difference::new(
                 "directory",
@@ -997,7 +997,7 @@ impl<'a> Look<'a> {
             let owner = format!("{}:{}", inode.uid, inode.gid);
             verdict.memory.insert("before".to_owned(), serde_json::json!([mode, owner]).to_string());
             let draft = lock(vec![ground::still(self.at, inode), ground::empty(self.at)]).undone_by(Command::new([
-                "larder_unlock_mount_point",
+                "unlock_mount_point",
                 self.at,
                 &mode,
                 &owner,
@@ -1373,7 +1373,7 @@ impl<'a> Look<'a> {
             .into_iter()
             .filter(|made| is_within(path, made))
             .collect::<Vec<_>>();
-        let mut unlock = vec!["larder_unlock_mount_point".to_owned(), path.to_owned()];
+        let mut unlock = vec!["unlock_mount_point".to_owned(), path.to_owned()];
         if let Some((mode, owner)) = &before {
             unlock.extend([mode.clone(), owner.clone()]);
         }
@@ -1385,10 +1385,10 @@ impl<'a> Look<'a> {
                     what: format!("what is mounted at {path}"),
                     ask: mounts::at_question(path),
                 }])
-                .undone_by(Command::new(["larder_lock_mount_point", path])),
+                .undone_by(Command::new(["lock_mount_point", path])),
         ];
         if !made.is_empty() {
-            let words = ["larder_remove_empty".to_owned()].into_iter().chain(made);
+            let words = ["remove_empty_directories".to_owned()].into_iter().chain(made);
             drafts.push(
                 Draft::new("rmdir", format!("remove the empty mount point {path}"), Command::new(words))
                     .undone_by(Command::new(["mkdir", "-p", "--", path])),
@@ -1529,9 +1529,7 @@ fn edit_draft(path: &str, old: Vec<String>, new: Option<String>) -> Draft {
         (None, _) => format!("remove the line of {path} from /etc/fstab"),
     };
     let words = |new: &Option<String>, old: &[String]| {
-        Command::new(
-            ["larder_fstab".to_owned(), new.clone().unwrap_or_default()].into_iter().chain(old.iter().cloned()),
-        )
+        Command::new(["edit_fstab".to_owned(), new.clone().unwrap_or_default()].into_iter().chain(old.iter().cloned()))
     };
     let draft = Draft::new("fstab", summary, words(&new, &old));
     let draft = match (&new, old.as_slice()) {

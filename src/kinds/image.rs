@@ -140,7 +140,7 @@ impl Kind for Image {
     }
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
-        &[("larder_create_image", include_str!("ask/create_image.sh"))]
+        &[("create_image", include_str!("ask/create_image.sh"))]
     }
 }
 
@@ -305,7 +305,7 @@ impl Wanted<'_> {
         let owner = permissions.owner_argument().unwrap_or_default();
         let mode = permissions.mode.map(|mode| mode.to_string()).unwrap_or_default();
         let command =
-            Command::new(["larder_create_image", &self.path, format, &size.0.to_string(), allocation, &owner, &mode]);
+            Command::new(["create_image", &self.path, format, &size.0.to_string(), allocation, &owner, &mode]);
         let draft = Draft::new("create", format!("allocate {} ({format}, {size}, {allocation})", self.path), command)
             .guarded([ground::absent(&self.path)])
             .guarded(self.room.guard.clone())

@@ -114,7 +114,7 @@ fn unmake_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict,
         return Ok(verdict);
     }
     verdict.standing = Standing::Present;
-    let words = ["larder_remove_empty".to_owned()].into_iter().chain(made);
+    let words = ["remove_empty_directories".to_owned()].into_iter().chain(made);
     let draft =
         Draft::new("rmdir", format!("remove the directory {} if nothing lies in it", root(block)), Command::new(words))
             .undone_by(Command::new(["mkdir", "-p", "--", root(block)]));

@@ -1,4 +1,4 @@
-# larder_create_image PATH FORMAT BYTES ALLOCATION OWNER MODE: allocates an image under a name of its own and links it into place,
+# create_image PATH FORMAT BYTES ALLOCATION OWNER MODE: allocates an image under a name of its own and links it into place,
 # so that no half image is ever seen and nothing that exists is overwritten. OWNER and MODE may be empty.
 draft=${1%/*}/.${1##*/}.larder-new
 rm -f -- "$draft" || return 1

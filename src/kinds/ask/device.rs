@@ -98,7 +98,7 @@ impl Device {
 }
 
 pub fn question(path: &str) -> Question {
-    Question::new(["larder_device", path])
+    Question::new(["device_facts", path])
 }
 
 pub fn read(facts: &HostFacts, path: &str) -> Known<Found> {

@@ -1,4 +1,4 @@
-# larder_device PATH: what a block device is and holds, without writing to it and without anything that changes by itself.
+# device_facts PATH: what a block device is and holds, without writing to it and without anything that changes by itself.
 facts=$(stat -L -c '%F|%t %T' -- "$1") || return
 printf 'type %s\n' "${facts%|*}"
 [ "${facts%|*}" = 'block special file' ] || return 0

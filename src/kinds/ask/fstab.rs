@@ -182,7 +182,7 @@ pub fn read(facts: &HostFacts) -> Known<Fstab> {
 }
 
 /// The remote function that edits fstab; steps use it by name.
-pub const EDIT: (&str, &str) = ("larder_fstab", include_str!("fstab.sh"));
+pub const EDIT: (&str, &str) = ("edit_fstab", include_str!("fstab.sh"));
 
 #[cfg(test)]
 mod tests {

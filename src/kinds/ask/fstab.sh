@@ -1,10 +1,10 @@
-# larder_fstab NEW [OLD]...: the first of the OLD lines of /etc/fstab becomes NEW, the others go; without OLD, NEW is appended;
+# edit_fstab NEW [OLD]...: the first of the OLD lines of /etc/fstab becomes NEW, the others go; without OLD, NEW is appended;
 # an empty NEW only removes. Every other byte stays. The write is atomic, after `findmnt --verify` has found no new parse error.
 new=$1
 shift
 target=${new#* }
 target=${target%% *}
-larder_same_target() { # a line that stays must not mount something at the path of the new one
+same_target() { # a line that stays must not mount something at the path of the new one
     case $1 in \#*) return 1 ;; *[[:blank:]]"$target"[[:blank:]]* | *[[:blank:]]"$target"/[[:blank:]]*) [ -n "$new" ] ;; *) return 1 ;; esac
 }
 table=/etc/fstab
@@ -24,7 +24,7 @@ if ! {
         hit=
         for old in "$@"; do [ "$line" = "$old" ] && hit=1; done
         if [ -z "$hit" ]; then
-            ! larder_same_target "$line" || left=-1000
+            ! same_target "$line" || left=-1000
             printf '%s\n' "$line"
             continue
         fi
@@ -33,7 +33,7 @@ if ! {
         written=1
     done
     if [ -n "$last" ]; then # the last line has no newline
-        ! larder_same_target "$last" || left=$((left - 1000))
+        ! same_target "$last" || left=$((left - 1000))
         hit=
         for old in "$@"; do [ "$last" = "$old" ] && hit=1; done
         if [ -n "$hit" ]; then
@@ -58,7 +58,7 @@ if [ "$left" -ne 0 ]; then
     echo "/etc/fstab has changed: a line that was to be replaced is missing or stands there twice, or another line has the mount point" >&2
     return 1
 fi
-larder_parse_errors() {
+parse_errors() {
     report=$(findmnt --verify --tab-file "$1" 2>&1)
     case $report in
     *" parse error"*) report=${report%% parse error*}; printf '%s' "${report##*[!0-9]}" ;;
@@ -66,7 +66,7 @@ larder_parse_errors() {
     *) printf '%s\n' "$report" >&2; return 1 ;;
     esac
 }
-before=$(larder_parse_errors "$table") && after=$(larder_parse_errors "$draft") && [ "$after" -le "$before" ] || {
+before=$(parse_errors "$table") && after=$(parse_errors "$draft") && [ "$after" -le "$before" ] || {
     rm -f -- "$draft"
     echo "findmnt --verify does not accept the new /etc/fstab; it was left alone" >&2
     return 1

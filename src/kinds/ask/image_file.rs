@@ -48,7 +48,7 @@ impl ImageFile {
 }
 
 pub fn question(path: &str) -> Question {
-    Question::new(["larder_image", path])
+    Question::new(["image_facts", path])
 }
 
 /// The image at a path; `None` where there is no file.

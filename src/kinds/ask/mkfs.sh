@@ -1,4 +1,4 @@
-# larder_mkfs FSTYPE LABEL UUID DEVICE: formats a blank device; none of the programs is told to overwrite anything.
+# format_device FSTYPE LABEL UUID DEVICE: formats a blank device; none of the programs is told to overwrite anything.
 case $1 in
 xfs) mkfs.xfs -q -L "$2" -m uuid="$3" "$4" ;;
 ext4) mkfs.ext4 -q -L "$2" -U "$3" "$4" ;;

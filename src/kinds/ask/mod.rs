@@ -22,20 +22,20 @@ pub type Known<T> = Result<T, Unknown>;
 
 /// The constant functions that questions use on the host, by name.
 pub const FUNCTIONS: &[(&str, &str)] = &[
-    ("larder_device", include_str!("device.sh")),
-    ("larder_entries", include_str!("entries.sh")),
-    ("larder_image", include_str!("image.sh")),
-    ("larder_mounts_at", include_str!("mounts_at.sh")),
-    ("larder_open_files", include_str!("open_files.sh")),
-    ("larder_can_use", include_str!("can_use.sh")),
-    ("larder_system", include_str!("system.sh")),
+    ("device_facts", include_str!("device.sh")),
+    ("directory_entries", include_str!("entries.sh")),
+    ("image_facts", include_str!("image.sh")),
+    ("mounts_at", include_str!("mounts_at.sh")),
+    ("open_files_below", include_str!("open_files.sh")),
+    ("can_use", include_str!("can_use.sh")),
+    ("system_facts", include_str!("system.sh")),
 ];
 
 /// The constant functions that steps on directories use on the host, by name.
 pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
-    ("larder_remove_empty", include_str!("remove_empty.sh")),
-    ("larder_lock_mount_point", include_str!("lock_mount_point.sh")),
-    ("larder_unlock_mount_point", include_str!("unlock_mount_point.sh")),
+    ("remove_empty_directories", include_str!("remove_empty.sh")),
+    ("lock_mount_point", include_str!("lock_mount_point.sh")),
+    ("unlock_mount_point", include_str!("unlock_mount_point.sh")),
     fstab::EDIT,
 ];
 

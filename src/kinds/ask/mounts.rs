@@ -84,7 +84,7 @@ pub fn question() -> Question {
 
 /// The question of a guard: the mounts at one path. The path goes in as the kernel writes it.
 pub fn at_question(path: &str) -> Question {
-    Question::new(["larder_mounts_at", &escape(path)])
+    Question::new(["mounts_at", &escape(path)])
 }
 
 /// The mounts of a host. A line that makes no sense makes the whole answer unknown.

@@ -27,7 +27,7 @@ impl std::fmt::Display for Use {
 
 /// Asks who uses anything at or below these paths.
 pub fn question(paths: &[String]) -> Question {
-    Question::new(std::iter::once("larder_open_files".to_owned()).chain(paths.iter().map(|path| quote_glob(path))))
+    Question::new(std::iter::once("open_files_below".to_owned()).chain(paths.iter().map(|path| quote_glob(path))))
 }
 
 /// find(1) takes patterns: what would match more than itself is quoted.

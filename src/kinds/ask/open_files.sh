@@ -1,4 +1,4 @@
-# larder_open_files PATTERN...: who has a file, directory, program or mapping open at or below the paths.
+# open_files_below PATTERN...: who has a file, directory, program or mapping open at or below the paths.
 [ $# -gt 0 ] || return 0
 command -v find >/dev/null || { echo "find: not found" >&2; return 127; }
 n=$#

@@ -120,7 +120,7 @@ pub(super) fn parse_inode(line: &str) -> Option<Inode> {
 
 /// Asks for the names in a directory, the first few dozen.
 pub fn entries_question(path: &str) -> Question {
-    Question::new(["larder_entries", path])
+    Question::new(["directory_entries", path])
 }
 
 /// The names in a directory, sorted; none where the directory does not exist.

@@ -60,7 +60,7 @@ fn read_number(facts: &HostFacts, name: &str, question: Option<Question>) -> Kno
 
 /// Asks, as the qemu user, whether a directory can be entered and written.
 pub fn can_use_question(user: &str, path: &str) -> Question {
-    Question::new(["larder_can_use", user, path])
+    Question::new(["can_use", user, path])
 }
 
 /// Who may not pass where: the first directory above a path that a user cannot enter, judged by permission bits.

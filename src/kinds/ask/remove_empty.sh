@@ -1,4 +1,4 @@
-# larder_remove_empty DIRECTORY...: removes each, innermost first, and stops without complaint at the first that is not empty.
+# remove_empty_directories DIRECTORY...: removes each, innermost first, and stops without complaint at the first that is not empty.
 for directory in "$@"; do
     [ -d "$directory" ] && [ ! -h "$directory" ] || continue
     rest=$(ls -A -- "$directory") || return 1

@@ -61,7 +61,7 @@ impl System {
 }
 
 pub fn question() -> Question {
-    Question::new(std::iter::once("larder_system").chain(PROGRAMS.iter().map(|(program, _)| *program)))
+    Question::new(std::iter::once("system_facts").chain(PROGRAMS.iter().map(|(program, _)| *program)))
 }
 
 pub fn read(facts: &HostFacts) -> Known<System> {

@@ -1,4 +1,4 @@
-# larder_system PROGRAM...: the machine's description of itself, one fact a line.
+# system_facts PROGRAM...: the machine's description of itself, one fact a line.
 printf 'hostname %s\n' "$(cat /proc/sys/kernel/hostname)"
 [ ! -r /etc/machine-id ] || printf 'machine-id %s\n' "$(cat /etc/machine-id)"
 printf 'kernel %s\n' "$(cat /proc/sys/kernel/osrelease)"
