@@ -175,7 +175,7 @@ impl Session {
         };
         let mut ready = 0;
         let heard = session
-            .converse(executor.text.as_bytes(), Some(patience), |_, frame| {
+            .converse(Sending::all(executor.text.as_bytes()), Some(patience), |_, frame| {
                 ready += usize::from(frame == Frame::Ready);
                 ready == 2
             })
@@ -207,7 +207,7 @@ impl Session {
             answers.insert(question.clone(), Answer::Unknown(unknown));
         }
         let ids: Vec<Id> = asked.keys().copied().collect();
-        let (returned, why) = self.exchange(&request, &ids, Some(self.patience)).await;
+        let (returned, why) = self.exchange(Sending::all(request.bytes()), &ids, Some(self.patience)).await;
         for (id, question) in asked {
             answers.insert(question.clone(), answer(returned.get(&id), why.as_deref()));
         }
@@ -217,6 +217,40 @@ impl Session {
     /// Runs a command, if each guard still holds at the last moment. `patience` is how long it may take; `None` waits as
     /// long as the connection lives.
     pub async fn run(&mut self, command: &Command, guard: &[Guard], patience: Option<Duration>) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        request.run(id, command, guard);
+        let sending = Sending { bytes: request.bytes(), upload: None };
+        self.act(id, sending, command, guard, patience).await
+    }
+
+    /// The same for a command that reads a file of the workstation, `length` bytes from `file`. The bytes follow the
+    /// guards, and a broken connection cuts them: the command must check what it got before it acts on it. `patience`
+    /// begins anew as long as bytes go out.
+    pub async fn upload(
+        &mut self,
+        command: &Command,
+        guard: &[Guard],
+        file: &mut (dyn AsyncRead + Send + Unpin),
+        length: u64,
+        patience: Option<Duration>,
+    ) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        request.upload(id, command, guard, length);
+        let upload = Upload { file, left: length, chunk: Vec::new(), sent: 0 };
+        let sending = Sending { bytes: request.bytes(), upload: Some(upload) };
+        self.act(id, sending, command, guard, patience).await
+    }
+
+    async fn act(
+        &mut self,
+        id: Id,
+        sending: Sending<'_>,
+        command: &Command,
+        guard: &[Guard],
+        patience: Option<Duration>,
+    ) -> Outcome {
         if let Some(why) = unsendable(command, guard) {
             let err = format!("{why}; it was not run");
             return Outcome::Failed(Reply { status: 126, out: String::new(), err });
@@ -224,10 +258,7 @@ impl Session {
         if let Some(why) = &self.gone {
             return Outcome::Lost(format!("the command was not sent: {why}"));
         }
-        let id = self.id();
-        let mut request = Request::default();
-        request.run(id, command, guard);
-        let (mut returned, why) = self.exchange(&request, &[id], patience).await;
+        let (mut returned, why) = self.exchange(sending, &[id], patience).await;
         let why = why.unwrap_or_default();
         match returned.remove(&id) {
             Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => outcome(end, out, err, guard),
@@ -249,7 +280,7 @@ impl Session {
         let id = self.id();
         let mut request = Request::default();
         request.lock(id, file, &holder);
-        let (returned, why) = self.exchange(&request, &[id], Some(self.patience)).await;
+        let (returned, why) = self.exchange(Sending::all(request.bytes()), &[id], Some(self.patience)).await;
         let reply = match answer(returned.get(&id), why.as_deref()) {
             Answer::Unknown(why) => return Err(NotLocked::Impossible(why)),
             Answer::Said(reply) => reply,
@@ -293,7 +324,7 @@ impl Session {
     /// One round trip: what came back for each of `ids`, and why something is missing, if it is.
     async fn exchange(
         &mut self,
-        request: &Request,
+        sending: Sending<'_>,
         ids: &[Id],
         patience: Option<Duration>,
     ) -> (BTreeMap<Id, Returned>, Option<String>) {
@@ -304,7 +335,7 @@ impl Session {
         self.round_trips += 1;
         let mut left = 2 * ids.len();
         let heard = self
-            .converse(request.bytes(), patience, |from, frame| {
+            .converse(sending, patience, |from, frame| {
                 let Frame::Answer { id, end, text } = frame else { return false };
                 let Some(part) = returned.get_mut(&id) else { return false };
                 match from {
@@ -318,28 +349,30 @@ impl Session {
         (returned, heard.err())
     }
 
-    /// Writes and reads at the same time, until `heard` has had enough. `patience` begins anew with each frame. After an
+    /// Writes and reads at the same time, until `heard` has had enough. `patience` begins anew with each frame, and while
+    /// bytes go out. After an
     /// error, and if it is abandoned midway, the session is gone: what was sent may still be acted on.
     async fn converse(
         &mut self,
-        bytes: &[u8],
+        mut sending: Sending<'_>,
         patience: Option<Duration>,
         mut heard: impl FnMut(From, Frame) -> bool,
     ) -> Result<(), String> {
         self.gone = Some("an earlier request was abandoned".to_owned());
         self.out.frames.renew();
         self.err.frames.renew();
-        let mut unsent = bytes;
         let mut deadline = patience.map(|patience| Instant::now() + patience);
         let why = loop {
             let Session { requests, out, err, .. } = self;
             let (from, frames) = tokio::select! {
-                sent = send(requests, unsent), if requests.is_some() && !unsent.is_empty() => {
+                sent = sending.some(requests), if requests.is_some() && !sending.is_done() => {
                     match sent {
-                        Ok(count) => unsent = &unsent[count..],
+                        Ok(()) => {}
                         // Whoever reads no more has ended, or is about to: the other streams say so.
-                        Err(_) => *requests = None,
+                        Err(NotSent::Unread) => *requests = None,
+                        Err(NotSent::File(why)) => break why,
                     }
+                    deadline = patience.map(|patience| Instant::now() + patience);
                     continue;
                 }
                 frames = out.read() => (From::Out, frames),
@@ -389,10 +422,59 @@ impl Stream {
     }
 }
 
-async fn send(requests: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>, bytes: &[u8]) -> std::io::Result<usize> {
-    match requests {
-        Some(requests) => requests.write(bytes).await,
-        None => std::future::pending().await,
+/// What goes out in one exchange: the bytes, then perhaps a file.
+struct Sending<'a> {
+    bytes: &'a [u8],
+    upload: Option<Upload<'a>>,
+}
+
+struct Upload<'a> {
+    file: &'a mut (dyn AsyncRead + Send + Unpin),
+    /// Bytes that are still to be read from the file.
+    left: u64,
+    chunk: Vec<u8>,
+    /// Bytes of the chunk that went out.
+    sent: usize,
+}
+
+enum NotSent {
+    Unread,
+    File(String),
+}
+
+impl<'a> Sending<'a> {
+    fn all(bytes: &'a [u8]) -> Self {
+        Sending { bytes, upload: None }
+    }
+
+    fn is_done(&self) -> bool {
+        let uploaded = |upload: &Upload| upload.left == 0 && upload.sent == upload.chunk.len();
+        self.bytes.is_empty() && self.upload.as_ref().is_none_or(uploaded)
+    }
+
+    /// Sends some of what is left. Abandoned midway, it has sent nothing.
+    async fn some(&mut self, requests: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>) -> Result<(), NotSent> {
+        let Some(requests) = requests else { return std::future::pending().await };
+        if !self.bytes.is_empty() {
+            let count = requests.write(self.bytes).await.map_err(|_| NotSent::Unread)?;
+            self.bytes = &self.bytes[count..];
+            return Ok(());
+        }
+        let Some(upload) = &mut self.upload else { return std::future::pending().await };
+        if upload.sent == upload.chunk.len() {
+            let size = usize::try_from(upload.left).unwrap_or(usize::MAX).min(256 << 10);
+            let mut chunk = vec![0; size];
+            let count = match upload.file.read(&mut chunk).await {
+                Ok(0) => return Err(NotSent::File("the file is shorter than it was".to_owned())),
+                Ok(count) => count,
+                Err(error) => return Err(NotSent::File(format!("the file cannot be read: {error}"))),
+            };
+            chunk.truncate(count);
+            upload.left -= count as u64;
+            (upload.chunk, upload.sent) = (chunk, 0);
+        }
+        upload.sent += requests.write(&upload.chunk[upload.sent..]).await.map_err(|_| NotSent::Unread)?;
+        Ok(())
     }
 }
 

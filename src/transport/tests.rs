@@ -173,6 +173,41 @@ async fn megabytes_pass_both_ways_without_a_deadlock() {
 }
 
 #[tokio::test]
+async fn a_file_is_uploaded_behind_its_guards() {
+    let content: Vec<u8> = (0..3_000_000u32).flat_map(|n| (n ^ (n >> 7)).to_le_bytes()).collect();
+    let length = content.len() as u64;
+    for shell in shells() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let target = directory.path().join("target");
+        let save = Command::new(["save", &target.display().to_string()]);
+        let mut session = session_in(&shell, &[("save", "cat >\"$1\"")]).await;
+        let guard = |status| Guard {
+            what: "the place".into(),
+            ask: Question::new(["test", "-e", &target.display().to_string()]),
+            status,
+            out: String::new(),
+        };
+        let done = session.upload(&save, &[guard(1)], &mut content.as_slice(), length, None).await;
+        assert_eq!(done, Outcome::Done(Reply::default()), "{shell:?}");
+        assert!(std::fs::read(&target).expect("there") == content);
+
+        let changed = session.upload(&save, &[guard(1)], &mut content.as_slice(), length, None).await;
+        let (was, is) = ("nothing (status 1)".into(), "nothing (status 0)".into());
+        assert_eq!(changed, Outcome::Changed { what: "the place".into(), was, is });
+        let unread = session.upload(&Command::new(["false"]), &[], &mut content.as_slice(), length, None).await;
+        assert_eq!(unread, Outcome::Failed(Reply { status: 1, ..Reply::default() }));
+        let empty = session.upload(&save, &[guard(0)], &mut [].as_slice(), 0, None).await;
+        assert_eq!(empty, Outcome::Done(Reply::default()));
+        assert!(std::fs::read(&target).expect("there").is_empty());
+
+        let short = session.upload(&save, &[], &mut &content[1..], length, None).await;
+        assert!(matches!(short, Outcome::Lost(why) if why.contains("shorter")));
+        assert!(session.gone().is_some());
+        session.close().await;
+    }
+}
+
+#[tokio::test]
 async fn silence_is_unknown_and_nothing_is_sent_behind_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let fifo = directory.path().join("fifo").display().to_string();
