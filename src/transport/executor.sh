@@ -9,7 +9,9 @@ larder_take() {
 
 # The same for more bytes than should stand in memory at once.
 larder_take_long() {
-  [ "$1" -lt 1048576 ] || dd bs=1048576 count="$(($1 / 1048576))" iflag=fullblock 2>/dev/null
+  if [ "$1" -ge 1048576 ]; then
+    dd bs=1048576 count="$(($1 / 1048576))" iflag=fullblock 2>/dev/null || return
+  fi
   larder_take "$(($1 % 1048576))"
 }
 
@@ -87,7 +89,8 @@ larder_serve() {
       ("$@" 9>&-) </dev/null
       larder_end "$larder_id" exit $?
       ;;
-    # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on.
+    # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on, and what was
+    # not taken must never be read as requests.
     stdin)
       larder_stdin=$(larder_take "$1"; printf x)
       [ "${#larder_stdin}" -eq "$(($1 + 1))" ] || exit 1
@@ -131,18 +134,18 @@ larder_serve() {
       larder_forget
       ;;
     # upload ID LENGTH WORD..., and that many bytes, which the command reads while they come. It must tell by itself when
-    # they are cut short. What it leaves is read by nobody, but must not be taken for requests.
+    # they are cut short. What it leaves is dropped. If not all could be taken, the rest must never be read as requests.
     upload)
       larder_id=$1
       larder_length=$2
       shift 2
       larder_begin "$larder_id"
       if [ -n "$larder_changed" ]; then
-        larder_take_long "$larder_length" >/dev/null
+        larder_take_long "$larder_length" >/dev/null || exit 1
         printf '%s' "$larder_now"
         larder_end "$larder_id" "$larder_changed"
       else
-        larder_take_long "$larder_length" | {
+        (larder_take_long "$larder_length" || kill -9 "$$") | {
           (larder_run "$@")
           larder_status=$?
           cat >/dev/null

@@ -266,6 +266,31 @@ async fn a_request_that_is_cut_is_never_acted_on() {
 }
 
 #[tokio::test]
+async fn the_content_of_files_is_never_read_as_requests() {
+    for shell in shells() {
+        for broken in ["return 1", "head -c 3; return 1"] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let touched = directory.path().join("touched").display().to_string();
+            let content = format!("x\nrun 2 touch {touched}\n");
+            let mut session = session_in(&shell, &[("dd", broken)]).await;
+            let lost = session.run(&Command::new(["cat"]).with_stdin(content.clone()), &[], None).await;
+            assert!(matches!(lost, Outcome::Lost(_)), "{shell:?}: {lost:?}");
+
+            let mut session = session_in(&shell, &[("dd", broken)]).await;
+            let length = content.len() as u64;
+            let cat = Command::new(["cat"]);
+            let lost = session.upload(&cat, &[], &mut content.as_bytes(), length, None).await;
+            assert!(matches!(lost, Outcome::Lost(_)), "{shell:?}: {lost:?}");
+            let never = Guard { what: "it".into(), ask: Question::new(["false"]), status: 0, out: String::new() };
+            let mut session = session_in(&shell, &[("dd", broken)]).await;
+            let lost = session.upload(&cat, &[never], &mut content.as_bytes(), length, None).await;
+            assert!(matches!(lost, Outcome::Lost(_)), "{shell:?}: {lost:?}");
+            assert!(!std::fs::exists(&touched).expect("known"), "{shell:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_session_holds_the_lock_and_others_learn_who() {
     for shell in shells() {
         let directory = tempfile::tempdir().expect("a directory");
