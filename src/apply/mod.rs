@@ -2,6 +2,7 @@
 //! how it is taken back. It prints nothing: it emits events.
 
 pub mod journal;
+pub mod record;
 pub mod report;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -41,7 +42,9 @@ pub async fn carry_out(
     let (tell, mut told) = mpsc::unbounded_channel();
     let workers = sessions
         .into_iter()
-        .map(|(host, session)| (host.clone(), Worker::start(host, session, tell.clone(), events.clone(), cancel.clone())))
+        .map(|(host, session)| {
+            (host.clone(), Worker::start(host, session, tell.clone(), events.clone(), cancel.clone()))
+        })
         .collect();
     drop(tell);
     let mut dispatch = Dispatch::new(steps, hosts_at_once.max(1), workers);
@@ -105,6 +108,7 @@ impl Worker {
         mut session: Session,
         tell: UnboundedSender<Ended>,
         events: UnboundedSender<Event>,
+        cancel: CancellationToken,
     ) -> Self {
         let (orders, mut inbox): (_, UnboundedReceiver<Vec<Order>>) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {

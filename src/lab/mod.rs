@@ -298,7 +298,11 @@ impl Record {
             }
             let taken: BTreeSet<u8> = self.hosts.iter().map(|host| host.number).collect();
             let number = (network::FIRST_HOST..u8::MAX).find(|number| !taken.contains(number)).ok_or_else(|| {
-                Problem::error("lab-too-large", "a lab has at most 253 hosts", "Use several labs, each in its directory.")
+                Problem::error(
+                    "lab-too-large",
+                    "a lab has at most 253 hosts",
+                    "Use several labs, each in its directory.",
+                )
             })?;
             let wanted = label_of(&host.name);
             let is_free = |label: &str| self.hosts.iter().all(|host| host.label != label);
@@ -345,13 +349,7 @@ impl Lab {
         }
         make_dirs(&self.dir)?;
         let held = lock::exclusive(&self.dir.join("lock"))?;
-        let fresh = || Record {
-            version: RECORD_VERSION,
-            runtime,
-            range: None,
-            hosts: Vec::new(),
-            devices: Vec::new(),
-        };
+        let fresh = || Record { version: RECORD_VERSION, runtime, range: None, hosts: Vec::new(), devices: Vec::new() };
         let mut record = self.record()?.unwrap_or_else(fresh);
         record.take_in(hosts)?;
         self.save(&record)?;
@@ -422,7 +420,9 @@ impl Lab {
     fn save(&self, record: &Record) -> Result<(), Problem> {
         let (path, new) = (self.dir.join("lab.json"), self.dir.join("lab.json.new"));
         let text = serde_json::to_vec_pretty(record).expect("a record has text keys only");
-        fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).map_err(|error| file_problem("write", &path, &error))
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(&new, &path))
+            .map_err(|error| file_problem("write", &path, &error))
     }
 
     /// The lab's record, with nobody else at work on the lab.
@@ -581,9 +581,7 @@ fn canonical(dir: &Path) -> PathBuf {
     absolute
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(error) => Err(Problem::error("lab-internal", format!("work on the lab broke off: {error}"), "")),

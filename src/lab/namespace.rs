@@ -2,8 +2,8 @@
 //! writable layer, and its own mounts, processes, network, name and /dev. When its first process ends, the kernel takes
 //! away all of that, so nothing needs to be undone in order.
 
-use std::fs::{self, OpenOptions};
 use std::fs::File;
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -177,7 +177,8 @@ fn make_disk(lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Proble
 pub(super) fn start(lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<(), Problem> {
     let dir = host_dir(&lab.dir, host);
     write_devices(lab, record, host)?;
-    let sshd = find("sshd").ok_or_else(|| missing(&[("sshd", "openssh-server")]).unwrap_or_else(|| no_start(host, &dir)))?;
+    let sshd =
+        find("sshd").ok_or_else(|| missing(&[("sshd", "openssh-server")]).unwrap_or_else(|| no_start(host, &dir)))?;
     let log = |name: &str| {
         let path = dir.join(name);
         OpenOptions::new().create(true).append(true).open(&path).map_err(|error| file_problem("open", &path, &error))

@@ -14,6 +14,9 @@ impl Making<'_> {
         let scene = Scene { blocks: &recorded, facts: self.input.facts, memory, watched };
         for (address, record) in &self.input.state.resources {
             let Some(kind) = kind_of(address) else { continue };
+            if self.unknown.contains(address) {
+                continue;
+            }
             let is_wanted = self.desired.contains_key(address);
             let wanted: Vec<HostName> =
                 self.desired.get(address).map(|block| kind.hosts(block, self.desired)).unwrap_or_default();
