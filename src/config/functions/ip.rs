@@ -1,0 +1,1 @@
+use super::Function; pub(super) const TABLE: &[Function] = &[];
