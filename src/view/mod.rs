@@ -1,1 +1,7 @@
-//! placeholder
+//! What people and machines see: data in, text or JSON out. Nothing here prints, reads a file, asks a host or the time;
+//! only `progress` writes, through the writer that it is given.
+
+pub mod problems;
+pub mod style;
+
+pub use style::Style;
