@@ -260,7 +260,8 @@ pub fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsS
             is_over |= words.len() == 4 && words[1..3] == ["lab", "ssh"];
         }
         let mut letters = text.chars().skip(1);
-        let is_long = text.starts_with('-') && letters.next().is_some_and(char::is_alphabetic) && letters.next().is_some();
+        let is_long =
+            text.starts_with('-') && letters.next().is_some_and(char::is_alphabetic) && letters.next().is_some();
         all.push(if is_long { OsString::from(format!("-{text}")) } else { argument });
     }
     all

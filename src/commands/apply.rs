@@ -26,7 +26,14 @@ use super::{Exit, Failure, Outcome, Workspace, plan};
 /// How many times in a row what had to wait is planned anew.
 const WAVES: usize = 4;
 
-pub(super) async fn run(global: &Global, planning: &Planning, locking: &Locking, approval: &Approval, destroy: bool, terminal: &Terminal) -> Outcome {
+pub(super) async fn run(
+    global: &Global,
+    planning: &Planning,
+    locking: &Locking,
+    approval: &Approval,
+    destroy: bool,
+    terminal: &Terminal,
+) -> Outcome {
     let workspace = Workspace::open(global, &planning.variables)?;
     terminal.warnings(&workspace.warnings, &workspace.sources());
     let operation = if destroy { "destroy" } else { "apply" };
@@ -60,9 +67,15 @@ pub(super) async fn run(global: &Global, planning: &Planning, locking: &Locking,
 }
 
 /// Carries out a plan file, as it was reviewed. No configuration is evaluated for it.
-pub(super) async fn run_file(global: &Global, planning: &Planning, locking: &Locking, path: &Path, terminal: &Terminal) -> Outcome {
+pub(super) async fn run_file(
+    global: &Global,
+    planning: &Planning,
+    locking: &Locking,
+    path: &Path,
+    terminal: &Terminal,
+) -> Outcome {
     let mut plan = plan::read(path)?;
-    let workspace = Workspace::open(global, &planning.variables)?;
+    let workspace = Workspace::of_plan(global, &plan);
     let _lock = lock(&workspace, "apply", locking)?;
     let state = workspace.state.read()?;
     terminal.interrupted(&workspace.state)?;
@@ -70,7 +83,10 @@ pub(super) async fn run_file(global: &Global, planning: &Planning, locking: &Loc
         return Err(Problem::error(
             "stale-plan",
             "the state has changed since the plan was made".to_owned(),
-            format!("The plan was made from serial {}, the state is at {}. Make a new plan.", plan.based_on.serial, state.serial),
+            format!(
+                "The plan was made from serial {}, the state is at {}. Make a new plan.",
+                plan.based_on.serial, state.serial
+            ),
         )
         .into());
     }
@@ -107,9 +123,17 @@ async fn connect(workspace: &Workspace, plan: &Plan) -> Looked {
     functions.extend(plan.functions.clone());
     let (mut facts, sessions): (Facts, Sessions) = probe::gather(hosts, &functions, usize::MAX).await;
     facts.hosts.extend(nowhere);
-    let request = Request { operation: plan.operation, accepted: plan.hazards.iter().filter(|hazard| hazard.accepted).map(|hazard| (hazard.code, hazard.address.clone())).collect(), max_destroy: 0 };
-    let desired = crate::config::Desired { blocks: plan.desired.clone(), ..workspace.desired.clone() };
-    Looked::of_plan(desired, facts, sessions, request, plan.parallelism)
+    let request = Request {
+        operation: plan.operation,
+        accepted: plan
+            .hazards
+            .iter()
+            .filter(|hazard| hazard.accepted)
+            .map(|hazard| (hazard.code, hazard.address.clone()))
+            .collect(),
+        max_destroy: 0,
+    };
+    Looked::of_plan(workspace.desired.clone(), facts, sessions, request, plan.parallelism)
 }
 
 fn lock(workspace: &Workspace, operation: &str, locking: &Locking) -> Result<StateLock, Failure> {
@@ -122,10 +146,19 @@ fn refusal(plan: &Plan) -> Option<Failure> {
     let first = blocking.first()?;
     let rest = if blocking.len() > 1 { format!(" and {} more", blocking.len() - 1) } else { String::new() };
     let cure = match blocking.iter().any(|hazard| hazard.can_be_accepted) {
-        true => "Resolve each as it says, or accept those that can be accepted: in the block, or with -accept CODE@ADDRESS.",
+        true => {
+            "Resolve each as it says, or accept those that can be accepted: in the block, or with -accept CODE@ADDRESS."
+        }
         false => "Resolve each as it says; none of them can be accepted.",
     };
-    Some(Failure::new(Exit::Refused, Problem::error("refused", format!("nothing was changed, because of {} at {}{rest}", first.code, first.address), cure)))
+    Some(Failure::new(
+        Exit::Refused,
+        Problem::error(
+            "refused",
+            format!("nothing was changed, because of {} at {}{rest}", first.code, first.address),
+            cure,
+        ),
+    ))
 }
 
 fn approved(plan: &Plan, approval: &Approval, terminal: &Terminal) -> Result<bool, Failure> {
@@ -133,7 +166,12 @@ fn approved(plan: &Plan, approval: &Approval, terminal: &Terminal) -> Result<boo
         return Ok(true);
     }
     if !approval.input || terminal.is_json() {
-        return Err(Problem::error("approval-needed", "nobody can be asked for approval", "Add -auto-approve, or carry out a reviewed plan: larder plan -out FILE; larder apply FILE.").into());
+        return Err(Problem::error(
+            "approval-needed",
+            "nobody can be asked for approval",
+            "Add -auto-approve, or carry out a reviewed plan: larder plan -out FILE; larder apply FILE.",
+        )
+        .into());
     }
     let question = match plan.operation {
         Operation::Destroy => "Take all this away? Images and directories stay. Only `yes` is a yes: ",
@@ -153,7 +191,14 @@ struct Done {
 }
 
 /// The heart of an apply: journal, steps, verification, state.
-async fn carry_out(workspace: &Workspace, plan: &Plan, state: State, looked: &mut Looked, locking: &Locking, terminal: &Terminal) -> Result<Done, Failure> {
+async fn carry_out(
+    workspace: &Workspace,
+    plan: &Plan,
+    state: State,
+    looked: &mut Looked,
+    locking: &Locking,
+    terminal: &Terminal,
+) -> Result<Done, Failure> {
     let began = Instant::now();
     let mut reports = Vec::new();
     let mut state = state;
@@ -178,7 +223,8 @@ async fn carry_out(workspace: &Workspace, plan: &Plan, state: State, looked: &mu
             0 => plan.parallelism,
             limit => limit.min(plan.parallelism),
         };
-        let (all, sessions, problem) = apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &cancel).await;
+        let (all, sessions, problem) =
+            apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &cancel).await;
         drop(events);
         let _ = watch.await;
         signals.abort();
@@ -211,10 +257,22 @@ async fn carry_out(workspace: &Workspace, plan: &Plan, state: State, looked: &mu
 
 /// Whether something is left to do that the plan was to do. What had to wait is no failure of the plan.
 fn is_unfinished(plan: &Plan, left: &Plan) -> bool {
-    let waited = |address: &crate::model::Address| plan.changes.iter().any(|change| change.address == *address && change.hosts.values().any(|action| *action == crate::plan::Action::Later));
+    let waited = |address: &crate::model::Address| {
+        plan.changes.iter().any(|change| {
+            change.address == *address && change.hosts.values().any(|action| *action == crate::plan::Action::Later)
+        })
+    };
     left.changes.iter().any(|change| {
         !waited(&change.address)
-            && change.hosts.values().any(|action| matches!(action, crate::plan::Action::Create | crate::plan::Action::Update | crate::plan::Action::Destroy | crate::plan::Action::Later))
+            && change.hosts.values().any(|action| {
+                matches!(
+                    action,
+                    crate::plan::Action::Create
+                        | crate::plan::Action::Update
+                        | crate::plan::Action::Destroy
+                        | crate::plan::Action::Later
+                )
+            })
     })
 }
 
@@ -259,10 +317,14 @@ async fn lock_hosts(plan: &Plan, sessions: &mut Sessions, locking: &Locking) -> 
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     continue;
                 }
-                Err(NotLocked::Held(by)) => format!("it is held by {by}. Wait for it, or give -lock-timeout. A step that outlived its apply holds it until it ends."),
+                Err(NotLocked::Held(by)) => format!(
+                    "it is held by {by}. Wait for it, or give -lock-timeout. A step that outlived its apply holds it until it ends."
+                ),
                 Err(NotLocked::Impossible(why)) => format!("{why}."),
             };
-            return Err(Problem::error("host-locked", format!("{host} cannot be locked; nothing was changed"), why).into());
+            return Err(
+                Problem::error("host-locked", format!("{host} cannot be locked; nothing was changed"), why).into()
+            );
         }
     }
     Ok(())
@@ -271,7 +333,10 @@ async fn lock_hosts(plan: &Plan, sessions: &mut Sessions, locking: &Locking) -> 
 /// The first signal lets running steps end; the second ends the process at once, and the journal tells the next run.
 async fn stop_on_signal(cancel: CancellationToken, terminal: Terminal) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
     for is_last in [false, true] {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::apply::Sessions;
 use crate::cli::Planning;
 use crate::config::Desired;
-use crate::kinds::ask::system;
 use crate::kinds;
+use crate::kinds::ask::system;
 use crate::model::{Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Question};
 use crate::plan::{self, Operation, Plan, Request};
 use crate::probe;
@@ -28,7 +28,12 @@ pub(super) struct Looked {
 
 /// Asks all hosts of the configuration and the state. A second round is needed only where the configuration itself
 /// depends on what hosts say.
-pub(super) async fn look(workspace: &Workspace, state: &State, planning: &Planning, destroy: bool) -> Result<Looked, Failure> {
+pub(super) async fn look(
+    workspace: &Workspace,
+    state: &State,
+    planning: &Planning,
+    destroy: bool,
+) -> Result<Looked, Failure> {
     let started = Instant::now();
     let request = request(workspace, planning, destroy)?;
     let questions = plan::questions(&workspace.desired.blocks, state);
@@ -41,8 +46,8 @@ pub(super) async fn look(workspace: &Workspace, state: &State, planning: &Planni
         elapsed: Duration::ZERO,
         parallelism: planning.parallelism.map_or(workspace.desired.settings.parallelism, usize::from),
     };
-    if looked.desired.wants_facts {
-        let evaluated = workspace.configuration.evaluate(Some(&host_facts(&looked.facts)));
+    if let (true, Some(configuration)) = (looked.desired.wants_facts, &workspace.configuration) {
+        let evaluated = configuration.evaluate(Some(&host_facts(&looked.facts)));
         if evaluated.problems.iter().any(Problem::is_error) {
             return Err(workspace.failure(Exit::Error, evaluated.problems));
         }
@@ -70,20 +75,33 @@ async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, V
 
 /// What the configuration may read of each host that answered.
 fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
-    let known = facts.hosts.iter().filter_map(|(host, facts)| Some((host.clone(), system::as_facts(&system::read(facts).ok()?))));
+    let known = facts
+        .hosts
+        .iter()
+        .filter_map(|(host, facts)| Some((host.clone(), system::as_facts(&system::read(facts).ok()?))));
     known.collect()
 }
 
 impl Looked {
     /// What is known before anybody was asked, for a plan that was made earlier.
-    pub(super) fn of_plan(desired: Desired, facts: Facts, sessions: Sessions, request: Request, parallelism: usize) -> Self {
+    pub(super) fn of_plan(
+        desired: Desired,
+        facts: Facts,
+        sessions: Sessions,
+        request: Request,
+        parallelism: usize,
+    ) -> Self {
         Looked { desired, facts, sessions, request, elapsed: Duration::ZERO, parallelism }
     }
 
     /// Asks what has become known to be wanted since the first round.
     async fn ask_more(&mut self, state: &State) {
         for (host, (_, questions)) in plan::questions(&self.desired.blocks, state) {
-            let (Some(session), Some(HostFacts::Reached(answers))) = (self.sessions.get_mut(&host), self.facts.hosts.get_mut(&host)) else { continue };
+            let (Some(session), Some(HostFacts::Reached(answers))) =
+                (self.sessions.get_mut(&host), self.facts.hosts.get_mut(&host))
+            else {
+                continue;
+            };
             let new: Vec<Question> = questions.into_iter().filter(|question| !answers.contains_key(question)).collect();
             if !new.is_empty() {
                 answers.extend(session.ask(&new).await);
@@ -120,6 +138,7 @@ impl Looked {
             request: &self.request,
             parallelism: self.parallelism,
             max_hosts_at_once: self.desired.settings.max_hosts_at_once,
+            state_path: &self.desired.settings.state_path,
         };
         plan::plan(&input).map_err(|problems| workspace.failure(Exit::Error, problems))
     }
@@ -152,9 +171,12 @@ fn request(workspace: &Workspace, planning: &Planning, destroy: bool) -> Result<
 /// `hides-data@external_volume.nfs`.
 pub(super) fn accepted(text: &str) -> Result<(HazardCode, Address), Problem> {
     let wrong = |why: String| Problem::error("invalid-option", format!("`-accept {text}` makes no sense"), why);
-    let (code, address) = text.split_once('@').ok_or_else(|| wrong("Write it like -accept hides-data@external_volume.nfs.".to_owned()))?;
+    let (code, address) = text
+        .split_once('@')
+        .ok_or_else(|| wrong("Write it like -accept hides-data@external_volume.nfs.".to_owned()))?;
     let known = || HazardCode::all().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
-    let code = HazardCode::parse(code).ok_or_else(|| wrong(format!("There is no hazard `{code}`. There are: {}.", known())))?;
+    let code = HazardCode::parse(code)
+        .ok_or_else(|| wrong(format!("There is no hazard `{code}`. There are: {}.", known())))?;
     let address = address.parse().map_err(|error: crate::model::address::NotAnAddress| wrong(error.to_string()))?;
     Ok((code, address))
 }

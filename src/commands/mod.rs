@@ -88,9 +88,15 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
             let wanted = plan::Wanted { out: out.as_deref(), detailed_exitcode: *detailed_exitcode, destroy: *destroy };
             plan::run(global, planning, &wanted, terminal).await
         }
-        Command::Apply { planning, locking, approval, plan: None } => apply::run(global, planning, locking, approval, false, terminal).await,
-        Command::Apply { planning, locking, plan: Some(file), .. } => apply::run_file(global, planning, locking, file, terminal).await,
-        Command::Destroy { planning, locking, approval } => apply::run(global, planning, locking, approval, true, terminal).await,
+        Command::Apply { planning, locking, approval, plan: None } => {
+            apply::run(global, planning, locking, approval, false, terminal).await
+        }
+        Command::Apply { planning, locking, plan: Some(file), .. } => {
+            apply::run_file(global, planning, locking, file, terminal).await
+        }
+        Command::Destroy { planning, locking, approval } => {
+            apply::run(global, planning, locking, approval, true, terminal).await
+        }
         Command::Show { plan, verbose, .. } => show::run(global, plan.as_deref(), *verbose, terminal),
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
@@ -110,9 +116,16 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
 
 fn wants_json(command: &Command) -> bool {
     match command {
-        Command::Validate { json, .. } | Command::Show { json, .. } | Command::Status { json, .. } | Command::Output { json, .. } | Command::Version { json } => *json,
-        Command::Plan { planning, .. } | Command::Apply { planning, .. } | Command::Destroy { planning, .. } => planning.json,
-        Command::State(crate::cli::StateCommand::Show { json, .. }) | Command::Lab(crate::cli::LabCommand::List { json }) => *json,
+        Command::Validate { json, .. }
+        | Command::Show { json, .. }
+        | Command::Status { json, .. }
+        | Command::Output { json, .. }
+        | Command::Version { json } => *json,
+        Command::Plan { planning, .. } | Command::Apply { planning, .. } | Command::Destroy { planning, .. } => {
+            planning.json
+        }
+        Command::State(crate::cli::StateCommand::Show { json, .. })
+        | Command::Lab(crate::cli::LabCommand::List { json }) => *json,
         _ => false,
     }
 }

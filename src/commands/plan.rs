@@ -28,7 +28,11 @@ pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_
     looked.close().await;
     if let Some(path) = wanted.out {
         write(&plan, path)?;
-        terminal.hint(&format!("The plan is in {}. Carry it out with: larder apply {}", path.display(), path.display()));
+        terminal.hint(&format!(
+            "The plan is in {}. Carry it out with: larder apply {}",
+            path.display(),
+            path.display()
+        ));
     }
     Ok(exit(&plan, wanted.detailed_exitcode))
 }
@@ -48,7 +52,11 @@ pub(super) fn exit(plan: &Plan, detailed: bool) -> Exit {
 
 fn write(plan: &Plan, path: &Path) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| {
-        Problem::error("plan-unwritable", format!("the plan cannot be written to {}", path.display()), format!("{error}. Choose another file."))
+        Problem::error(
+            "plan-unwritable",
+            format!("the plan cannot be written to {}", path.display()),
+            format!("{error}. Choose another file."),
+        )
     };
     let text = serde_json::to_vec_pretty(plan).map_err(|error| failed(&error))?;
     file::replace(path, &text).map_err(|error| failed(&error).into())
@@ -57,9 +65,16 @@ fn write(plan: &Plan, path: &Path) -> Result<(), Failure> {
 /// Reads a plan file.
 pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
     let cure = "Make a new one with `larder plan -out FILE`.";
-    let broken = |why: String| Problem::error("plan-unreadable", format!("{} is no plan that can be carried out", path.display()), format!("{why} {cure}"));
+    let broken = |why: String| {
+        Problem::error(
+            "plan-unreadable",
+            format!("{} is no plan that can be carried out", path.display()),
+            format!("{why} {cure}"),
+        )
+    };
     let bytes = std::fs::read(path).map_err(|error| broken(format!("It cannot be read: {error}.")))?;
-    let version: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| broken(format!("It is damaged or cut off: {error}.")))?;
+    let version: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| broken(format!("It is damaged or cut off: {error}.")))?;
     let made_by = version.get("larder_version").and_then(serde_json::Value::as_str).unwrap_or("another program");
     if made_by != env!("CARGO_PKG_VERSION") {
         return Err(broken(format!("It was made by larder {made_by:?}; this is {}.", env!("CARGO_PKG_VERSION"))).into());

@@ -9,13 +9,15 @@ use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
 use crate::model::{Connection, HostName, Problem, Problems};
+use crate::plan::Plan;
 use crate::state::{Holder, LocalState};
 
 use super::{Exit, Failure};
 
 pub(super) struct Workspace {
     pub(super) directory: PathBuf,
-    pub(super) configuration: Configuration,
+    /// `None` for a plan file, which needs none.
+    pub(super) configuration: Option<Configuration>,
     pub(super) desired: Desired,
     /// What does not stop the command.
     pub(super) warnings: Problems,
@@ -37,15 +39,49 @@ impl Workspace {
         }
         let state = LocalState::new(state_path(global, &directory, &evaluated.desired.settings.state_path));
         let lab = global.lab.then(|| Lab::at(lab_directory(&directory)));
-        Ok(Workspace { directory, configuration, desired: evaluated.desired, warnings: problems, state, lab })
+        Ok(Workspace {
+            directory,
+            configuration: Some(configuration),
+            desired: evaluated.desired,
+            warnings: problems,
+            state,
+            lab,
+        })
+    }
+
+    /// What a plan file works in: everything it wants is in it.
+    pub(super) fn of_plan(global: &Global, plan: &Plan) -> Self {
+        let directory = directory(global);
+        let state = LocalState::new(state_path(global, &directory, &plan.state_path));
+        let lab = global.lab.then(|| Lab::at(lab_directory(&directory)));
+        let settings = config::Settings {
+            state_path: plan.state_path.clone(),
+            parallelism: plan.parallelism,
+            max_hosts_at_once: plan.max_hosts_at_once,
+            ..config::Settings::default()
+        };
+        let desired = Desired {
+            blocks: plan.desired.clone(),
+            outputs: BTreeMap::new(),
+            settings,
+            moved: Vec::new(),
+            removed: Vec::new(),
+            wants_facts: false,
+        };
+        Workspace { directory, configuration: None, desired, warnings: Problems::new(), state, lab }
     }
 
     /// How a host is reached in this run: in the lab, where one is asked for.
     pub(super) fn connection(&self, host: &HostName, wanted: &Connection) -> Result<Connection, String> {
         let Some(lab) = &self.lab else { return Ok(self.absolute(wanted)) };
-        let user = self.desired.blocks.values().find(|block| host::name_of(&block.address) == *host && kinds::kind_of(&block.address).is_some_and(|kind| kind.name() == "host"));
+        let user = self.desired.blocks.values().find(|block| {
+            host::name_of(&block.address) == *host
+                && kinds::kind_of(&block.address).is_some_and(|kind| kind.name() == "host")
+        });
         let user = user.and_then(|block| block.text("user").map(str::to_owned));
-        let mut connection = lab.connection(host, user.as_deref()).ok_or_else(|| format!("the lab has no host {host}: run `larder lab up`"))?;
+        let mut connection = lab
+            .connection(host, user.as_deref())
+            .ok_or_else(|| format!("the lab has no host {host}: run `larder lab up`"))?;
         connection.becomes_root = wanted.becomes_root;
         Ok(connection)
     }
@@ -65,7 +101,7 @@ impl Workspace {
     }
 
     pub(super) fn sources(&self) -> BTreeMap<String, String> {
-        self.configuration.sources().clone()
+        self.configuration.as_ref().map(|configuration| configuration.sources().clone()).unwrap_or_default()
     }
 
     /// The failure of a plan of this configuration.
@@ -86,7 +122,12 @@ pub(super) fn lab_directory(directory: &Path) -> PathBuf {
 pub(super) fn inputs(variables: &Variables) -> Inputs {
     let text = variables.var.iter().map(|text| VarSource::Text(text.clone()));
     let files = variables.var_file.iter().map(|path| VarSource::File(path.clone()));
-    Inputs { vars: files.chain(text).collect(), environment: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect() }
+    Inputs {
+        vars: files.chain(text).collect(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+    }
 }
 
 fn state_path(global: &Global, directory: &Path, configured: &str) -> PathBuf {
@@ -103,8 +144,12 @@ pub(super) fn state_of(global: &Global) -> LocalState {
 
 /// Who we are, for others who wait for a lock.
 pub(super) fn holder(operation: &str) -> Holder {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_else(|_| "this machine".to_owned());
-    let who = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_else(|_| "this machine".to_owned());
+    let who = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
     Holder { who, host, pid: std::process::id(), operation: operation.to_owned(), since: now() }
 }
 

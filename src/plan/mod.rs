@@ -155,6 +155,8 @@ pub struct Plan {
     pub outputs: BTreeMap<String, serde_json::Value>,
     pub max_hosts_at_once: usize,
     pub parallelism: usize,
+    /// The state file, relative to the directory of the configuration.
+    pub state_path: String,
     /// How each placement was found. Not part of a plan file: it is for the state, after steps have run.
     #[serde(skip)]
     pub found: BTreeMap<Address, BTreeMap<HostName, Found>>,
@@ -276,6 +278,7 @@ pub struct Input<'a> {
     pub request: &'a Request,
     pub parallelism: usize,
     pub max_hosts_at_once: usize,
+    pub state_path: &'a str,
 }
 
 /// Judges every resource on every host and puts the remedies in order.
@@ -553,6 +556,7 @@ impl Making<'_> {
             outputs: self.input.outputs.clone(),
             max_hosts_at_once: self.input.max_hosts_at_once,
             parallelism: self.input.parallelism,
+            state_path: self.input.state_path.to_owned(),
             found,
         };
         plan.hash = hash::of(&plan);

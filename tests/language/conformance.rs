@@ -32,7 +32,9 @@ fn difference(expected: &Expected, got: &Result<Value, Problems>) -> Option<Stri
             let wanted = code(summary);
             match problems.iter().any(|problem| problem.code == wanted) {
                 true => None,
-                false => Some(format!("should be {wanted}, is {:?}", problems.iter().map(|p| &p.code).collect::<Vec<_>>())),
+                false => {
+                    Some(format!("should be {wanted}, is {:?}", problems.iter().map(|p| &p.code).collect::<Vec<_>>()))
+                }
             }
         }
         (_, Err(problems)) => Some(format!("should have a value, but: {problems:?}")),

@@ -1,1 +1,2 @@
-use super::Function; pub(super) const TABLE: &[Function] = &[];
+use super::Function;
+pub(super) const TABLE: &[Function] = &[];
