@@ -11,6 +11,9 @@ use larder::model::host::Ssh;
 use larder::model::{Answer, Command, Connection, HostName, Question, Reach, Reply};
 use larder::transport::{self, Outcome, Scripts, Session, Unreachable};
 
+/// ssh would take the space for a separator and the rest for a token.
+const KNOWN_HOSTS: &str = "known 100%h";
+
 /// A running sshd that logs each connection and each session.
 struct Sshd {
     directory: tempfile::TempDir,
@@ -95,7 +98,7 @@ impl Sshd {
 
     fn trust(&self, port: u16) {
         let key = std::fs::read_to_string(self.path("host_key.pub")).expect("the key");
-        std::fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{port},[localhost]:{port} {key}"))
+        std::fs::write(self.path(KNOWN_HOSTS), format!("[127.0.0.1]:{port},[localhost]:{port} {key}"))
             .expect("written");
     }
 
@@ -108,7 +111,7 @@ impl Sshd {
                 user: Some(String::from_utf8_lossy(&user.stdout).trim().to_owned()),
                 identity_file: Some(self.path("user_key")),
                 ssh_config: Some(self.path("ssh_config")),
-                known_hosts: Some(self.path("known_hosts")),
+                known_hosts: Some(self.path(KNOWN_HOSTS)),
                 jump: None,
             }),
             becomes_root: false,
@@ -164,17 +167,17 @@ async fn sessions_of_many_hosts_open_at_once() {
 #[tokio::test]
 async fn an_unknown_or_changed_host_key_is_refused_with_its_cure() {
     let Some(sshd) = Sshd::start() else { return };
-    std::fs::write(sshd.path("known_hosts"), "").expect("written");
+    std::fs::write(sshd.path(KNOWN_HOSTS), "").expect("written");
     let Unreachable(why) = sshd.open(sshd.port).await.expect_err("unknown");
     assert!(
         why.contains("host h:") && why.contains("fingerprint") && why.contains(&format!("-p {}", sshd.port)),
         "{why}"
     );
-    assert_eq!(std::fs::read_to_string(sshd.path("known_hosts")).expect("text"), "", "nothing was added");
+    assert_eq!(std::fs::read_to_string(sshd.path(KNOWN_HOSTS)).expect("text"), "", "nothing was added");
 
     keygen(Path::new(&sshd.path("other_key")));
     let other = std::fs::read_to_string(sshd.path("other_key.pub")).expect("the key");
-    std::fs::write(sshd.path("known_hosts"), format!("[127.0.0.1]:{} {other}", sshd.port)).expect("written");
+    std::fs::write(sshd.path(KNOWN_HOSTS), format!("[127.0.0.1]:{} {other}", sshd.port)).expect("written");
     let Unreachable(why) = sshd.open(sshd.port).await.expect_err("changed");
     assert!(why.contains("ssh-keygen -f") && why.contains("in between"), "{why}");
 }
@@ -296,7 +299,7 @@ async fn a_jump_host_is_reached_with_the_same_keys_and_the_same_distrust() {
     sshd.await_line("Disconnected from user");
     assert_eq!(sshd.count("Accepted publickey"), 2, "the jump host and the host: {:#?}", sshd.seen);
 
-    std::fs::write(sshd.path("known_hosts"), "").expect("written");
+    std::fs::write(sshd.path(KNOWN_HOSTS), "").expect("written");
     let Unreachable(why) = transport::open(&"h".into(), &connection, &Scripts::new()).await.expect_err("unknown");
     assert!(why.contains("let nothing through") && why.contains("@localhost:"), "{why}");
 }

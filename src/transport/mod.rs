@@ -2,6 +2,7 @@
 //! come back together; a command travels with its guards, so that nothing fits in between. Values never become syntax,
 //! and silence never becomes an answer. Nothing here knows what a command is for.
 
+mod exchange;
 mod local;
 pub mod recorded;
 mod ssh;
@@ -11,11 +12,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::io::AsyncRead;
 
 use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, escape_line};
-use wire::{End, Frame, Frames, Id, Request};
+use exchange::{Conversation, Sending, Side, Spawned};
+use wire::{End, Frame, Id, Request};
 
 /// The remote functions of a session: name to the body of a POSIX sh function. They run with `set -f`, in a subshell of
 /// their own, with nothing on standard input unless the command brings it. Names that begin with `larder_` are taken.
@@ -65,42 +66,16 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// An open conversation with one host.
 pub struct Session {
-    /// `None` once it must not be written to any more.
-    requests: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    out: Stream,
-    err: Stream,
-    process: Process,
+    talk: Conversation,
     next: Id,
     round_trips: u32,
     patience: Duration,
-    gone: Option<String>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("round_trips", &self.round_trips).field("gone", &self.gone).finish()
+        f.debug_struct("Session").field("round_trips", &self.round_trips).field("gone", &self.gone()).finish()
     }
-}
-
-/// What runs the executor.
-enum Process {
-    Local(local::Shell),
-    Ssh(ssh::Remote),
-}
-
-/// A process with its three streams.
-struct Spawned {
-    requests: Box<dyn AsyncWrite + Send + Unpin>,
-    out: Box<dyn AsyncRead + Send + Unpin>,
-    err: Box<dyn AsyncRead + Send + Unpin>,
-    process: Process,
-}
-
-struct Stream {
-    from: Box<dyn AsyncRead + Send + Unpin>,
-    frames: Frames,
-    buffer: Vec<u8>,
-    ended: bool,
 }
 
 /// What came back for one request; a part that is missing is still awaited.
@@ -162,27 +137,18 @@ impl Executor {
 impl Session {
     /// Sends the executor and waits until it is ready.
     async fn begin(spawned: Spawned, executor: &Executor, patience: Duration) -> Result<Session, String> {
-        let stream = |from| Stream { from, frames: Frames::new(&executor.nonce), buffer: Vec::new(), ended: false };
-        let mut session = Session {
-            requests: Some(spawned.requests),
-            out: stream(spawned.out),
-            err: stream(spawned.err),
-            process: spawned.process,
-            next: 0,
-            round_trips: 0,
-            patience: PATIENCE,
-            gone: None,
-        };
+        let mut session =
+            Session { talk: Conversation::new(spawned, &executor.nonce), next: 0, round_trips: 0, patience: PATIENCE };
         let mut ready = 0;
         let heard = session
+            .talk
             .converse(Sending::all(executor.text.as_bytes()), Some(patience), |_, frame| {
                 ready += usize::from(frame == Frame::Ready);
                 ready == 2
             })
             .await;
         let Err(why) = heard else { return Ok(session) };
-        let said = [session.err.frames.preamble(), session.out.frames.preamble()].concat();
-        Err(no_executor(&why, &String::from_utf8_lossy(&said)))
+        Err(no_executor(&why, &session.talk.preamble()))
     }
 
     /// Asks all questions in one round trip. Never fails: what cannot be known is [`Answer::Unknown`].
@@ -194,8 +160,8 @@ impl Session {
             if answers.contains_key(question) {
                 continue;
             }
-            let unknown = match (&self.gone, wire::unsendable(&question.0)) {
-                (Some(why), _) => why.clone(),
+            let unknown = match (self.gone(), wire::unsendable(&question.0)) {
+                (Some(why), _) => why.to_owned(),
                 (None, Some(why)) => why.to_owned(),
                 (None, None) => {
                     let id = self.id();
@@ -220,7 +186,7 @@ impl Session {
         let id = self.id();
         let mut request = Request::default();
         request.run(id, command, guard);
-        let sending = Sending { bytes: request.bytes(), upload: None };
+        let sending = Sending::all(request.bytes());
         self.act(id, sending, command, guard, patience).await
     }
 
@@ -238,8 +204,7 @@ impl Session {
         let id = self.id();
         let mut request = Request::default();
         request.upload(id, command, guard, length);
-        let upload = Upload { file, left: length, chunk: Vec::new(), sent: 0 };
-        let sending = Sending { bytes: request.bytes(), upload: Some(upload) };
+        let sending = Sending::with_file(request.bytes(), file, length);
         self.act(id, sending, command, guard, patience).await
     }
 
@@ -255,7 +220,7 @@ impl Session {
             let err = format!("{why}; it was not run");
             return Outcome::Failed(Reply { status: 126, out: String::new(), err });
         }
-        if let Some(why) = &self.gone {
+        if let Some(why) = self.gone() {
             return Outcome::Lost(format!("the command was not sent: {why}"));
         }
         let (mut returned, why) = self.exchange(sending, &[id], patience).await;
@@ -273,8 +238,8 @@ impl Session {
     }
 
     async fn lock_file(&mut self, file: &str, holder: &str) -> Result<Locked, NotLocked> {
-        if let Some(why) = &self.gone {
-            return Err(NotLocked::Impossible(why.clone()));
+        if let Some(why) = self.gone() {
+            return Err(NotLocked::Impossible(why.to_owned()));
         }
         let holder = escape_line(holder);
         let id = self.id();
@@ -307,13 +272,12 @@ impl Session {
 
     /// Why nothing more is sent through this session, if so. A command that is run nevertheless is not sent.
     pub fn gone(&self) -> Option<&str> {
-        self.gone.as_deref()
+        self.talk.gone()
     }
 
     /// Ends the remote shell and the connection.
-    pub async fn close(mut self) {
-        drop(self.requests.take());
-        self.process.end(FAREWELL).await;
+    pub async fn close(self) {
+        self.talk.end(FAREWELL).await;
     }
 
     fn id(&mut self) -> Id {
@@ -335,170 +299,19 @@ impl Session {
         self.round_trips += 1;
         let mut left = 2 * ids.len();
         let heard = self
+            .talk
             .converse(sending, patience, |from, frame| {
                 let Frame::Answer { id, end, text } = frame else { return false };
                 let Some(part) = returned.get_mut(&id) else { return false };
                 match from {
-                    From::Out => (part.end, part.out) = (Some(end), Some(text)),
-                    From::Err => part.err = Some(text),
+                    Side::Out => (part.end, part.out) = (Some(end), Some(text)),
+                    Side::Err => part.err = Some(text),
                 }
                 left -= 1;
                 left == 0
             })
             .await;
         (returned, heard.err())
-    }
-
-    /// Writes and reads at the same time, until `heard` has had enough. `patience` begins anew with each frame, and while
-    /// bytes go out. After an
-    /// error, and if it is abandoned midway, the session is gone: what was sent may still be acted on.
-    async fn converse(
-        &mut self,
-        mut sending: Sending<'_>,
-        patience: Option<Duration>,
-        mut heard: impl FnMut(From, Frame) -> bool,
-    ) -> Result<(), String> {
-        self.gone = Some("an earlier request was abandoned".to_owned());
-        self.out.frames.renew();
-        self.err.frames.renew();
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
-        let why = loop {
-            let Session { requests, out, err, .. } = self;
-            let (from, frames) = tokio::select! {
-                sent = sending.some(requests), if requests.is_some() && !sending.is_done() => {
-                    match sent {
-                        Ok(()) => {}
-                        // Whoever reads no more has ended, or is about to: the other streams say so.
-                        Err(NotSent::Unread) => *requests = None,
-                        Err(NotSent::File(why)) => break why,
-                    }
-                    deadline = patience.map(|patience| Instant::now() + patience);
-                    continue;
-                }
-                frames = out.read() => (From::Out, frames),
-                frames = err.read(), if !err.ended => (From::Err, frames),
-                () = until(deadline) => {
-                    break format!("no answer within {}", seconds(patience.unwrap_or_default()));
-                }
-            };
-            if out.ended {
-                break self.process.end(Duration::from_secs(2)).await;
-            }
-            if !frames.is_empty() {
-                deadline = patience.map(|patience| Instant::now() + patience);
-            }
-            for frame in frames {
-                if heard(from, frame) {
-                    self.gone = None;
-                    return Ok(());
-                }
-            }
-        };
-        self.gone = Some(why.clone());
-        // Nothing is sent behind a request that nobody answered: it might be acted on much later.
-        self.requests = None;
-        Err(why)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum From {
-    Out,
-    Err,
-}
-
-impl Stream {
-    /// The frames that the next bytes complete; the end of the stream is an empty list and `ended`.
-    async fn read(&mut self) -> Vec<Frame> {
-        self.buffer.clear();
-        self.buffer.reserve(64 << 10);
-        match self.from.read_buf(&mut self.buffer).await {
-            Ok(0) | Err(_) => {
-                self.ended = true;
-                Vec::new()
-            }
-            Ok(_) => self.frames.feed(&self.buffer),
-        }
-    }
-}
-
-/// What goes out in one exchange: the bytes, then perhaps a file.
-struct Sending<'a> {
-    bytes: &'a [u8],
-    upload: Option<Upload<'a>>,
-}
-
-struct Upload<'a> {
-    file: &'a mut (dyn AsyncRead + Send + Unpin),
-    /// Bytes that are still to be read from the file.
-    left: u64,
-    chunk: Vec<u8>,
-    /// Bytes of the chunk that went out.
-    sent: usize,
-}
-
-enum NotSent {
-    Unread,
-    File(String),
-}
-
-impl<'a> Sending<'a> {
-    fn all(bytes: &'a [u8]) -> Self {
-        Sending { bytes, upload: None }
-    }
-
-    fn is_done(&self) -> bool {
-        let uploaded = |upload: &Upload| upload.left == 0 && upload.sent == upload.chunk.len();
-        self.bytes.is_empty() && self.upload.as_ref().is_none_or(uploaded)
-    }
-
-    /// Sends some of what is left. Abandoned midway, it has sent nothing.
-    async fn some(&mut self, requests: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>) -> Result<(), NotSent> {
-        let Some(requests) = requests else { return std::future::pending().await };
-        if !self.bytes.is_empty() {
-            let count = requests.write(self.bytes).await.map_err(|_| NotSent::Unread)?;
-            self.bytes = &self.bytes[count..];
-            return Ok(());
-        }
-        let Some(upload) = &mut self.upload else { return std::future::pending().await };
-        if upload.sent == upload.chunk.len() {
-            let size = usize::try_from(upload.left).unwrap_or(usize::MAX).min(256 << 10);
-            let mut chunk = vec![0; size];
-            let count = match upload.file.read(&mut chunk).await {
-                Ok(0) => return Err(NotSent::File("the file is shorter than it was".to_owned())),
-                Ok(count) => count,
-                Err(error) => return Err(NotSent::File(format!("the file cannot be read: {error}"))),
-            };
-            chunk.truncate(count);
-            upload.left -= count as u64;
-            (upload.chunk, upload.sent) = (chunk, 0);
-        }
-        upload.sent += requests.write(&upload.chunk[upload.sent..]).await.map_err(|_| NotSent::Unread)?;
-        Ok(())
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-impl Process {
-    /// Waits for the end, so long; says how it ended.
-    async fn end(&mut self, patience: Duration) -> String {
-        match self {
-            Process::Local(shell) => shell.end(patience).await,
-            Process::Ssh(remote) => remote.end(patience).await,
-        }
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    match duration.subsec_millis() {
-        0 => format!("{} s", duration.as_secs()),
-        _ => format!("{} ms", duration.as_millis()),
     }
 }
 
@@ -511,10 +324,10 @@ fn answer(returned: Option<&Returned>, why: Option<&str>) -> Answer {
         Some(Returned { end: Some(End::Exit(status)), out: Some(Some(out)), err: Some(Some(err)) }) => {
             Answer::Said(Reply { status: *status, out: text(out), err: text(err) })
         }
-        Some(Returned { end: Some(_), out: Some(_), err: Some(_) }) => {
+        Some(Returned { out: Some(None), .. } | Returned { err: Some(None), .. }) => {
             Answer::Unknown("the answer is larger than 16 MiB, or all of them than 64 MiB".to_owned())
         }
-        _ => Answer::Unknown(why.unwrap_or("no answer came").to_owned()),
+        _ => Answer::Unknown(why.unwrap_or("no whole answer came").to_owned()),
     }
 }
 

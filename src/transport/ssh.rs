@@ -11,7 +11,7 @@ use openssh::{Child, ControlPersist, KnownHosts, SessionBuilder, Stdio};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use super::{Process, Spawned};
+use super::exchange::{Process, Spawned};
 use crate::model::escape_line;
 use crate::model::host::Ssh;
 

@@ -1,5 +1,8 @@
 //! Real shells through the local backend.
 
+use tokio::io::AsyncWriteExt as _;
+
+use super::exchange::Process;
 use super::*;
 use proptest::prelude::*;
 
@@ -213,14 +216,14 @@ async fn silence_is_unknown_and_nothing_is_sent_behind_it() {
     let fifo = directory.path().join("fifo").display().to_string();
     let touched = directory.path().join("touched");
     let mut session = session(&[]).await;
-    session.be_patient(Duration::from_millis(300));
+    session.be_patient(Duration::from_millis(1500));
     let made = session.run(&Command::new(["mkfifo", &fifo]), &[], None).await;
     assert_eq!(made, Outcome::Done(Reply::default()));
     let questions = [Question::new(["echo", "1"]), Question::new(["cat", &fifo]), Question::new(["echo", "2"])];
     let answers = session.ask(&questions).await;
     assert_eq!(answers[&questions[0]], said(0, "1\n"));
     for late in &questions[1..] {
-        assert_eq!(answers[late], Answer::Unknown("no answer within 300 ms".into()));
+        assert_eq!(answers[late], Answer::Unknown("no answer within 1500 ms".into()));
     }
     let touch = Command::new(["touch", &touched.display().to_string()]);
     assert!(matches!(session.run(&touch, &[], None).await, Outcome::Lost(why) if why.contains("not sent")));
@@ -234,7 +237,7 @@ async fn silence_is_unknown_and_nothing_is_sent_behind_it() {
 async fn a_killed_shell_loses_the_command_and_says_so() {
     for shell in shells() {
         let mut session = session_in(&shell, &[]).await;
-        let Process::Local(child) = &session.process else { panic!("a local shell") };
+        let Process::Local(child) = &session.talk.process else { panic!("a local shell") };
         let id = child.id().expect("it runs").to_string();
         let outcome = session.run(&Command::new(["kill", "-9", &id]), &[], None).await;
         assert!(matches!(&outcome, Outcome::Lost(why) if why.contains("signal: 9")), "{outcome:?}");
@@ -256,7 +259,7 @@ async fn a_request_that_is_cut_is_never_acted_on() {
     for shell in shells() {
         for cut in cuts {
             let mut session = session_in(&shell, &[]).await;
-            let mut requests = session.requests.take().expect("open");
+            let mut requests = session.talk.requests.take().expect("open");
             requests.write_all(cut.as_bytes()).await.expect("written");
             drop(requests);
             session.close().await;
@@ -360,6 +363,12 @@ async fn a_chatty_login_is_tolerated_and_a_dead_one_is_quoted() {
     assert!(refused.contains("No \\x1b[31mlogin") && refused.contains("exit status: 1"), "{refused}");
     let sudo = opened_through("echo 'sudo: a password is required' >&2; exit 1").await.expect_err("refused");
     assert!(sudo.contains("NOPASSWD"), "{sudo}");
+    let late = opened_through("exec >&-; head -c 9000000 /dev/zero | sha256sum >&2; echo 'sudo: no' >&2; exit 1").await;
+    assert!(late.expect_err("refused").contains("sudo: no"));
+    let broken = Executor::new(&[("f".to_owned(), "if".to_owned())].into()).expect("names are fine");
+    let spawned = local::spawn(&broken.shell(false)).expect("a shell");
+    let syntax = Session::begin(spawned, &broken, Duration::from_secs(3)).await.expect_err("a syntax error");
+    assert!(syntax.to_lowercase().contains("syntax error"), "{syntax}");
 }
 
 #[test]
