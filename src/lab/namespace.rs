@@ -246,7 +246,7 @@ pub(super) fn stop(lab: &Lab, host: &HostRecord) -> Result<(), Problem> {
         first.end()?;
     }
     loops::detach(&ours)?;
-    network::remove_host(lab, host.number);
+    network::remove_host(lab, host);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::run::{file_problem, run};
-use super::{Lab, lock};
+use super::{HostRecord, Lab, lock};
 use crate::model::Problem;
 
 /// The machine's end; hosts follow from `FIRST_HOST` on.
@@ -87,9 +87,11 @@ pub(super) fn remove(lab: &Lab) -> Result<(), Problem> {
 }
 
 /// Takes away the interface of a host that has ended: the kernel does so too, but some time later.
-pub(super) fn remove_host(lab: &Lab, number: u8) {
+pub(super) fn remove_host(lab: &Lab, host: &HostRecord) {
     // An error means that the kernel was faster.
-    let _ = inside(lab, &["link", "delete", &format!("h{number}")]);
+    let _ = inside(lab, &["link", "delete", &format!("h{}", host.number)]);
+    // As long as the machine believes to know the way, a connection to the host hangs instead of failing.
+    let _ = run("ip", ["neighbour", "flush", "to", &host.address, "dev", &lab.interface()]);
 }
 
 /// `ip` in the lab's own network namespace.
