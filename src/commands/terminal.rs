@@ -31,7 +31,7 @@ pub(super) struct Terminal {
 impl Terminal {
     pub(super) fn new(global: &Global, is_json: bool) -> Self {
         let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let style = |is_tty: bool| if is_tty && !no_color { Style::Color } else { Style::Plain };
+        let style = |is_tty: bool| if is_tty && !no_color { Style::Coloured } else { Style::Plain };
         let is_tty = std::io::stdout().is_terminal();
         Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_tty }
     }
@@ -48,6 +48,11 @@ impl Terminal {
     pub(super) fn say(&self, text: &str) {
         // A reader that has gone away is no failure of ours.
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// A text as it is, without a newline.
+    pub(super) fn raw(&self, text: &str) {
+        let _ = write!(std::io::stdout(), "{text}");
     }
 
     pub(super) fn json(&self, value: &serde_json::Value) {
@@ -81,7 +86,7 @@ impl Terminal {
     /// Says what an apply that was cut off left undecided.
     pub(super) fn interrupted(&self, state: &LocalState) -> Result<(), Failure> {
         let path = beside(&state.path, ".journal");
-        let open = journal::unfinished(&path)?;
+        let open = journal::unfinished(&journal::read(&path)?);
         if !open.is_empty() {
             self.hint(&format!(
                 "An apply was cut off before it knew what became of: {}. The hosts are asked anew.",

@@ -1504,9 +1504,13 @@ impl<'a> Look<'a> {
             (_, Mounted::Previous(_)) => RoomState::Later(format!("{} is mounted anew", self.at)),
             (Source::Directory, _) | (_, Mounted::Ours(_)) => RoomState::Open { look_in: self.at.to_owned() },
             (Source::Bind { source }, Mounted::Nothing) => {
-                match self.is_made_by_the_plan(source) && !self.bound.as_ref().is_some_and(Lineage::exists) {
-                    true => RoomState::Later(format!("{source} does not exist yet")),
-                    false => RoomState::Open { look_in: source.clone() },
+                match self.bound.as_ref().is_some_and(Lineage::exists) {
+                    true => RoomState::Open { look_in: source.clone() },
+                    // The plan makes the source, empty.
+                    false => match space::read(self.scene.host(self.host), source) {
+                        Ok(space) => RoomState::New { filesystem: space.filesystem, size: space.free },
+                        Err(why) => RoomState::Unknown(why),
+                    },
                 }
             }
             (Source::Tmpfs { size }, Mounted::Nothing) => RoomState::New { filesystem: key(" (tmpfs)"), size: size.0 },
