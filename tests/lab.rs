@@ -25,10 +25,16 @@ impl Stand {
     }
 
     async fn bring_up(&self, hosts: &[(&str, Option<&str>)]) {
+        self.bring_up_by(Runtime::Namespace, hosts).await;
+    }
+
+    async fn bring_up_by(&self, runtime: Runtime, hosts: &[(&str, Option<&str>)]) {
         let hosts: Vec<_> =
             hosts.iter().map(|(name, user)| LabHost { name: (*name).into(), user: user.map(str::to_owned) }).collect();
-        if let Err(problem) = self.lab.up(&hosts, Runtime::Namespace).await {
-            panic!("these tests make lab hosts, which needs root and some packages (`make test` sees to both)\n{problem}");
+        if let Err(problem) = self.lab.up(&hosts, runtime).await {
+            panic!(
+                "these tests make lab hosts, which needs root and some packages (`make test` sees to both)\n{problem}"
+            );
         }
     }
 
@@ -126,13 +132,15 @@ async fn hosts_are_apart_from_the_machine_and_from_each_other() {
         assert_eq!(stand.said(host, "ls -A / | tr '\\n' ' '").contains("work"), false);
         // No mount of the machine is left in the table.
         let mounts = stand.said(host, "findmnt --noheadings --list --output TARGET | grep -v sysrq-trigger | sort");
-        let expected =
-            "/\n/dev\n/dev/pts\n/dev/shm\n/proc\n/proc/sys\n/run\n/sys\n/usr".to_owned();
+        let expected = "/\n/dev\n/dev/pts\n/dev/shm\n/proc\n/proc/sys\n/run\n/sys\n/usr".to_owned();
         assert_eq!(mounts, expected);
     }
 
     stand.said("hv1", "mkdir /srv/images; echo one > /srv/images/x; touch /usr/local/bin/mine; useradd someone");
-    assert_eq!(stand.said("hv2", "ls /srv /usr/local/bin/mine 2>&1; id someone 2>&1 || true").contains("images"), false);
+    assert_eq!(
+        stand.said("hv2", "ls /srv /usr/local/bin/mine 2>&1; id someone 2>&1 || true").contains("images"),
+        false
+    );
     assert!(!Path::new("/usr/local/bin/mine").exists());
     assert_ne!(
         stand.said("hv1", "findmnt --noheadings --output MAJ:MIN /"),
@@ -230,9 +238,11 @@ async fn two_hosts_can_share_one_device() {
 async fn commands_run_inside_without_ssh() {
     let stand = Stand::up(&[("hv1", None)]).await;
     let host = HostName::from("hv1");
-    let connections = || fs::read_to_string(stand.lab.sshd_log(&host)).expect("the log of sshd").matches("Connection from").count();
+    let connections =
+        || fs::read_to_string(stand.lab.sshd_log(&host)).expect("the log of sshd").matches("Connection from").count();
 
-    let output = stand.lab.exec(&host, &["sh", "-c", "echo \"$1\"; hostname; exit 3", "sh", "a  b"]).await.expect("it ran");
+    let output =
+        stand.lab.exec(&host, &["sh", "-c", "echo \"$1\"; hostname; exit 3", "sh", "a  b"]).await.expect("it ran");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b"a  b\nhv1\n"[..]));
     let text = vec![b'x'; 1 << 20];
     stand.lab.exec_with_input(&host, &["tee", "/srv/big"], &text).await.expect("it ran");
@@ -259,12 +269,19 @@ async fn down_leaves_nothing_and_up_twice_changes_nothing() {
 
     // Everything that holds on to something: loop devices on the disk, on a tmpfs and on each other, mounts, a process.
     stand.lab.attach_device(&HostName::from("hv1"), "/dev/sdb", Size(1 << 20)).await.expect("a device");
-    stand.said("hv1", "truncate -s 64M /srv/l && losetup --show --find /srv/l > /run/name && mkfs.ext4 -q $(cat /run/name)");
-    stand.said("hv1", "mkdir /srv/m && mount $(cat /run/name) /srv/m && truncate -s 1M /srv/m/n && losetup --find /srv/m/n");
+    stand.said(
+        "hv1",
+        "truncate -s 64M /srv/l && losetup --show --find /srv/l > /run/name && mkfs.ext4 -q $(cat /run/name)",
+    );
+    stand.said(
+        "hv1",
+        "mkdir /srv/m && mount $(cat /run/name) /srv/m && truncate -s 1M /srv/m/n && losetup --find /srv/m/n",
+    );
     stand.said("hv1", "truncate -s 1M /dev/shm/t && losetup --find /dev/shm/t");
     stand.said("hv1", "cd /srv/m; setsid sleep 1000 >/dev/null 2>&1 </dev/null &");
     let inside = stand.said("hv1", "losetup --noheadings --list --output NAME,BACK-FILE | grep -e /srv/ -e /dev/shm");
-    let inside: Vec<_> = inside.lines().map(|line| line.split_whitespace().next().expect("a name").to_owned()).collect();
+    let inside: Vec<_> =
+        inside.lines().map(|line| line.split_whitespace().next().expect("a name").to_owned()).collect();
     assert_eq!(inside.len(), 3);
     let dir = stand.lab.dir.clone();
     assert_ne!(traces(&dir, &of_lab), nothing(), "the traces of a lab that is up are seen");
@@ -273,9 +290,13 @@ async fn down_leaves_nothing_and_up_twice_changes_nothing() {
 
     assert_eq!(traces(&dir, &of_lab), nothing());
     assert!(!dir.exists());
-    let loops = Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"]).output().expect("losetup");
+    let loops =
+        Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"]).output().expect("losetup");
     let loops = String::from_utf8(loops.stdout).expect("UTF-8");
-    assert!(!loops.lines().any(|file| ["/srv/l", "/srv/m/n", "/n", "/dev/shm/t", "/t"].contains(&file.trim())), "{loops}");
+    assert!(
+        !loops.lines().any(|file| ["/srv/l", "/srv/m/n", "/n", "/dev/shm/t", "/t"].contains(&file.trim())),
+        "{loops}"
+    );
     stand.lab.down().await.expect("nothing to do is no error");
 }
 
@@ -291,7 +312,9 @@ async fn bring_up_two_hosts_in_the_directory_that_the_environment_names() {
 #[tokio::test]
 async fn down_is_complete_wherever_up_was_killed() {
     // Files that show how far `up` has come.
-    for reached in ["lock", "lab.json", "netns", "hosts/hv1", "hosts/hv1/disk.new", "hosts/hv1/recorded", "hosts/hv2/pid"] {
+    for reached in
+        ["lock", "lab.json", "netns", "hosts/hv1", "hosts/hv1/disk.new", "hosts/hv1/recorded", "hosts/hv2/pid"]
+    {
         let dir = tempfile::tempdir().expect("a directory");
         let lab = Lab::at(dir.path().join("lab"));
         let mut up = Command::new(std::env::current_exe().expect("this test"))
@@ -333,10 +356,64 @@ async fn a_foreign_directory_is_neither_used_nor_emptied() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::write(dir.path().join("precious"), "x").expect("a file");
     let lab = Lab::at(dir.path());
-    let problem = lab.up(&[LabHost { name: "hv1".into(), user: None }], Runtime::Namespace).await.expect_err("not a lab");
+    let problem =
+        lab.up(&[LabHost { name: "hv1".into(), user: None }], Runtime::Namespace).await.expect_err("not a lab");
     assert_eq!(problem.code, "lab-directory", "{problem}");
     lab.down().await.expect("no lab, nothing to do");
     assert_eq!(fs::read_to_string(dir.path().join("precious")).expect("it is still there"), "x");
+}
+
+async fn containers_are_hosts(runtime: Runtime) {
+    let dir = tempfile::tempdir().expect("a directory for the lab");
+    let stand = Stand { lab: Lab::at(dir.path().join("lab")), _dir: dir };
+    let hosts = [("hv1", None), ("hv2", Some("larder-admin"))];
+    let host = HostName::from("hv1");
+    let id = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d6";
+    let start = Instant::now();
+    stand.bring_up_by(runtime, &hosts).await;
+    println!("2 hosts of {runtime} up in {:.2?}", start.elapsed());
+    stand.bring_up_by(Runtime::Auto, &hosts).await;
+
+    assert_eq!(stand.said("hv1", "hostname"), "hv1");
+    assert_eq!(stand.said("hv1", "ls -A /home /mnt /srv | grep -v :"), "");
+    assert_eq!(stand.said("hv1", "id -u libvirt-qemu; id -gn libvirt-qemu"), "64055\nkvm");
+    assert!(stand.ssh("larder-admin", "hv2", "sudo -n true").status.success());
+    stand.said("hv1", "mkdir -p /srv/i && chattr +i /srv/i && ! touch /srv/i/x 2>/dev/null && chattr -i /srv/i");
+    stand.said("hv1", "truncate -s 64M /srv/e && mkfs.ext4 -q /srv/e && mkdir /srv/m && mount -o loop /srv/e /srv/m");
+    stand.lab.attach_device(&host, id, Size(1 << 20)).await.expect("a device");
+    stand.said("hv1", "mkdir -p /srv/a /srv/b && touch /srv/a/f && echo '/srv/a /srv/b none bind 0 0' >> /etc/fstab");
+    stand.said("hv1", "truncate -s 1M /srv/l && losetup --find /srv/l");
+
+    stand.lab.restart(&host).await.expect("a restart");
+
+    assert_eq!(
+        stand.said("hv1", &format!("ls /srv/b; blockdev --getsize64 {id}; ls /srv/m; losetup -j /srv/l")),
+        "f\n1048576"
+    );
+    let output = stand.lab.exec(&host, &["sh", "-c", "hostname; exit 3"]).await.expect("it ran");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b"hv1\n"[..]));
+    assert!(stand.lab.root_of(&host).expect("the host is up").join("srv/b/f").exists());
+    stand.lab.stop(&host).await.expect("a stop");
+    assert!(!stand.lab.list().await.expect("a list")[0].is_up);
+
+    stand.lab.down().await.expect("the lab goes down");
+    assert!(!stand.lab.dir.exists());
+    let left =
+        Command::new(runtime.to_string()).args(["ps", "--all", "--filter", "label=larder.lab", "--quiet"]).output();
+    let left = left.expect("the engine's program");
+    assert!(left.status.success() && left.stdout.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn containers_of_docker_are_hosts() {
+    containers_are_hosts(Runtime::Docker).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Podman"]
+async fn containers_of_podman_are_hosts() {
+    containers_are_hosts(Runtime::Podman).await;
 }
 
 /// How long hosts take to start is a figure to look at, not a promise to keep on any machine.

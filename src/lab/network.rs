@@ -45,7 +45,10 @@ pub(super) fn make(lab: &Lab, wanted: u8) -> Result<Ipv4Addr, Problem> {
     run("unshare", [&option, "ip", "link", "add", "lab", "type", "bridge", "stp_state", "0", "forward_delay", "0"])?;
     inside(lab, &["link", "set", "lab", "up"])?;
     let interface = lab.interface();
-    run("ip", ["link", "add", &interface, "type", "veth", "peer", "name", "machine", "netns", &space.to_string_lossy()])?;
+    run(
+        "ip",
+        ["link", "add", &interface, "type", "veth", "peer", "name", "machine", "netns", &space.to_string_lossy()],
+    )?;
     inside(lab, &["link", "set", "machine", "master", "lab", "up"])?;
     // IPv6 would only make neighbours of labs out of link-local addresses.
     run("ip", ["link", "set", &interface, "addrgenmode", "none"])?;
@@ -112,9 +115,9 @@ fn unescaped(text: &str) -> String {
 /// The first range from `wanted` on that overlaps with no address or route in the output of `ip`.
 fn free_range(wanted: u8, used: &str) -> Option<Ipv4Addr> {
     let used: Vec<(u32, u32)> = used.split_whitespace().filter_map(block).collect();
-    let ranges = SPACES.iter().flat_map(|[a, b]| {
-        (0..=u8::MAX).map(move |step| Ipv4Addr::new(*a, *b, wanted.wrapping_add(step), 0))
-    });
+    let ranges = SPACES
+        .iter()
+        .flat_map(|[a, b]| (0..=u8::MAX).map(move |step| Ipv4Addr::new(*a, *b, wanted.wrapping_add(step), 0)));
     ranges.into_iter().find(|range| {
         let first = u32::from(*range);
         used.iter().all(|(low, high)| *high < first || first + 255 < *low)
