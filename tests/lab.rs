@@ -25,9 +25,13 @@ impl Stand {
     }
 
     async fn bring_up(&self, hosts: &[(&str, Option<&str>)]) {
+        self.bring_up_by(Runtime::Namespace, hosts).await;
+    }
+
+    async fn bring_up_by(&self, runtime: Runtime, hosts: &[(&str, Option<&str>)]) {
         let hosts: Vec<_> =
             hosts.iter().map(|(name, user)| LabHost { name: (*name).into(), user: user.map(str::to_owned) }).collect();
-        if let Err(problem) = self.lab.up(&hosts, Runtime::Namespace).await {
+        if let Err(problem) = self.lab.up(&hosts, runtime).await {
             panic!(
                 "these tests make lab hosts, which needs root and some packages (`make test` sees to both)\n{problem}"
             );
@@ -357,6 +361,59 @@ async fn a_foreign_directory_is_neither_used_nor_emptied() {
     assert_eq!(problem.code, "lab-directory", "{problem}");
     lab.down().await.expect("no lab, nothing to do");
     assert_eq!(fs::read_to_string(dir.path().join("precious")).expect("it is still there"), "x");
+}
+
+async fn containers_are_hosts(runtime: Runtime) {
+    let dir = tempfile::tempdir().expect("a directory for the lab");
+    let stand = Stand { lab: Lab::at(dir.path().join("lab")), _dir: dir };
+    let hosts = [("hv1", None), ("hv2", Some("larder-admin"))];
+    let host = HostName::from("hv1");
+    let id = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d6";
+    let start = Instant::now();
+    stand.bring_up_by(runtime, &hosts).await;
+    println!("2 hosts of {runtime} up in {:.2?}", start.elapsed());
+    stand.bring_up_by(Runtime::Auto, &hosts).await;
+
+    assert_eq!(stand.said("hv1", "hostname"), "hv1");
+    assert_eq!(stand.said("hv1", "ls -A /home /mnt /srv | grep -v :"), "");
+    assert_eq!(stand.said("hv1", "id -u libvirt-qemu; id -gn libvirt-qemu"), "64055\nkvm");
+    assert!(stand.ssh("larder-admin", "hv2", "sudo -n true").status.success());
+    stand.said("hv1", "mkdir -p /srv/i && chattr +i /srv/i && ! touch /srv/i/x 2>/dev/null && chattr -i /srv/i");
+    stand.said("hv1", "truncate -s 64M /srv/e && mkfs.ext4 -q /srv/e && mkdir /srv/m && mount -o loop /srv/e /srv/m");
+    stand.lab.attach_device(&host, id, Size(1 << 20)).await.expect("a device");
+    stand.said("hv1", "mkdir -p /srv/a /srv/b && touch /srv/a/f && echo '/srv/a /srv/b none bind 0 0' >> /etc/fstab");
+    stand.said("hv1", "truncate -s 1M /srv/l && losetup --find /srv/l");
+
+    stand.lab.restart(&host).await.expect("a restart");
+
+    assert_eq!(
+        stand.said("hv1", &format!("ls /srv/b; blockdev --getsize64 {id}; ls /srv/m; losetup -j /srv/l")),
+        "f\n1048576"
+    );
+    let output = stand.lab.exec(&host, &["sh", "-c", "hostname; exit 3"]).await.expect("it ran");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b"hv1\n"[..]));
+    assert!(stand.lab.root_of(&host).expect("the host is up").join("srv/b/f").exists());
+    stand.lab.stop(&host).await.expect("a stop");
+    assert!(!stand.lab.list().await.expect("a list")[0].is_up);
+
+    stand.lab.down().await.expect("the lab goes down");
+    assert!(!stand.lab.dir.exists());
+    let left =
+        Command::new(runtime.to_string()).args(["ps", "--all", "--filter", "label=larder.lab", "--quiet"]).output();
+    let left = left.expect("the engine's program");
+    assert!(left.status.success() && left.stdout.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a Docker engine"]
+async fn containers_of_docker_are_hosts() {
+    containers_are_hosts(Runtime::Docker).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Podman"]
+async fn containers_of_podman_are_hosts() {
+    containers_are_hosts(Runtime::Podman).await;
 }
 
 /// How long hosts take to start is a figure to look at, not a promise to keep on any machine.

@@ -3,7 +3,9 @@
 //! `down` finds all of it from there, whatever was killed when.
 //! A lab is not a border of security: root of a lab host is root of the machine's kernel.
 
+mod boot;
 mod dev;
+mod engine;
 mod lock;
 mod loops;
 mod namespace;
@@ -16,10 +18,12 @@ mod tree;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,7 +31,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::host::Ssh;
 use crate::model::{Connection, HostName, Problem, Reach, Size};
-use run::file_problem;
+use run::{file_problem, not_started};
 
 /// What the hosts are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -99,12 +103,14 @@ pub struct Running {
 pub struct Lab {
     /// Absolute, without symbolic links as far as it exists.
     pub dir: PathBuf,
+    /// For Docker and Podman: an image that has sshd, instead of this machine's own programs.
+    pub image: Option<String>,
 }
 
 impl Lab {
     /// The lab of this directory, whether it exists or not.
     pub fn at(dir: impl AsRef<Path>) -> Self {
-        Lab { dir: canonical(dir.as_ref()) }
+        Lab { dir: canonical(dir.as_ref()), image: None }
     }
 
     /// Brings up those of the hosts that are not up, each with the disk that it had, and gives all of them.
@@ -134,10 +140,13 @@ impl Lab {
     pub async fn restart(&self, host: &HostName) -> Result<(), Problem> {
         let (lab, host) = (self.clone(), host.clone());
         blocking(move || {
-            let (held, record) = lab.locked()?;
-            let host = record.host(&host)?;
-            namespace::stop(&lab, host)?;
-            namespace::start(&lab, &record, host, &held)
+            let (held, mut record) = lab.locked()?;
+            let runs = record.runs();
+            let index = record.index(&host)?;
+            runs.stop(&lab, &record.hosts[index])?;
+            record.hosts[index].port = runs.start(&lab, &record, &record.hosts[index], &held)?;
+            lab.save(&record)?;
+            lab.write_ssh_config(&record)
         })
         .await
     }
@@ -147,7 +156,7 @@ impl Lab {
         let (lab, host) = (self.clone(), host.clone());
         blocking(move || {
             let (_held, record) = lab.locked()?;
-            namespace::stop(&lab, record.host(&host)?)
+            record.runs().stop(&lab, record.host(&host)?)
         })
         .await
     }
@@ -179,8 +188,8 @@ impl Lab {
     /// below it lead to this machine's files, not the host's.
     pub fn root_of(&self, host: &HostName) -> Option<PathBuf> {
         let record = self.record().ok()??;
-        let first = namespace::first_process(self, record.host(host).ok()?).ok()??;
-        Some(PathBuf::from(format!("/proc/{}/root", first.pid)))
+        let pid = record.runs().pid(self, record.host(host).ok()?).ok()??;
+        Some(PathBuf::from(format!("/proc/{pid}/root")))
     }
 
     /// Runs a command inside a host as root, not through SSH.
@@ -194,7 +203,7 @@ impl Lab {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         blocking(move || {
             let record = lab.record()?.ok_or_else(|| no_lab(&lab.dir))?;
-            namespace::exec(&lab, record.host(&host)?, &argv, &input)
+            exec(record.runs(), &lab, record.host(&host)?, &argv, &input)
         })
         .await
     }
@@ -232,7 +241,7 @@ impl Lab {
             record.devices.push(DeviceRecord { path, labels: labels.clone(), file });
             lab.save(&record)?;
             for host in record.hosts.iter().filter(|host| labels.contains(&host.label)) {
-                namespace::link_devices(&lab, &record, host)?;
+                link_devices(&lab, &record, host)?;
             }
             Ok(())
         })
@@ -274,8 +283,21 @@ struct DeviceRecord {
 const RECORD_VERSION: u32 = 1;
 
 impl Record {
+    fn runs(&self) -> &'static dyn Runs {
+        match self.runtime {
+            Runtime::Docker => &engine::DOCKER,
+            Runtime::Podman => &engine::PODMAN,
+            // What is recorded was chosen before.
+            Runtime::Namespace | Runtime::Auto => &namespace::Namespace,
+        }
+    }
+
     fn host(&self, name: &HostName) -> Result<&HostRecord, Problem> {
-        self.hosts.iter().find(|host| host.name == *name).ok_or_else(|| {
+        self.index(name).map(|index| &self.hosts[index])
+    }
+
+    fn index(&self, name: &HostName) -> Result<usize, Problem> {
+        self.hosts.iter().position(|host| host.name == *name).ok_or_else(|| {
             let known: Vec<_> = self.hosts.iter().map(|host| host.name.as_str()).collect();
             Problem::error(
                 "lab-no-such-host",
@@ -337,13 +359,14 @@ impl Lab {
                     "Run `larder lab down` first.",
                 ));
             }
-            (_, Runtime::Auto) => choose()?,
+            (_, Runtime::Auto) => choose(self)?,
             (_, wanted) => wanted,
         };
-        if runtime != Runtime::Namespace {
-            return Err(no_engine(runtime));
+        match runtime {
+            Runtime::Docker => engine::DOCKER.check_machine(self)?,
+            Runtime::Podman => engine::PODMAN.check_machine(self)?,
+            Runtime::Namespace | Runtime::Auto => namespace::check_machine(hosts)?,
         }
-        namespace::check_machine(hosts)?;
         if old.is_none() {
             refuse_foreign(&self.dir)?;
         }
@@ -353,12 +376,17 @@ impl Lab {
         let mut record = self.record()?.unwrap_or_else(fresh);
         record.take_in(hosts)?;
         self.save(&record)?;
-        namespace::up(self, &mut record, hosts, &held)?;
-        ssh::write_config(&self.dir, &record)?;
-        for name in ["ssh_config", "known_hosts", "id_ed25519", "id_ed25519.pub"] {
-            give_to_caller(&self.dir.join(name))?;
-        }
+        ssh::make_key(&self.dir.join("id_ed25519"), "larder-lab")?;
+        record.runs().up(self, &mut record, hosts, &held)?;
+        self.save(&record)?;
+        self.write_ssh_config(&record)?;
         record.hosts.iter().map(|host| self.running(&record, host)).collect()
+    }
+
+    fn write_ssh_config(&self, record: &Record) -> Result<(), Problem> {
+        ssh::write_config(&self.dir, record)?;
+        let files = ["ssh_config", "known_hosts", "id_ed25519", "id_ed25519.pub"];
+        files.iter().try_for_each(|name| give_to_caller(&self.dir.join(name)))
     }
 
     fn take_down(&self) -> Result<(), Problem> {
@@ -368,7 +396,7 @@ impl Lab {
         }
         let _held = lock::exclusive(&self.dir.join("lock"))?;
         if let Some(record) = self.record()? {
-            namespace::down(self, &record)?;
+            record.runs().down(self, &record)?;
         }
         for name in ["hosts", "devices", "dev", "dev.new"] {
             remove(&self.dir.join(name), fs::remove_dir_all)?;
@@ -391,7 +419,7 @@ impl Lab {
             port: host.port,
             user: host.user.clone(),
             runtime: record.runtime,
-            is_up: namespace::first_process(self, host)?.is_some(),
+            is_up: record.runs().pid(self, host)?.is_some(),
         })
     }
 
@@ -451,17 +479,132 @@ fn host_dir(dir: &Path, host: &HostRecord) -> PathBuf {
     dir.join("hosts").join(&host.label)
 }
 
-/// The first runtime that works here.
-fn choose() -> Result<Runtime, Problem> {
-    namespace::check_machine(&[]).map(|()| Runtime::Namespace)
+/// The text of the functions that hosts run inside of them.
+const SCRIPT: &str = include_str!("namespace.sh");
+
+/// A way to make hosts.
+trait Runs: Sync {
+    /// Brings up the wanted hosts of the record that are not up, and notes their addresses in it.
+    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost], held: &File) -> Result<(), Problem>;
+    /// Boots a host that is down; gives its port, if that is not the port of SSH.
+    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<Option<u16>, Problem>;
+    /// Switches a host off, if it is up. Its disk stays.
+    fn stop(&self, lab: &Lab, host: &HostRecord) -> Result<(), Problem>;
+    /// Ends all hosts and takes away what is not a file of the lab's directory.
+    fn down(&self, lab: &Lab, record: &Record) -> Result<(), Problem>;
+    /// The first process of a host that is up, by the number that it has on this machine.
+    fn pid(&self, lab: &Lab, host: &HostRecord) -> Result<Option<i32>, Problem>;
+    /// What to put before a command for it to run inside a host that is up.
+    fn inside(&self, lab: &Lab, host: &HostRecord) -> Result<Command, Problem>;
 }
 
-fn no_engine(runtime: Runtime) -> Problem {
-    Problem::error(
-        "lab-runtime",
-        format!("hosts made by {runtime} are not available"),
-        "Use the runtime `namespace`, which needs no engine: run as root or with sudo on Linux.",
-    )
+/// The first runtime that works here, or why none does.
+fn choose(lab: &Lab) -> Result<Runtime, Problem> {
+    let Err(mut problem) = namespace::check_machine(&[]) else { return Ok(Runtime::Namespace) };
+    for (runtime, engine) in [(Runtime::Docker, &engine::DOCKER), (Runtime::Podman, &engine::PODMAN)] {
+        match engine.check_machine(lab) {
+            Ok(()) => return Ok(runtime),
+            Err(other) => problem.detail.push_str(&format!("\nNor by {runtime}: {}", other.summary)),
+        }
+    }
+    Err(problem)
+}
+
+/// Starting is mostly waiting for the kernel: more at once than processors, but not so many that all become slow.
+const STARTS_AT_ONCE: usize = 8;
+
+/// Does the work for all hosts, several at once, and gives the first problem in the order of hosts.
+fn each(hosts: &[&HostRecord], work: impl Fn(&HostRecord) -> Result<(), Problem> + Sync) -> Result<(), Problem> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut problems = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(host) = hosts.get(index) else { return problems };
+            if let Err(problem) = work(host) {
+                problems.push((index, problem));
+            }
+        }
+    };
+    let mut problems: Vec<(usize, Problem)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..STARTS_AT_ONCE.min(hosts.len())).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("no worker panics")).collect()
+    });
+    problems.sort_by_key(|(index, _)| *index);
+    problems.into_iter().next().map_or(Ok(()), |(_, problem)| Err(problem))
+}
+
+/// Writes the root file system of a host, with its keys, into a new directory.
+fn write_tree(lab: &Lab, record: &Record, host: &HostRecord, tree: &Path) -> Result<(), Problem> {
+    let key = host_dir(&lab.dir, host).join("host_key");
+    ssh::make_key(&key, &host.label)?;
+    let (private, public) = (ssh::read_key(&key)?, ssh::read_key(&key.with_extension("pub"))?);
+    let has_address = record.hosts.iter().filter(|host| !host.address.is_empty());
+    let neighbours: Vec<String> = has_address.map(|host| format!("{} {}", host.address, host.label)).collect();
+    let spec = tree::Spec {
+        label: &host.label,
+        authorized_key: &ssh::read_key(&lab.dir.join("id_ed25519.pub"))?,
+        host_key: (&private, &public),
+        neighbours: &neighbours,
+    };
+    tree::write(tree, &spec).map_err(|error| file_problem("write", tree, &error))
+}
+
+/// Runs a command inside a host.
+fn exec(runs: &dyn Runs, lab: &Lab, host: &HostRecord, argv: &[String], input: &[u8]) -> Result<Output, Problem> {
+    let mut inside = runs.inside(lab, host)?;
+    inside.args(["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]);
+    inside.arg("LC_ALL=C.UTF-8").args(argv).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = inside.spawn().map_err(|error| not_started(&inside, &error))?;
+    let stdin = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // A command that does not read its input closes the pipe; that is its right.
+            let _ = stdin.map(|mut stdin| stdin.write_all(input));
+        });
+        child.wait_with_output()
+    });
+    output.map_err(|error| not_started(&inside, &error))
+}
+
+/// Runs a function of the script inside a host.
+fn run_inside(runs: &dyn Runs, lab: &Lab, host: &HostRecord, words: &[&str]) -> Result<(), Problem> {
+    let argv: Vec<String> =
+        ["sh", "-c", SCRIPT, "namespace.sh"].iter().chain(words).map(|word| (*word).to_owned()).collect();
+    let output = exec(runs, lab, host, &argv, b"")?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Problem::error(
+            "lab-host-failed",
+            format!("`{}` failed inside the lab host `{}`", words.join(" "), host.name),
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        )),
+    }
+}
+
+/// Attaches the devices of a host and lists them for its next boot.
+fn write_devices(lab: &Lab, record: &Record, host: &HostRecord) -> Result<Vec<(String, String)>, Problem> {
+    let mut links = Vec::new();
+    for device in record.devices.iter().filter(|device| device.labels.contains(&host.label)) {
+        links.push((device.path.clone(), dev::attach(&device.file)?));
+    }
+    let path = host_dir(&lab.dir, host).join("devices");
+    let text: String = links.iter().map(|(path, device)| format!("{path} {device}\n")).collect();
+    fs::write(&path, text).map_err(|error| file_problem("write", &path, &error))?;
+    Ok(links)
+}
+
+/// Makes the devices of a host reachable in it, now and after each boot.
+fn link_devices(lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Problem> {
+    let links = write_devices(lab, record, host)?;
+    if record.runs().pid(lab, host)?.is_none() {
+        return Ok(());
+    }
+    links.iter().try_for_each(|(path, device)| run_inside(record.runs(), lab, host, &["link", path, device]))
+}
+
+fn is_down(host: &HostRecord) -> Problem {
+    Problem::error("lab-host-down", format!("the lab host `{}` is not up", host.name), "Boot it with `larder lab up`.")
 }
 
 fn no_lab(dir: &Path) -> Problem {

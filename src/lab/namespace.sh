@@ -1,8 +1,10 @@
 #!/bin/sh
-# A lab host out of Linux namespaces. This text is constant: every value arrives as an argument.
+# What runs inside of lab hosts, and starts those out of Linux namespaces. This text is constant: every value arrives as
+# an argument.
 #
 #   start LAB LABEL NUMBER ADDRESS SSHD [USER]   start one host; standard input is the lab's lock
 #   boot  LAB LABEL NUMBER ADDRESS SSHD [USER]   what PID 1 of the host runs until it becomes sshd
+#   container SSHD LOG [USER]                    what PID 1 of a container runs until it becomes sshd
 #   user  NAME                                   inside a host: add a user who may use sudo
 #   link  PATH DEVICE                            inside a host: make DEVICE (loopN) reachable as PATH
 set -eu
@@ -82,12 +84,34 @@ boot() {
     [ -z "$user" ] || user "$user"
     # As at any boot: what fstab says comes back, and a mount that fails does not keep the host from coming up.
     timeout 60 mount -a || echo "mount -a: exit status $?"
+    become_sshd "$sshd" setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time
+}
+
+container() {
+    sshd=$1 user=${3-}
+    exec 4>>"$2"
+    mkdir -p /run/sshd /run/lock /dev/disk/by-id
+    [ -e /dev/fuse ] || mknod -m 666 /dev/fuse c 10 229
+    [ -e /dev/loop-control ] || mknod -m 660 /dev/loop-control c 10 237
+    number=0
+    while [ "$number" -lt 64 ]; do
+        [ -e "/dev/loop$number" ] || mknod -m 660 "/dev/loop$number" b 7 "$number"
+        number=$((number + 1))
+    done
+    chown root:root /root/.ssh /root/.ssh/authorized_keys
+    [ -z "$user" ] || user "$user"
+    become_sshd "$sshd"
+}
+
+# become_sshd SSHD [COMMAND...]: the command is put before it. Its log is file descriptor 4.
+become_sshd() {
+    sshd=$1
+    shift
     penalties=
     # Since 9.8 sshd bans addresses whose connections end abruptly, which is what tests of broken connections do.
     if "$sshd" -t -o PerSourcePenalties=no 2>/dev/null; then penalties='-o PerSourcePenalties=no'; fi
     # shellcheck disable=SC2086 # two words or none
-    exec setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time \
-        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+    exec "$@" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
         "$sshd" -D -e $penalties 2>&4 4>&-
 }
 

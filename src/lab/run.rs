@@ -95,7 +95,7 @@ pub(super) fn not_started(command: &Command, error: &std::io::Error) -> Problem 
     Problem::error("lab-command-failed", format!("`{program}` could not be started: {error}"), shown(command))
 }
 
-fn failed(command: &Command, output: &Output) -> Problem {
+pub(super) fn failed(command: &Command, output: &Output) -> Problem {
     let program = command.get_program().to_string_lossy();
     let said = String::from_utf8_lossy(&output.stderr);
     Problem::error(
