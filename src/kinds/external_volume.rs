@@ -1285,7 +1285,6 @@ impl<'a> Look<'a> {
 
     /// Unmounts, if nobody uses it and nothing would be lost.
     fn unmount(&self, verdict: &mut Verdict, mount: &Mount, path: &str) {
-        let back = Command::new(["mount", "-t", &mount.fstype, "-o", &mount.options, "--", &mount.source, path]);
         let mut draft = Draft::new("unmount", format!("unmount {path}"), Command::new(["umount", "--", path]))
             .guarded([self.ground.mounts.guard(path), open_files::nobody(path)])
             .with_impact(Impact::Offline)
@@ -1293,7 +1292,8 @@ impl<'a> Look<'a> {
             .needing_all_members();
         draft = match mount.fstype.as_str() {
             "tmpfs" => draft.without_inverse("what a tmpfs holds is gone when it is unmounted"),
-            _ => draft.undone_by(back),
+            _ if self.is_ours(&self.source, mount) && path == self.at => draft.undone_by(self.mount_draft(self.uuid().as_deref()).command),
+            _ => draft.without_inverse("the block that described the mount has changed"),
         };
         let entries = path::read_entries(self.scene.host(self.host), path);
         let holds_data = mount.fstype == "tmpfs" && entries.as_ref().is_ok_and(|entries| !entries.is_empty());
