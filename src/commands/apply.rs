@@ -11,8 +11,8 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{StepReport, StepResult};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::model::{Facts, HostFacts, Problem};
-use crate::plan::{Operation, Plan, Request};
+use crate::model::{Address, Facts, HostFacts, Problem};
+use crate::plan::{Action, Operation, Plan, Request};
 use crate::probe;
 use crate::state::file::beside;
 use crate::state::{State, StateLock};
@@ -255,24 +255,17 @@ async fn carry_out(
     Ok(Done { exit: exit(plan, &reports, is_verified || waits), state, waits })
 }
 
-/// Whether something is left to do that the plan was to do. What had to wait is no failure of the plan.
+/// Whether something is left to do that the plan was to do, or cannot be read any more. What had to wait is no failure.
 fn is_unfinished(plan: &Plan, left: &Plan) -> bool {
-    let waited = |address: &crate::model::Address| {
-        plan.changes.iter().any(|change| {
-            change.address == *address && change.hosts.values().any(|action| *action == crate::plan::Action::Later)
-        })
-    };
+    let before = |address: &Address| plan.changes.iter().find(|change| change.address == *address);
     left.changes.iter().any(|change| {
-        !waited(&change.address)
-            && change.hosts.values().any(|action| {
-                matches!(
-                    action,
-                    crate::plan::Action::Create
-                        | crate::plan::Action::Update
-                        | crate::plan::Action::Destroy
-                        | crate::plan::Action::Later
-                )
-            })
+        change.hosts.iter().any(|(host, action)| match action {
+            Action::Create | Action::Update | Action::Destroy | Action::Later => {
+                before(&change.address).is_none_or(|change| !change.hosts.values().any(|action| *action == Action::Later))
+            }
+            Action::Unknown => before(&change.address).is_some_and(|change| change.hosts.get(host) != Some(&Action::Unknown)),
+            _ => false,
+        })
     })
 }
 
