@@ -1,3 +1,4 @@
 //! Carries a plan out.
 
 pub mod journal;
+pub mod report;
