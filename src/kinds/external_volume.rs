@@ -29,7 +29,7 @@ use super::ground::{self, Ground, Permissions};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::verdict::{Difference, Draft, Edit, Remedy, Standing, Verdict};
-use super::{Kind, Scene, image_storage, kind_of};
+use super::{Kind, Scene, image_storage};
 
 #[derive(Debug)]
 pub struct ExternalVolume;
