@@ -95,8 +95,14 @@ impl<'a> Evaluator<'a> {
         Evaluator { steps: self.steps, depth: self.depth + 1, ..Evaluator::new(scope, sources) }
     }
 
-    pub fn take_steps_of(&mut self, other: &Evaluator<'_>) {
-        self.steps = self.steps.max(other.steps);
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Goes on counting from here.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
     }
 
     /// Reports what is wrong at `expr`, with the values of the names in it.

@@ -650,10 +650,7 @@ impl<'a> World<'a> {
         let instances = self.instances_of(resource);
         let depends_on = self.depends_on(&resource.block.body);
         let poisoned_dependency = depends_on.is_none();
-        let (Ok(instances), false) = (instances, static_problems || poisoned_dependency) else {
-            // The attributes of an instance that cannot be are still checked where nothing is counted.
-            return;
-        };
+        let Ok(instances) = instances else { return };
         let block = Address::root(resource.kind.name(), &resource.name);
         let Some(instances) = instances else {
             self.wants_facts = true;
@@ -662,7 +659,7 @@ impl<'a> World<'a> {
         };
         let depends_on = depends_on.unwrap_or_default();
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        let mut failed = false;
+        let mut failed = static_problems || poisoned_dependency;
         for (key, own) in &instances {
             let address = match key {
                 Some(key) => block.clone().keyed(key.clone()),

@@ -163,13 +163,14 @@ impl Reader<'_> {
     fn body(&mut self, body: &structure::Body) -> Body {
         let span = self.span_of(body.span(), Span { file: self.file, ..Span::default() });
         let mut read = Body { span, ..Body::default() };
+        let mut names = std::collections::HashSet::new();
         for structure in body {
             match structure {
                 Structure::Attribute(attribute) => {
                     let value = self.expr(&attribute.value);
                     let name_span = self.span_of(attribute.key.span(), value.span);
                     let name: Arc<str> = Arc::from(attribute.key.as_str());
-                    if read.attribute(&name).is_some() {
+                    if !names.insert(name.clone()) {
                         self.problem_at(
                             name_span,
                             "duplicate-attribute",

@@ -16,6 +16,7 @@ mod numeric;
 mod secret;
 mod string;
 mod time;
+mod yaml;
 
 use super::convert::{convert, with_article};
 use super::eval::{Evaluated, Evaluator, Failed, LONGEST_TEXT};
