@@ -294,7 +294,10 @@ impl<'a> Evaluator<'a> {
                         None => "This object".to_owned(),
                     };
                     let known: Vec<&str> = fields.fields.keys().map(|known| known.as_ref()).collect();
-                    let detail = missing_name(&what, "attribute", name, &known);
+                    let detail = match object.sensitive {
+                        true => String::new(),
+                        false => missing_name(&what, "attribute", name, &known),
+                    };
                     Err(self.fail_at(name_span, expr, "unsupported-attribute", format!("There is no attribute `{name}`"), detail))
                 }
             },
@@ -428,8 +431,9 @@ impl<'a> Evaluator<'a> {
             return Ok(Value::unknown().marked(source.sensitive));
         }
         let Some(elements) = source.elements().cloned() else {
+            let sensitive = source.sensitive;
             let value = self.with_item(each, source)?;
-            return Ok(Value::tuple(vec![value]));
+            return Ok(Value::tuple(vec![value]).marked(sensitive));
         };
         self.step(expr, elements.len())?;
         let values: Vec<Evaluated> = elements.iter().map(|element| self.with_item(each, element.clone())).collect();

@@ -32,16 +32,17 @@ pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
         return (Body::default(), vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
     }
     let outline = source::outline(text);
+    let readable = source::without_large_numbers(text, &outline);
     if let Some(unclosed) = &outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
-    } else if let Ok(body) = parser::parse_body(text) {
+    } else if let Ok(body) = parser::parse_body(&readable) {
         let body = reader.body(&body);
         return (body, reader.problems);
     }
     let mut whole = Body { span: reader.span(0..text.len()), ..Body::default() };
     for item in outline.items {
         reader.base = item.start;
-        match parser::parse_body(&text[item.clone()]) {
+        match parser::parse_body(&readable[item.clone()]) {
             Ok(body) => {
                 let body = reader.body(&body);
                 whole.attributes.extend(body.attributes);
@@ -57,13 +58,15 @@ pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
 pub fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
     let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
-    if let Some(unclosed) = source::outline(text).unclosed {
+    let outline = source::outline(text);
+    let readable = source::without_large_numbers(text, &outline);
+    if let Some(unclosed) = outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
         return Err(reader.problems);
     }
     // Comments and line ends around an expression mean nothing; in parentheses the grammar skips them.
     let shift = "(\n".len();
-    let wrapped = format!("(\n{text}\n)");
+    let wrapped = format!("(\n{readable}\n)");
     match parser::parse_expr(&wrapped) {
         Ok(Expression::Parenthesis(inner)) => {
             let inner = inner.into_inner();
@@ -145,6 +148,9 @@ impl Reader<'_> {
         let length = rest.chars().next().map_or(0, char::len_utf8);
         let message = error.message().trim_end_matches('.').replace('\n', "; ");
         let (summary, advice) = match rest.chars().next() {
+            _ if message.contains("redefined object key") => {
+                ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
+            }
             _ if message.contains("at most 64 nested") => ("This is nested too deeply", "Name a part of it in `locals`."),
             _ if message.contains("at most 128 chained") => {
                 ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")

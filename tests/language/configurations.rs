@@ -304,7 +304,7 @@ check "linux" {
     let facts = |value: serde_json::Value| BTreeMap::from([(HostName::from("hv1"), value)]);
     let known = facts(serde_json::json!({ "users": { "qemu": "kvm" }, "disks": ["a", "b"], "kernel": "6.1" }));
     let known = evaluate_with(&[("main.hcl", &text)], &Inputs::default(), Some(&known));
-    assert_eq!(known.problems.iter().map(short).collect::<Vec<_>>(), ["check-failed 31:21"]);
+    assert_eq!(known.problems.iter().map(short).collect::<Vec<_>>(), ["check-failed 30:21"]);
     assert_eq!(known.problems[0].detail, "The kernel is 6.1.");
     assert!(!known.desired.wants_facts);
     assert_eq!(known.desired.blocks[&Address::root("external_volume", "v")].text("owner"), Some("kvm"));

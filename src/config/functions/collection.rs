@@ -349,13 +349,13 @@ fn merge(arguments: &[Value]) -> Outcome {
     let mut fields = Fields::new();
     let mut types = Vec::new();
     let mut given = 0;
-    for (index, value) in arguments.iter().enumerate() {
+    for value in arguments {
         if value.is_null() {
             continue;
         }
         given += 1;
         let Some(of_value) = value.fields() else {
-            return Err(Fault::argument(index, "a map or object is required"));
+            return Err(Fault::call("maps or objects are required"));
         };
         if let Data::Map(ty, _) = &value.data {
             types.push(ty.clone());
