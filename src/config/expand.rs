@@ -28,6 +28,15 @@ use crate::model::{
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
 
+/// The most dependencies of all instances together.
+const MOST_DEPENDENCIES: usize = 1_000_000;
+
+/// How deep values may nest, and objects of resources within each other.
+const DEEPEST: usize = 200;
+
+/// The most parts of one value.
+const LARGEST: usize = 2_000_000;
+
 /// Attributes that every resource block takes.
 const META: &[&str] = &["count", "for_each", "depends_on"];
 
@@ -49,6 +58,7 @@ pub struct World<'a> {
     pub blocks: Blocks,
     pub problems: Problems,
     wants_facts: bool,
+    dependency_count: usize,
 }
 
 /// The names that one block sees beyond those of the module.
@@ -150,6 +160,7 @@ impl<'a> World<'a> {
             blocks: Blocks::new(),
             problems: Vec::new(),
             wants_facts: false,
+            dependency_count: 0,
         }
     }
 
@@ -555,7 +566,15 @@ impl<'a> World<'a> {
         let Some(local) = self.declarations.locals.get(name) else { return };
         let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&local.value));
         let dependencies = Arc::new(self.dependencies([&local.value], &Own::default()));
-        let found = value.map_or(Found::Poisoned, Found::Value);
+        let mut found = value.map_or(Found::Poisoned, Found::Value);
+        // Values grow from one local value to the next beyond what any expression could write.
+        if let Found::Value(value) = &found
+            && !value.fits(DEEPEST, LARGEST)
+        {
+            let detail = format!("A value may nest {DEEPEST} levels deep and have {LARGEST} parts.");
+            self.report(local.value.span, "too-complex", "This value is too large", detail);
+            found = Found::Poisoned;
+        }
         self.locals.insert(name.clone(), (found, dependencies));
     }
 
@@ -592,6 +611,34 @@ impl<'a> World<'a> {
             }
         }
         addresses
+    }
+
+    /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
+    /// else on all that `for_each` refers to.
+    fn instance_dependencies(
+        &mut self,
+        resource: &Resource,
+        own: &Own,
+        depends_on: &BTreeSet<Address>,
+    ) -> Option<BTreeSet<Address>> {
+        let body = &resource.block.body;
+        let given = own.each.as_ref().and_then(|(_, value)| value.identity());
+        let for_each = body.attribute("for_each").map(|attribute| &attribute.value);
+        let is_narrowed = |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
+        let expressions = Self::expressions_of(resource).into_iter().filter(|expr| !is_narrowed(expr));
+        let mut dependencies = self.dependencies(expressions, own);
+        dependencies.extend(given.map(|address| address.as_ref().clone()));
+        dependencies.extend(depends_on.iter().cloned());
+        self.dependency_count += dependencies.len();
+        if self.dependency_count > MOST_DEPENDENCIES {
+            let span = for_each.map_or(resource.block.header, |for_each| for_each.span);
+            let detail = format!(
+                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give                  `for_each` the resources themselves as values, so that each instance depends on its own only."
+            );
+            self.report(span, "too-complex", "There are too many dependencies", detail);
+            return None;
+        }
+        Some(dependencies)
     }
 
     /// The key that an index means, where that can be told in this scope.
@@ -932,8 +979,7 @@ impl<'a> World<'a> {
         let (attributes, blocks) = decoded;
         let lifecycle = self.lifecycle(resource, own);
         let (Some(lifecycle), true) = (lifecycle, fits) else { return None };
-        let mut dependencies = self.dependencies(Self::expressions_of(resource), own);
-        dependencies.extend(depends_on.iter().cloned());
+        let dependencies = self.instance_dependencies(resource, own, depends_on)?;
         let place = self.place(resource.block.header);
         let mut block =
             Block { address: address.clone(), attributes, blocks, depends_on: dependencies, lifecycle, place };
@@ -962,6 +1008,11 @@ impl<'a> World<'a> {
             }
         }
         let value = self.object(resource, &block, &originals);
+        if !value.fits(DEEPEST, LARGEST) {
+            let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
+            self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
+            return None;
+        }
         self.blocks.insert(address.clone(), block);
         self.instances.insert(address, value.clone());
         self.postconditions(resource, own, &value).then_some(value)

@@ -46,6 +46,7 @@ pub struct Object {
     // Counted once: objects of resources nest deeply, and these are asked at each step of an evaluation.
     sensitive_within: bool,
     unknown_within: bool,
+    depth: usize,
 }
 
 impl From<Data> for Value {
@@ -204,6 +205,38 @@ impl Value {
             Data::Object(object) => object.unknown_within,
             _ => false,
         }
+    }
+
+    /// How many levels of collections and objects there are.
+    fn depth(&self) -> usize {
+        match &self.data {
+            Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+                1 + elements.iter().map(Value::depth).max().unwrap_or(0)
+            }
+            Data::Map(_, fields) => 1 + fields.values().map(Value::depth).max().unwrap_or(0),
+            Data::Object(object) => object.depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether the value has no more than that many levels, and, resources counted as one, that many parts.
+    pub fn fits(&self, levels: usize, parts: usize) -> bool {
+        fn count(value: &Value, levels: usize, parts: &mut usize) -> bool {
+            *parts = parts.saturating_sub(1);
+            if *parts == 0 {
+                return false;
+            }
+            let values: Box<dyn Iterator<Item = &Value>> = match &value.data {
+                Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => Box::new(elements.iter()),
+                Data::Map(_, fields) => Box::new(fields.values()),
+                Data::Object(object) if object.identity.is_some() => return object.depth <= levels,
+                Data::Object(object) => Box::new(object.fields.values()),
+                _ => return true,
+            };
+            levels > 0 && values.into_iter().all(|value| count(value, levels - 1, parts))
+        }
+        let mut parts = parts;
+        count(self, levels, &mut parts)
     }
 
     /// Whether any part, at any depth, is sensitive.
@@ -489,7 +522,8 @@ impl Object {
     pub fn new(fields: Fields, identity: Option<Arc<Address>>) -> Self {
         let sensitive_within = fields.values().any(Value::is_sensitive_anywhere);
         let unknown_within = fields.values().any(Value::has_unknown_within);
-        Object { fields, identity, sensitive_within, unknown_within }
+        let depth = 1 + fields.values().map(Value::depth).max().unwrap_or(0);
+        Object { fields, identity, sensitive_within, unknown_within, depth }
     }
 
     /// The type of the fields, also of a resource's object.
