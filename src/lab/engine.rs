@@ -14,12 +14,14 @@ use crate::model::Problem;
 #[derive(Debug)]
 pub(super) struct Engine {
     program: &'static str,
-    /// What lifts the engine's own guards over /proc and /sys.
-    unmask: &'static str,
+    /// What this engine alone wants to be told: to lift its own guards over /proc and /sys, and, for Podman, not to raise
+    /// limits, which it may not be allowed to.
+    options: &'static [&'static str],
 }
 
-pub(super) const DOCKER: Engine = Engine { program: "docker", unmask: "systempaths=unconfined" };
-pub(super) const PODMAN: Engine = Engine { program: "podman", unmask: "unmask=ALL" };
+pub(super) const DOCKER: Engine = Engine { program: "docker", options: &["--security-opt", "systempaths=unconfined"] };
+pub(super) const PODMAN: Engine =
+    Engine { program: "podman", options: &["--security-opt", "unmask=ALL", "--ulimit", "host"] };
 
 /// What a host of storage needs beyond an engine's defaults. Not `--privileged`: that asks for every capability there is,
 /// and fails where the machine itself lacks one.
@@ -101,7 +103,7 @@ impl Engine {
         let log = format!("type=bind,source={},target=/var/log/sshd.log", dir.join("sshd.log").display());
         let mut create = command(self.program, ["create", "--name", &name, "--hostname", &host.label]);
         create.args(["--label", &self.label(lab), "--publish", "127.0.0.1::22", "--tmpfs", "/run", "--mount", &log]);
-        create.args(["--device-cgroup-rule", "a *:* rwm", "--security-opt", self.unmask]);
+        create.args(["--device-cgroup-rule", "a *:* rwm"]).args(self.options);
         create.args(["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]);
         create.args(CAPABILITIES.iter().flat_map(|capability| ["--cap-add", capability]));
         let (image, sshd) = match &lab.image {
