@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::run::{command, file_problem, find, not_started, run};
 use super::{HostRecord, Lab, LabHost, Record, Runs, SCRIPT, boot, each, host_dir, is_down, link_devices, loops};
 use crate::model::Problem;
@@ -14,14 +16,14 @@ use crate::model::Problem;
 #[derive(Debug)]
 pub(super) struct Engine {
     program: &'static str,
-    /// What this engine alone wants to be told: to lift its own guards over /proc and /sys, and, for Podman, not to raise
-    /// limits, which it may not be allowed to.
-    options: &'static [&'static str],
+    /// What lifts the engine's own guards over /proc and /sys.
+    unmask: &'static str,
+    /// Whether containers start from the limits of this process, raised to what the engine finds usual.
+    raises_limits: bool,
 }
 
-pub(super) const DOCKER: Engine = Engine { program: "docker", options: &["--security-opt", "systempaths=unconfined"] };
-pub(super) const PODMAN: Engine =
-    Engine { program: "podman", options: &["--security-opt", "unmask=ALL", "--ulimit", "host"] };
+pub(super) const DOCKER: Engine = Engine { program: "docker", unmask: "systempaths=unconfined", raises_limits: false };
+pub(super) const PODMAN: Engine = Engine { program: "podman", unmask: "unmask=ALL", raises_limits: true };
 
 /// What a host of storage needs beyond an engine's defaults. Not `--privileged`: that asks for every capability there is,
 /// and fails where the machine itself lacks one.
@@ -35,6 +37,9 @@ const CAPABILITIES: [&str; 8] = [
     "DAC_READ_SEARCH",
     "AUDIT_WRITE",
 ];
+
+/// Files and processes of a container whose engine would raise the limits.
+const LIMIT: u64 = 4096;
 
 impl Engine {
     /// Why this engine cannot be used here, if so.
@@ -103,7 +108,14 @@ impl Engine {
         let log = format!("type=bind,source={},target=/var/log/sshd.log", dir.join("sshd.log").display());
         let mut create = command(self.program, ["create", "--name", &name, "--hostname", &host.label]);
         create.args(["--label", &self.label(lab), "--publish", "127.0.0.1::22", "--tmpfs", "/run", "--mount", &log]);
-        create.args(["--device-cgroup-rule", "a *:* rwm"]).args(self.options);
+        create.args(["--device-cgroup-rule", "a *:* rwm", "--security-opt", self.unmask]);
+        if self.raises_limits {
+            // Root may lack the right to raise them, so they are set to what is enough for a test and less than usual.
+            for (name, resource) in [("nofile", Resource::Nofile), ("nproc", Resource::Nproc)] {
+                let most = getrlimit(resource).maximum.map_or(LIMIT, |most| most.min(LIMIT));
+                create.args(["--ulimit", &format!("{name}={most}:{most}")]);
+            }
+        }
         create.args(["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]);
         create.args(CAPABILITIES.iter().flat_map(|capability| ["--cap-add", capability]));
         let (image, sshd) = match &lab.image {
