@@ -131,9 +131,11 @@ async fn hosts_are_apart_from_the_machine_and_from_each_other() {
 
     for host in ["hv1", "hv2", "hv-a"] {
         assert_eq!(stand.said(host, "hostname; cat /etc/hostname"), format!("{host}\n{host}"));
-        for space in ["mnt", "pid", "net", "ipc", "uts"] {
-            let path = format!("/proc/self/ns/{space}");
-            assert_ne!(stand.said(host, &format!("readlink {path}")), machine(&path), "{space}");
+        let spaces = ["mnt", "pid", "net", "ipc", "uts"].map(|space| format!("/proc/self/ns/{space}"));
+        let theirs = stand.said(host, &format!("for space in {}; do readlink $space; done", spaces.join(" ")));
+        assert_eq!(theirs.lines().count(), spaces.len());
+        for (space, theirs) in spaces.iter().zip(theirs.lines()) {
+            assert_ne!(theirs, machine(space));
         }
         assert_eq!(stand.said(host, "ls -A /home /mnt /srv /tmp | grep -v -e : -e larder-admin"), "");
         assert_eq!(stand.said(host, "ls -A /root"), ".profile\n.ssh");
