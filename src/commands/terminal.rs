@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use indicatif::ProgressDrawTarget;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
@@ -15,6 +16,7 @@ use crate::plan::Plan;
 use crate::state::LocalState;
 use crate::state::file::beside;
 use crate::view;
+use crate::view::progress::{self, Lines, Spinners};
 use crate::view::style::Style;
 
 use super::Failure;
@@ -26,11 +28,13 @@ pub(super) struct Terminal {
     out: Style,
     err: Style,
     is_json: bool,
+    /// JSON comes as one object a line.
+    is_stream: bool,
     is_tty: bool,
 }
 
 impl Terminal {
-    pub(super) fn new(global: &Global, is_json: bool) -> Self {
+    pub(super) fn new(global: &Global, is_json: bool, is_stream: bool) -> Self {
         let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let style = |is_tty: bool| if is_tty && !no_color { Style::Coloured } else { Style::Plain };
         let is_tty = std::io::stdout().is_terminal();
@@ -56,8 +60,12 @@ impl Terminal {
         let _ = write!(std::io::stdout(), "{text}");
     }
 
+    /// JSON: on one line where a stream of objects is printed.
     pub(super) fn json(&self, value: &serde_json::Value) {
-        self.say(&format!("{value:#}"));
+        match self.is_stream {
+            true => self.say(&value.to_string()),
+            false => self.say(&format!("{value:#}")),
+        }
     }
 
     /// A question, without a newline.
@@ -106,10 +114,17 @@ impl Terminal {
 
     /// Shows events as they come, until there are no more.
     pub(super) fn watch(&self, mut events: UnboundedReceiver<Event>) -> JoinHandle<()> {
-        let mut progress = view::progress::Progress::new(self.is_json, self.is_tty, self.err);
+        let (is_json, is_tty, style) = (self.is_json, self.is_tty, self.err);
         tokio::spawn(async move {
+            let mut lines = Lines::new(std::io::stderr(), style);
+            let mut spinners = Spinners::new(ProgressDrawTarget::stderr(), style);
             while let Some(event) = events.recv().await {
-                progress.show(&event, &now());
+                // Somebody who stops watching does not stop the apply.
+                let _ = match (is_json, is_tty) {
+                    (true, _) => writeln!(std::io::stdout(), "{}", progress::json_line(&event, &now())),
+                    (false, true) => spinners.show(&event),
+                    (false, false) => lines.show(&event),
+                };
             }
         })
     }
