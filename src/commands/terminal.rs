@@ -38,7 +38,7 @@ impl Terminal {
         let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let style = |is_tty: bool| if is_tty && !no_color { Style::Coloured } else { Style::Plain };
         let is_tty = std::io::stdout().is_terminal();
-        Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_tty }
+        Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_stream, is_tty }
     }
 
     pub(super) fn is_json(&self) -> bool {
