@@ -20,4 +20,6 @@ pub mod lab;
 
 pub mod view;
 
+pub mod cli;
+
 pub mod commands;

@@ -11,6 +11,9 @@ use larder::model::host::Ssh;
 use larder::model::{Answer, Command, Connection, HostName, Question, Reach, Reply};
 use larder::transport::{self, Outcome, Scripts, Session, Unreachable};
 
+/// ssh would take the space for a separator and the rest for a token.
+const KNOWN_HOSTS: &str = "known 100%h";
+
 /// A running sshd that logs each connection and each session.
 struct Sshd {
     directory: tempfile::TempDir,
@@ -95,7 +98,8 @@ impl Sshd {
 
     fn trust(&self, port: u16) {
         let key = std::fs::read_to_string(self.path("host_key.pub")).expect("the key");
-        std::fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{port} {key}")).expect("written");
+        std::fs::write(self.path(KNOWN_HOSTS), format!("[127.0.0.1]:{port},[localhost]:{port} {key}"))
+            .expect("written");
     }
 
     fn connection(&self, port: u16) -> Connection {
@@ -107,7 +111,7 @@ impl Sshd {
                 user: Some(String::from_utf8_lossy(&user.stdout).trim().to_owned()),
                 identity_file: Some(self.path("user_key")),
                 ssh_config: Some(self.path("ssh_config")),
-                known_hosts: Some(self.path("known_hosts")),
+                known_hosts: Some(self.path(KNOWN_HOSTS)),
                 jump: None,
             }),
             becomes_root: false,
@@ -163,17 +167,17 @@ async fn sessions_of_many_hosts_open_at_once() {
 #[tokio::test]
 async fn an_unknown_or_changed_host_key_is_refused_with_its_cure() {
     let Some(sshd) = Sshd::start() else { return };
-    std::fs::write(sshd.path("known_hosts"), "").expect("written");
+    std::fs::write(sshd.path(KNOWN_HOSTS), "").expect("written");
     let Unreachable(why) = sshd.open(sshd.port).await.expect_err("unknown");
     assert!(
         why.contains("host h:") && why.contains("fingerprint") && why.contains(&format!("-p {}", sshd.port)),
         "{why}"
     );
-    assert_eq!(std::fs::read_to_string(sshd.path("known_hosts")).expect("text"), "", "nothing was added");
+    assert_eq!(std::fs::read_to_string(sshd.path(KNOWN_HOSTS)).expect("text"), "", "nothing was added");
 
     keygen(Path::new(&sshd.path("other_key")));
     let other = std::fs::read_to_string(sshd.path("other_key.pub")).expect("the key");
-    std::fs::write(sshd.path("known_hosts"), format!("[127.0.0.1]:{} {other}", sshd.port)).expect("written");
+    std::fs::write(sshd.path(KNOWN_HOSTS), format!("[127.0.0.1]:{} {other}", sshd.port)).expect("written");
     let Unreachable(why) = sshd.open(sshd.port).await.expect_err("changed");
     assert!(why.contains("ssh-keygen -f") && why.contains("in between"), "{why}");
 }
@@ -213,12 +217,12 @@ async fn a_connection_that_breaks_midway_is_lost_and_not_failed() {
         tokio::io::copy_bidirectional(&mut near, &mut far).await
     });
     let mut session = sshd.open(port).await.expect("open");
-    let (started, goes_on) = (sshd.path("started"), sshd.path("goes_on"));
-    let made = session.run(&Command::new(["mkfifo", &started, &goes_on]), &[], None).await;
+    let (started, goes_on, ended) = (sshd.path("started"), sshd.path("goes_on"), sshd.path("ended"));
+    let made = session.run(&Command::new(["mkfifo", &started, &goes_on, &ended]), &[], None).await;
     assert_eq!(made, Outcome::Done(Reply::default()));
 
-    let script = "echo >\"$1\"; cat \"$2\"";
-    let command = Command::new(["sh", "-c", script, "sh", &started, &goes_on]);
+    let script = "echo >\"$1\"; cat \"$2\"; echo to nobody; echo to the end >\"$3\"";
+    let command = Command::new(["sh", "-c", script, "sh", &started, &goes_on, &ended]);
     let wait = tokio::task::spawn_blocking({
         let started = started.clone();
         move || std::fs::read(started)
@@ -231,8 +235,9 @@ async fn a_connection_that_breaks_midway_is_lost_and_not_failed() {
     assert!(session.gone().is_some());
     let answers = session.ask(&[Question::new(["true"])]).await;
     assert!(answers.values().all(|answer| matches!(answer, Answer::Unknown(_))));
-    std::fs::write(goes_on, "").expect("the command still waits for it");
     session.close().await;
+    std::fs::write(goes_on, "").expect("the command still waits for it");
+    assert_eq!(std::fs::read_to_string(ended).expect("the command goes on"), "to the end\n");
 }
 
 #[tokio::test]
@@ -246,4 +251,55 @@ async fn sudo_stands_before_the_shell() {
     let answers = session.ask(std::slice::from_ref(&question)).await;
     assert_eq!(answers[&question], Answer::Said(Reply { status: 0, out: "0\n".into(), err: String::new() }));
     session.close().await;
+}
+
+/// The other half of the next test: opens a session, starts a command that never ends, and waits to be killed.
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn the_one_that_is_killed() {
+    let Ok(connection) = std::env::var("LARDER_TEST_CONNECTION") else { return };
+    let connection = serde_json::from_str(&connection).expect("a connection");
+    let fifo = std::env::var("LARDER_TEST_FIFO").expect("a name");
+    let mut session = transport::open(&"h".into(), &connection, &Scripts::new()).await.expect("open");
+    let command = Command::new(["sh", "-c", "echo >\"$1\"; exec cat \"$1\"", "sh", &fifo]);
+    session.run(&command, &[], None).await;
+}
+
+#[test]
+fn after_a_kill_the_command_ends_and_then_the_connection() {
+    let Some(mut sshd) = Sshd::start() else { return };
+    let fifo = sshd.path("fifo");
+    assert!(Process::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+    let mut victim = Process::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "the_one_that_is_killed", "--ignored"])
+        .env("LARDER_TEST_CONNECTION", serde_json::to_string(&sshd.connection(sshd.port)).expect("text"))
+        .env("LARDER_TEST_FIFO", &fifo)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    std::fs::read(&fifo).expect("the command runs");
+    victim.kill().expect("killed");
+    victim.wait().expect("gone");
+    std::fs::write(&fifo, "").expect("the command on the host runs to its end");
+    sshd.await_line("Disconnected from user");
+}
+
+#[tokio::test]
+async fn a_jump_host_is_reached_with_the_same_keys_and_the_same_distrust() {
+    let Some(mut sshd) = Sshd::start() else { return };
+    let mut connection = sshd.connection(sshd.port);
+    let Reach::Ssh(ssh) = &mut connection.reach else { panic!("by SSH") };
+    ssh.jump = Some(format!("{}@localhost:{}", ssh.user.clone().unwrap_or_default(), sshd.port));
+    let mut session = transport::open(&"h".into(), &connection, &Scripts::new()).await.expect("open");
+    let question = Question::new(["echo", "through"]);
+    let answers = session.ask(std::slice::from_ref(&question)).await;
+    assert!(matches!(&answers[&question], Answer::Said(reply) if reply.out == "through\n"));
+    session.close().await;
+    sshd.await_line("Disconnected from user");
+    assert_eq!(sshd.count("Accepted publickey"), 2, "the jump host and the host: {:#?}", sshd.seen);
+
+    std::fs::write(sshd.path(KNOWN_HOSTS), "").expect("written");
+    let Unreachable(why) = transport::open(&"h".into(), &connection, &Scripts::new()).await.expect_err("unknown");
+    assert!(why.contains("let nothing through") && why.contains("@localhost:"), "{why}");
 }

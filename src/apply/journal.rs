@@ -85,7 +85,7 @@ impl Journal {
     }
 
     /// The steps must not start before this returns. Steps that start together share one write to disk (which takes the
-    /// time of one fsync: 0.1 ms on flash, 10 ms and more on a turning disk).
+    /// time of one fsync: about 0.2 ms on flash, far more on a turning disk).
     pub fn intent<'a>(&mut self, steps: impl IntoIterator<Item = &'a StepId>) -> Result<(), Problem> {
         let entries: Vec<Entry> = steps.into_iter().map(|step| Entry::Intent { step: step.clone() }).collect();
         self.append(&entries)

@@ -29,7 +29,7 @@ use super::ground::{self, Ground, Permissions};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::verdict::{Difference, Draft, Edit, Remedy, Standing, Verdict};
-use super::{Kind, Scene, image_storage, kind_of};
+use super::{Kind, Scene, image_storage};
 
 #[derive(Debug)]
 pub struct ExternalVolume;
@@ -606,7 +606,7 @@ impl<'a> Look<'a> {
         let wanted = self.wanted_root();
         match self.lineage.last() {
             None => {
-                ground::remember_made(verdict, &self.lineage);
+                ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
                 let made = Inode {
                     file_type: FileType::Directory,
                     mode: Mode::new(0o755).expect("twelve bits"),
@@ -889,12 +889,8 @@ impl<'a> Look<'a> {
 
     /// Whether another block of the configuration makes this path.
     fn is_made_by_the_plan(&self, wanted: &str) -> bool {
-        self.scene.blocks.values().filter(|other| other.address != *self.address).any(|other| {
-            kind_of(&other.address).is_some_and(|kind| {
-                kind.paths(other, self.scene.blocks).iter().any(|path| path == wanted)
-                    && kind.hosts(other, self.scene.blocks).contains(self.host)
-            })
-        })
+        let owner = self.scene.owners.get(self.host).and_then(|owners| owners.get(wanted));
+        owner.is_some_and(|owner| owner != self.address)
     }
 
     /// The device, if this plan formats it.
@@ -959,7 +955,7 @@ impl<'a> Look<'a> {
             .rolling_back()
         };
         let Some(inode) = self.lineage.last() else {
-            ground::remember_made(verdict, &self.lineage);
+            ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
             let drafts = vec![
                 ground::make_directory(&self.lineage),
                 lock(Vec::new()).undone_by(Command::new(["unlock_mount_point", self.at])),
@@ -1259,7 +1255,7 @@ impl<'a> Look<'a> {
 
     /// Who keeps the volume from being unmounted.
     fn in_use(&self, path: &str) -> Result<Option<Hazard>, String> {
-        let uses = open_files::read(self.scene.host(self.host), self.scene.watched(self.host), path)?;
+        let uses = open_files::read(self.scene.host(self.host), path)?;
         let nested = self.ground.mounts.below(path);
         if let Some(mount) = nested.first() {
             let known = self.scene.watched(self.host).contains(&mount.target);
@@ -1285,7 +1281,6 @@ impl<'a> Look<'a> {
 
     /// Unmounts, if nobody uses it and nothing would be lost.
     fn unmount(&self, verdict: &mut Verdict, mount: &Mount, path: &str) {
-        let back = Command::new(["mount", "-t", &mount.fstype, "-o", &mount.options, "--", &mount.source, path]);
         let mut draft = Draft::new("unmount", format!("unmount {path}"), Command::new(["umount", "--", path]))
             .guarded([self.ground.mounts.guard(path), open_files::nobody(path)])
             .with_impact(Impact::Offline)
@@ -1293,7 +1288,10 @@ impl<'a> Look<'a> {
             .needing_all_members();
         draft = match mount.fstype.as_str() {
             "tmpfs" => draft.without_inverse("what a tmpfs holds is gone when it is unmounted"),
-            _ => draft.undone_by(back),
+            _ if self.is_ours(&self.source, mount) && path == self.at => {
+                draft.undone_by(self.mount_draft(self.uuid().as_deref()).command)
+            }
+            _ => draft.without_inverse("the block that described the mount has changed"),
         };
         let entries = path::read_entries(self.scene.host(self.host), path);
         let holds_data = mount.fstype == "tmpfs" && entries.as_ref().is_ok_and(|entries| !entries.is_empty());
@@ -1504,9 +1502,13 @@ impl<'a> Look<'a> {
             (_, Mounted::Previous(_)) => RoomState::Later(format!("{} is mounted anew", self.at)),
             (Source::Directory, _) | (_, Mounted::Ours(_)) => RoomState::Open { look_in: self.at.to_owned() },
             (Source::Bind { source }, Mounted::Nothing) => {
-                match self.is_made_by_the_plan(source) && !self.bound.as_ref().is_some_and(Lineage::exists) {
-                    true => RoomState::Later(format!("{source} does not exist yet")),
-                    false => RoomState::Open { look_in: source.clone() },
+                match self.bound.as_ref().is_some_and(Lineage::exists) {
+                    true => RoomState::Open { look_in: source.clone() },
+                    // The plan makes the source, empty.
+                    false => match space::read(self.scene.host(self.host), source) {
+                        Ok(space) => RoomState::New { filesystem: space.filesystem, size: space.free },
+                        Err(why) => RoomState::Unknown(why),
+                    },
                 }
             }
             (Source::Tmpfs { size }, Mounted::Nothing) => RoomState::New { filesystem: key(" (tmpfs)"), size: size.0 },

@@ -155,6 +155,20 @@ pub struct Plan {
     pub outputs: BTreeMap<String, serde_json::Value>,
     pub max_hosts_at_once: usize,
     pub parallelism: usize,
+    /// The state file, relative to the directory of the configuration.
+    pub state_path: String,
+    /// How each placement was found. Not part of a plan file: it is for the state, after steps have run.
+    #[serde(skip)]
+    pub found: BTreeMap<Address, BTreeMap<HostName, Found>>,
+}
+
+/// How one placement was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Found {
+    pub standing: Standing,
+    /// Nothing of it differs from what is wanted.
+    pub is_settled: bool,
+    pub observed: BTreeMap<String, String>,
 }
 
 impl Plan {
@@ -182,7 +196,10 @@ impl Plan {
 }
 
 /// Who is asked what: every host that the configuration or the state has anything on.
+///
+/// Blocks that are not wholly known yet are left out; ask again when they are.
 pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
+    let (desired, _) = &known_blocks(desired);
     let watched = watched(desired, state);
     let mut asked: BTreeMap<HostName, BTreeSet<Question>> = BTreeMap::new();
     let recorded = recorded_blocks(state);
@@ -251,6 +268,20 @@ fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
     paths.into_iter().map(|(host, paths)| (host, paths.into_iter().collect())).collect()
 }
 
+/// Which resource has which path, by host.
+fn owners(blocks: &Blocks) -> BTreeMap<HostName, BTreeMap<String, Address>> {
+    let mut all: BTreeMap<HostName, BTreeMap<String, Address>> = BTreeMap::new();
+    for block in blocks.values() {
+        let Some(kind) = kind_of(&block.address) else { continue };
+        let paths = kind.paths(block, blocks);
+        for host in kind.hosts(block, blocks) {
+            let of_host = all.entry(host).or_default();
+            of_host.extend(paths.iter().map(|path| (path.clone(), block.address.clone())));
+        }
+    }
+    all
+}
+
 /// Everything that a plan is made from.
 #[derive(Debug)]
 pub struct Input<'a> {
@@ -261,6 +292,7 @@ pub struct Input<'a> {
     pub request: &'a Request,
     pub parallelism: usize,
     pub max_hosts_at_once: usize,
+    pub state_path: &'a str,
 }
 
 /// Judges every resource on every host and puts the remedies in order.
@@ -268,28 +300,62 @@ pub struct Input<'a> {
 /// # Errors
 /// When two resources want one path, or paths and references ask for an impossible order.
 pub fn plan(input: &Input) -> Result<Plan, Problems> {
-    let nothing = Blocks::new();
-    let desired = match input.request.operation {
-        Operation::Destroy => &nothing,
-        _ => input.desired,
+    let (known, unknown) = known_blocks(input.desired);
+    let (known, unknown) = match input.request.operation {
+        Operation::Destroy => (Blocks::new(), BTreeSet::new()),
+        _ => (known, unknown),
     };
+    let desired = &known;
     let problems = conflicts(desired);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let watched = watched(input.desired, input.state);
+    let watched = watched(&known_blocks(input.desired).0, input.state);
     let memory = memory(input.state);
     let mut making = Making {
         input,
         desired,
+        unknown,
         judged: BTreeMap::new(),
         removed: BTreeMap::new(),
         hazards: Vec::new(),
         accepted: BTreeSet::new(),
     };
-    making.judge(&Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched });
+    making.judge(&Scene {
+        blocks: desired,
+        facts: input.facts,
+        memory: &memory,
+        watched: &watched,
+        owners: &owners(desired),
+    });
     making.remove(&memory, &watched);
     making.finish(&memory)
+}
+
+/// The blocks whose every value is known, and the addresses of the others: a block that depends on one that is not known is
+/// not known either, whatever its own values.
+fn known_blocks(blocks: &Blocks) -> (Blocks, BTreeSet<Address>) {
+    let mut unknown: BTreeSet<Address> =
+        blocks.values().filter(|block| block.has_unknown()).map(|block| block.address.clone()).collect();
+    if unknown.is_empty() {
+        return (blocks.clone(), unknown);
+    }
+    let mut followers: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+    for block in blocks.values() {
+        for needed in &block.depends_on {
+            followers.entry(needed).or_default().push(&block.address);
+        }
+    }
+    let mut open: Vec<Address> = unknown.iter().cloned().collect();
+    while let Some(address) = open.pop() {
+        for follower in followers.get(&address).into_iter().flatten() {
+            if unknown.insert((*follower).clone()) {
+                open.push((*follower).clone());
+            }
+        }
+    }
+    let known = blocks.iter().filter(|(address, _)| !unknown.contains(address));
+    (known.map(|(address, block)| (address.clone(), block.clone())).collect(), unknown)
 }
 
 fn memory(state: &State) -> BTreeMap<Address, Memory> {
@@ -353,6 +419,8 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
 struct Making<'a> {
     input: &'a Input<'a>,
     desired: &'a Blocks,
+    /// Blocks whose values, or those of a block that they depend on, are not known: they are left alone.
+    unknown: BTreeSet<Address>,
     judged: BTreeMap<Address, BTreeMap<HostName, Verdict>>,
     /// Recorded placements that nobody wants any more.
     removed: BTreeMap<Address, BTreeMap<HostName, Verdict>>,
@@ -468,6 +536,10 @@ impl Making<'_> {
             }
             changes.push(self.change(&address, &wanted, &removed));
         }
+        for address in self.unknown.clone().into_iter().filter(|address| address.kind != host_kind()) {
+            changes.push(self.unknown_change(address));
+        }
+        changes.sort_by(|a, b| a.address.cmp(&b.address));
         let rooms = self.ledger();
         let (steps, edits) = graph::order(placed, self.desired, self.input.state)?;
         self.limit_destruction(&edits);
@@ -476,9 +548,11 @@ impl Making<'_> {
             .sort_by(|a, b| (a.accepted, a.code, &a.address, &a.host).cmp(&(b.accepted, b.code, &b.address, &b.host)));
         let unknown = self.unknown_hosts();
         let complete = unknown.is_empty()
-            && !changes
-                .iter()
-                .any(|change| change.hosts.values().any(|action| matches!(action, Action::Unknown | Action::Later)));
+            && !changes.iter().any(|change| {
+                change.action == Action::Unknown
+                    || change.hosts.values().any(|action| matches!(action, Action::Unknown | Action::Later))
+            });
+        let found = self.found();
         let mut plan = Plan {
             format_version: FORMAT_VERSION.to_owned(),
             larder_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -502,6 +576,8 @@ impl Making<'_> {
             outputs: self.input.outputs.clone(),
             max_hosts_at_once: self.input.max_hosts_at_once,
             parallelism: self.input.parallelism,
+            state_path: self.input.state_path.to_owned(),
+            found,
         };
         plan.hash = hash::of(&plan);
         Ok(plan)
@@ -563,6 +639,21 @@ impl Making<'_> {
         }
     }
 
+    /// A block whose values depend on a host that does not answer.
+    fn unknown_change(&self, address: Address) -> Change {
+        let why = "its values depend on facts of a host that are not known".to_owned();
+        let recorded = self
+            .input
+            .state
+            .resources
+            .get(&address)
+            .map(|record| record.placements.keys().cloned().collect::<Vec<_>>())
+            .unwrap_or_default();
+        let hosts: BTreeMap<_, _> = recorded.iter().map(|host| (host.clone(), Action::Unknown)).collect();
+        let reasons = recorded.into_iter().map(|host| (host, why.clone())).collect();
+        Change { kind: address.kind.clone(), address, action: Action::Unknown, hosts, differences: Vec::new(), reasons }
+    }
+
     fn unknown_hosts(&self) -> Vec<UnknownHost> {
         let unknown = self.input.facts.hosts.iter().filter_map(|(host, facts)| match facts {
             HostFacts::Unreachable(reason) => Some(UnknownHost { host: host.clone(), reason: reason.clone() }),
@@ -622,6 +713,19 @@ impl Making<'_> {
                 hosts.insert(host.clone(), remembered);
             }
             all.insert(address.clone(), hosts);
+        }
+        all
+    }
+
+    fn found(&self) -> BTreeMap<Address, BTreeMap<HostName, Found>> {
+        let mut all: BTreeMap<Address, BTreeMap<HostName, Found>> = BTreeMap::new();
+        for (address, verdicts) in self.judged.iter().chain(&self.removed) {
+            for (host, verdict) in verdicts {
+                let is_settled = verdict.differences.is_empty() && verdict.hazards.is_empty();
+                let found =
+                    Found { standing: verdict.standing.clone(), is_settled, observed: verdict.observed.clone() };
+                all.entry(address.clone()).or_default().insert(host.clone(), found);
+            }
         }
         all
     }

@@ -7,6 +7,20 @@ larder_take() {
   [ "$1" -eq 0 ] || dd bs="$1" count=1 iflag=fullblock 2>/dev/null
 }
 
+# The same for more bytes than should stand in memory at once.
+larder_take_long() {
+  if [ "$1" -ge 1048576 ]; then
+    dd bs=1048576 count="$(($1 / 1048576))" iflag=fullblock 2>/dev/null || return
+  fi
+  larder_take "$(($1 % 1048576))"
+}
+
+# Runs a command of a plan. If we are gone, it writes to nobody, and must still run to its end.
+larder_run() {
+  trap '' PIPE
+  "$@" 9>&-
+}
+
 # Opens the frame of request $1 on both streams.
 larder_begin() {
   printf '\n%s begin %s\n' "$larder_nonce" "$1"
@@ -34,11 +48,16 @@ larder_lock() {
   return 4
 }
 
-larder_serve() {
+# What came before a command is for that command only.
+larder_forget() {
   larder_stdin=
   larder_fed=
   larder_guards=0
   larder_changed=
+}
+
+larder_serve() {
+  larder_forget
   while IFS= read -r larder_line; do
     set -- $larder_line
     case $larder_line in
@@ -70,7 +89,8 @@ larder_serve() {
       ("$@" 9>&-) </dev/null
       larder_end "$larder_id" exit $?
       ;;
-    # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on.
+    # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on, and what was
+    # not taken must never be read as requests.
     stdin)
       larder_stdin=$(larder_take "$1"; printf x)
       [ "${#larder_stdin}" -eq "$(($1 + 1))" ] || exit 1
@@ -105,16 +125,35 @@ larder_serve() {
         printf '%s' "$larder_now"
         larder_end "$larder_id" "$larder_changed"
       elif [ -n "$larder_fed" ]; then
-        printf '%s' "$larder_stdin" 2>/dev/null | ("$@" 9>&-)
+        printf '%s' "$larder_stdin" 2>/dev/null | (larder_run "$@")
         larder_end "$larder_id" exit $?
       else
-        ("$@" 9>&-) </dev/null
+        (larder_run "$@") </dev/null
         larder_end "$larder_id" exit $?
       fi
-      larder_stdin=
-      larder_fed=
-      larder_guards=0
-      larder_changed=
+      larder_forget
+      ;;
+    # upload ID LENGTH WORD..., and that many bytes, which the command reads while they come. It must tell by itself when
+    # they are cut short. What it leaves is dropped. If not all could be taken, the rest must never be read as requests.
+    upload)
+      larder_id=$1
+      larder_length=$2
+      shift 2
+      larder_begin "$larder_id"
+      if [ -n "$larder_changed" ]; then
+        larder_take_long "$larder_length" >/dev/null || exit 1
+        printf '%s' "$larder_now"
+        larder_end "$larder_id" "$larder_changed"
+      else
+        (larder_take_long "$larder_length" || kill -9 "$$") | {
+          (larder_run "$@")
+          larder_status=$?
+          cat >/dev/null
+          exit "$larder_status"
+        }
+        larder_end "$larder_id" exit $?
+      fi
+      larder_forget
       ;;
     # lock ID FILE HOLDER
     lock)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-use super::{Process, Spawned};
+use super::exchange::{Process, Spawned};
 
 /// The child that runs the executor.
 pub(super) struct Shell(Child);

@@ -2,6 +2,7 @@
 //! come back together; a command travels with its guards, so that nothing fits in between. Values never become syntax,
 //! and silence never becomes an answer. Nothing here knows what a command is for.
 
+mod exchange;
 mod local;
 pub mod recorded;
 mod ssh;
@@ -11,11 +12,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::io::AsyncRead;
 
 use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, escape_line};
-use wire::{End, Frame, Frames, Id, Request};
+use exchange::{Conversation, Sending, Side, Spawned};
+use wire::{End, Frame, Id, Request};
 
 /// The remote functions of a session: name to the body of a POSIX sh function. They run with `set -f`, in a subshell of
 /// their own, with nothing on standard input unless the command brings it. Names that begin with `larder_` are taken.
@@ -65,42 +66,16 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// An open conversation with one host.
 pub struct Session {
-    /// `None` once it must not be written to any more.
-    requests: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    out: Stream,
-    err: Stream,
-    process: Process,
+    talk: Conversation,
     next: Id,
     round_trips: u32,
     patience: Duration,
-    gone: Option<String>,
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("round_trips", &self.round_trips).field("gone", &self.gone).finish()
+        f.debug_struct("Session").field("round_trips", &self.round_trips).field("gone", &self.gone()).finish()
     }
-}
-
-/// What runs the executor.
-enum Process {
-    Local(local::Shell),
-    Ssh(ssh::Remote),
-}
-
-/// A process with its three streams.
-struct Spawned {
-    requests: Box<dyn AsyncWrite + Send + Unpin>,
-    out: Box<dyn AsyncRead + Send + Unpin>,
-    err: Box<dyn AsyncRead + Send + Unpin>,
-    process: Process,
-}
-
-struct Stream {
-    from: Box<dyn AsyncRead + Send + Unpin>,
-    frames: Frames,
-    buffer: Vec<u8>,
-    ended: bool,
 }
 
 /// What came back for one request; a part that is missing is still awaited.
@@ -162,27 +137,18 @@ impl Executor {
 impl Session {
     /// Sends the executor and waits until it is ready.
     async fn begin(spawned: Spawned, executor: &Executor, patience: Duration) -> Result<Session, String> {
-        let stream = |from| Stream { from, frames: Frames::new(&executor.nonce), buffer: Vec::new(), ended: false };
-        let mut session = Session {
-            requests: Some(spawned.requests),
-            out: stream(spawned.out),
-            err: stream(spawned.err),
-            process: spawned.process,
-            next: 0,
-            round_trips: 0,
-            patience: PATIENCE,
-            gone: None,
-        };
+        let mut session =
+            Session { talk: Conversation::new(spawned, &executor.nonce), next: 0, round_trips: 0, patience: PATIENCE };
         let mut ready = 0;
         let heard = session
-            .converse(executor.text.as_bytes(), Some(patience), |_, frame| {
+            .talk
+            .converse(Sending::all(executor.text.as_bytes()), Some(patience), |_, frame| {
                 ready += usize::from(frame == Frame::Ready);
                 ready == 2
             })
             .await;
         let Err(why) = heard else { return Ok(session) };
-        let said = [session.err.frames.preamble(), session.out.frames.preamble()].concat();
-        Err(no_executor(&why, &String::from_utf8_lossy(&said)))
+        Err(no_executor(&why, &session.talk.preamble()))
     }
 
     /// Asks all questions in one round trip. Never fails: what cannot be known is [`Answer::Unknown`].
@@ -194,8 +160,8 @@ impl Session {
             if answers.contains_key(question) {
                 continue;
             }
-            let unknown = match (&self.gone, wire::unsendable(&question.0)) {
-                (Some(why), _) => why.clone(),
+            let unknown = match (self.gone(), wire::unsendable(&question.0)) {
+                (Some(why), _) => why.to_owned(),
                 (None, Some(why)) => why.to_owned(),
                 (None, None) => {
                     let id = self.id();
@@ -207,7 +173,7 @@ impl Session {
             answers.insert(question.clone(), Answer::Unknown(unknown));
         }
         let ids: Vec<Id> = asked.keys().copied().collect();
-        let (returned, why) = self.exchange(&request, &ids, Some(self.patience)).await;
+        let (returned, why) = self.exchange(Sending::all(request.bytes()), &ids, Some(self.patience)).await;
         for (id, question) in asked {
             answers.insert(question.clone(), answer(returned.get(&id), why.as_deref()));
         }
@@ -217,17 +183,47 @@ impl Session {
     /// Runs a command, if each guard still holds at the last moment. `patience` is how long it may take; `None` waits as
     /// long as the connection lives.
     pub async fn run(&mut self, command: &Command, guard: &[Guard], patience: Option<Duration>) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        request.run(id, command, guard);
+        let sending = Sending::all(request.bytes());
+        self.act(id, sending, command, guard, patience).await
+    }
+
+    /// The same for a command that reads a file of the workstation, `length` bytes from `file`. The bytes follow the
+    /// guards, and a broken connection cuts them: the command must check what it got before it acts on it. `patience`
+    /// begins anew as long as bytes go out.
+    pub async fn upload(
+        &mut self,
+        command: &Command,
+        guard: &[Guard],
+        file: &mut (dyn AsyncRead + Send + Unpin),
+        length: u64,
+        patience: Option<Duration>,
+    ) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        request.upload(id, command, guard, length);
+        let sending = Sending::with_file(request.bytes(), file, length);
+        self.act(id, sending, command, guard, patience).await
+    }
+
+    async fn act(
+        &mut self,
+        id: Id,
+        sending: Sending<'_>,
+        command: &Command,
+        guard: &[Guard],
+        patience: Option<Duration>,
+    ) -> Outcome {
         if let Some(why) = unsendable(command, guard) {
             let err = format!("{why}; it was not run");
             return Outcome::Failed(Reply { status: 126, out: String::new(), err });
         }
-        if let Some(why) = &self.gone {
+        if let Some(why) = self.gone() {
             return Outcome::Lost(format!("the command was not sent: {why}"));
         }
-        let id = self.id();
-        let mut request = Request::default();
-        request.run(id, command, guard);
-        let (mut returned, why) = self.exchange(&request, &[id], patience).await;
+        let (mut returned, why) = self.exchange(sending, &[id], patience).await;
         let why = why.unwrap_or_default();
         match returned.remove(&id) {
             Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => outcome(end, out, err, guard),
@@ -242,14 +238,14 @@ impl Session {
     }
 
     async fn lock_file(&mut self, file: &str, holder: &str) -> Result<Locked, NotLocked> {
-        if let Some(why) = &self.gone {
-            return Err(NotLocked::Impossible(why.clone()));
+        if let Some(why) = self.gone() {
+            return Err(NotLocked::Impossible(why.to_owned()));
         }
         let holder = escape_line(holder);
         let id = self.id();
         let mut request = Request::default();
         request.lock(id, file, &holder);
-        let (returned, why) = self.exchange(&request, &[id], Some(self.patience)).await;
+        let (returned, why) = self.exchange(Sending::all(request.bytes()), &[id], Some(self.patience)).await;
         let reply = match answer(returned.get(&id), why.as_deref()) {
             Answer::Unknown(why) => return Err(NotLocked::Impossible(why)),
             Answer::Said(reply) => reply,
@@ -276,13 +272,12 @@ impl Session {
 
     /// Why nothing more is sent through this session, if so. A command that is run nevertheless is not sent.
     pub fn gone(&self) -> Option<&str> {
-        self.gone.as_deref()
+        self.talk.gone()
     }
 
     /// Ends the remote shell and the connection.
-    pub async fn close(mut self) {
-        drop(self.requests.take());
-        self.process.end(FAREWELL).await;
+    pub async fn close(self) {
+        self.talk.end(FAREWELL).await;
     }
 
     fn id(&mut self) -> Id {
@@ -293,7 +288,7 @@ impl Session {
     /// One round trip: what came back for each of `ids`, and why something is missing, if it is.
     async fn exchange(
         &mut self,
-        request: &Request,
+        sending: Sending<'_>,
         ids: &[Id],
         patience: Option<Duration>,
     ) -> (BTreeMap<Id, Returned>, Option<String>) {
@@ -304,119 +299,19 @@ impl Session {
         self.round_trips += 1;
         let mut left = 2 * ids.len();
         let heard = self
-            .converse(request.bytes(), patience, |from, frame| {
+            .talk
+            .converse(sending, patience, |from, frame| {
                 let Frame::Answer { id, end, text } = frame else { return false };
                 let Some(part) = returned.get_mut(&id) else { return false };
                 match from {
-                    From::Out => (part.end, part.out) = (Some(end), Some(text)),
-                    From::Err => part.err = Some(text),
+                    Side::Out => (part.end, part.out) = (Some(end), Some(text)),
+                    Side::Err => part.err = Some(text),
                 }
                 left -= 1;
                 left == 0
             })
             .await;
         (returned, heard.err())
-    }
-
-    /// Writes and reads at the same time, until `heard` has had enough. `patience` begins anew with each frame. After an
-    /// error, and if it is abandoned midway, the session is gone: what was sent may still be acted on.
-    async fn converse(
-        &mut self,
-        bytes: &[u8],
-        patience: Option<Duration>,
-        mut heard: impl FnMut(From, Frame) -> bool,
-    ) -> Result<(), String> {
-        self.gone = Some("an earlier request was abandoned".to_owned());
-        self.out.frames.renew();
-        self.err.frames.renew();
-        let mut unsent = bytes;
-        let mut deadline = patience.map(|patience| Instant::now() + patience);
-        let why = loop {
-            let Session { requests, out, err, .. } = self;
-            let (from, frames) = tokio::select! {
-                sent = send(requests, unsent), if requests.is_some() && !unsent.is_empty() => {
-                    match sent {
-                        Ok(count) => unsent = &unsent[count..],
-                        // Whoever reads no more has ended, or is about to: the other streams say so.
-                        Err(_) => *requests = None,
-                    }
-                    continue;
-                }
-                frames = out.read() => (From::Out, frames),
-                frames = err.read(), if !err.ended => (From::Err, frames),
-                () = until(deadline) => {
-                    break format!("no answer within {}", seconds(patience.unwrap_or_default()));
-                }
-            };
-            if out.ended {
-                break self.process.end(Duration::from_secs(2)).await;
-            }
-            if !frames.is_empty() {
-                deadline = patience.map(|patience| Instant::now() + patience);
-            }
-            for frame in frames {
-                if heard(from, frame) {
-                    self.gone = None;
-                    return Ok(());
-                }
-            }
-        };
-        self.gone = Some(why.clone());
-        // Nothing is sent behind a request that nobody answered: it might be acted on much later.
-        self.requests = None;
-        Err(why)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum From {
-    Out,
-    Err,
-}
-
-impl Stream {
-    /// The frames that the next bytes complete; the end of the stream is an empty list and `ended`.
-    async fn read(&mut self) -> Vec<Frame> {
-        self.buffer.clear();
-        self.buffer.reserve(64 << 10);
-        match self.from.read_buf(&mut self.buffer).await {
-            Ok(0) | Err(_) => {
-                self.ended = true;
-                Vec::new()
-            }
-            Ok(_) => self.frames.feed(&self.buffer),
-        }
-    }
-}
-
-async fn send(requests: &mut Option<Box<dyn AsyncWrite + Send + Unpin>>, bytes: &[u8]) -> std::io::Result<usize> {
-    match requests {
-        Some(requests) => requests.write(bytes).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-impl Process {
-    /// Waits for the end, so long; says how it ended.
-    async fn end(&mut self, patience: Duration) -> String {
-        match self {
-            Process::Local(shell) => shell.end(patience).await,
-            Process::Ssh(remote) => remote.end(patience).await,
-        }
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    match duration.subsec_millis() {
-        0 => format!("{} s", duration.as_secs()),
-        _ => format!("{} ms", duration.as_millis()),
     }
 }
 
@@ -429,10 +324,10 @@ fn answer(returned: Option<&Returned>, why: Option<&str>) -> Answer {
         Some(Returned { end: Some(End::Exit(status)), out: Some(Some(out)), err: Some(Some(err)) }) => {
             Answer::Said(Reply { status: *status, out: text(out), err: text(err) })
         }
-        Some(Returned { end: Some(_), out: Some(_), err: Some(_) }) => {
+        Some(Returned { out: Some(None), .. } | Returned { err: Some(None), .. }) => {
             Answer::Unknown("the answer is larger than 16 MiB, or all of them than 64 MiB".to_owned())
         }
-        _ => Answer::Unknown(why.unwrap_or("no answer came").to_owned()),
+        _ => Answer::Unknown(why.unwrap_or("no whole answer came").to_owned()),
     }
 }
 

@@ -11,14 +11,15 @@ use openssh::{Child, ControlPersist, KnownHosts, SessionBuilder, Stdio};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use super::{Process, Spawned};
+use super::exchange::{Process, Spawned};
 use crate::model::escape_line;
 use crate::model::host::Ssh;
 
 /// Connects at once, over all hosts: beyond that sshd's MaxStartups and our own processors only lose.
 static CONNECTS: Semaphore = Semaphore::const_new(8);
 
-/// After a kill -9 of us, the connection lingers no longer than this many seconds. While a session is open it is not idle.
+/// How many seconds the connection lingers after its session, when nobody is left to close it. A kill of us ends the
+/// session once the command that runs on the host has ended, which thus never loses its output.
 const LINGER: NonZeroUsize = NonZeroUsize::new(10).expect("ten is not zero");
 
 /// How often a silent connection is asked for a sign of life; ssh gives up after three without one.
@@ -138,22 +139,54 @@ fn builder(ssh: &Ssh, timeout: Duration, control: &Path) -> Result<SessionBuilde
     if let Some(path) = &ssh.identity_file {
         builder.keyfile(home(path));
     }
-    if let Some(path) = &ssh.ssh_config {
-        builder.config_file(home(path));
+    match (&ssh.jump, &ssh.ssh_config) {
+        (Some(jump), _) => {
+            builder.jump_hosts(jump.split(',')).config_file(jump_config(ssh, timeout, control)?);
+        }
+        (None, Some(path)) => {
+            builder.config_file(home(path));
+        }
+        (None, None) => {}
     }
     if let Some(path) = &ssh.known_hosts {
         builder.user_known_hosts_file(option_value(path)?);
     }
-    if let Some(jump) = &ssh.jump {
-        builder.jump_hosts(jump.split(','));
-    }
     Ok(builder)
+}
+
+/// A configuration that also governs the ssh to the jump host, which takes none of our options: it must not ask for
+/// passwords or trust unknown keys either. The user's own configuration comes after it.
+fn jump_config(ssh: &Ssh, timeout: Duration, control: &Path) -> Result<PathBuf, String> {
+    let mut lines = vec![
+        "BatchMode yes".to_owned(),
+        "StrictHostKeyChecking yes".to_owned(),
+        format!("ConnectTimeout {}", timeout.as_secs().max(1)),
+        format!("ServerAliveInterval {}", SIGN_OF_LIFE.as_secs()),
+    ];
+    if let Some(path) = &ssh.known_hosts {
+        lines.push(format!("UserKnownHostsFile {}", option_value(path)?));
+    }
+    if let Some(path) = &ssh.identity_file {
+        lines.push(format!("IdentityFile {}", option_value(path)?));
+    }
+    match &ssh.ssh_config {
+        Some(path) => {
+            let path = std::path::absolute(home(path)).map_err(|error| error.to_string())?;
+            lines.push(format!("Include \"{}\"", path.display()));
+        }
+        None => lines.extend(["Include ~/.ssh/config".to_owned(), "Include /etc/ssh/ssh_config".to_owned()]),
+    }
+    let failed = |error: std::io::Error| format!("no configuration for the jump host can be written: {error}");
+    let file = tempfile::Builder::new().prefix("jump-").tempfile_in(control).map_err(failed)?;
+    std::fs::write(file.path(), lines.join("\n") + "\n").map_err(failed)?;
+    // Goes with its directory.
+    file.into_temp_path().keep().map_err(|error| failed(error.error))
 }
 
 /// A path as the value of an ssh option, which has quotes and percent tokens of its own.
 fn option_value(path: &str) -> Result<String, String> {
     match path.contains(['"', '\\', '\n']) {
-        true => Err(format!("known_hosts `{}` holds a character that ssh cannot read", escape_line(path))),
+        true => Err(format!("`{}` holds a character that ssh cannot read in a path", escape_line(path))),
         false => Ok(format!("\"{}\"", path.replace('%', "%%"))),
     }
 }
@@ -187,6 +220,9 @@ fn unreached(ssh: &Ssh, timeout: Duration, said: &str) -> String {
         )
     } else if said.contains("Host key verification failed") || said.contains("host key is known") {
         format!("its key is not in {known_hosts}; connect once by hand and compare the fingerprint: `{by_hand}`")
+    } else if let Some(jump) = ssh.jump.as_ref().filter(|_| said.contains("UNKNOWN port")) {
+        // What the ssh to the jump host had to say is lost: it has no log.
+        format!("the jump host {} let nothing through; see why by hand: `{by_hand}`", escape_line(jump))
     } else if said.contains("Permission denied") {
         format!(
             "no key was accepted, and passwords are never asked for; load the key into an agent or set identity_file, then try `{by_hand}`"

@@ -1,5 +1,8 @@
 //! Real shells through the local backend.
 
+use tokio::io::AsyncWriteExt as _;
+
+use super::exchange::Process;
 use super::*;
 use proptest::prelude::*;
 
@@ -173,19 +176,54 @@ async fn megabytes_pass_both_ways_without_a_deadlock() {
 }
 
 #[tokio::test]
+async fn a_file_is_uploaded_behind_its_guards() {
+    let content: Vec<u8> = (0..3_000_000u32).flat_map(|n| (n ^ (n >> 7)).to_le_bytes()).collect();
+    let length = content.len() as u64;
+    for shell in shells() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let target = directory.path().join("target");
+        let save = Command::new(["save", &target.display().to_string()]);
+        let mut session = session_in(&shell, &[("save", "cat >\"$1\"")]).await;
+        let guard = |status| Guard {
+            what: "the place".into(),
+            ask: Question::new(["test", "-e", &target.display().to_string()]),
+            status,
+            out: String::new(),
+        };
+        let done = session.upload(&save, &[guard(1)], &mut content.as_slice(), length, None).await;
+        assert_eq!(done, Outcome::Done(Reply::default()), "{shell:?}");
+        assert!(std::fs::read(&target).expect("there") == content);
+
+        let changed = session.upload(&save, &[guard(1)], &mut content.as_slice(), length, None).await;
+        let (was, is) = ("nothing (status 1)".into(), "nothing (status 0)".into());
+        assert_eq!(changed, Outcome::Changed { what: "the place".into(), was, is });
+        let unread = session.upload(&Command::new(["false"]), &[], &mut content.as_slice(), length, None).await;
+        assert_eq!(unread, Outcome::Failed(Reply { status: 1, ..Reply::default() }));
+        let empty = session.upload(&save, &[guard(0)], &mut [].as_slice(), 0, None).await;
+        assert_eq!(empty, Outcome::Done(Reply::default()));
+        assert!(std::fs::read(&target).expect("there").is_empty());
+
+        let short = session.upload(&save, &[], &mut &content[1..], length, None).await;
+        assert!(matches!(short, Outcome::Lost(why) if why.contains("shorter")));
+        assert!(session.gone().is_some());
+        session.close().await;
+    }
+}
+
+#[tokio::test]
 async fn silence_is_unknown_and_nothing_is_sent_behind_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let fifo = directory.path().join("fifo").display().to_string();
     let touched = directory.path().join("touched");
     let mut session = session(&[]).await;
-    session.be_patient(Duration::from_millis(300));
+    session.be_patient(Duration::from_millis(1500));
     let made = session.run(&Command::new(["mkfifo", &fifo]), &[], None).await;
     assert_eq!(made, Outcome::Done(Reply::default()));
     let questions = [Question::new(["echo", "1"]), Question::new(["cat", &fifo]), Question::new(["echo", "2"])];
     let answers = session.ask(&questions).await;
     assert_eq!(answers[&questions[0]], said(0, "1\n"));
     for late in &questions[1..] {
-        assert_eq!(answers[late], Answer::Unknown("no answer within 300 ms".into()));
+        assert_eq!(answers[late], Answer::Unknown("no answer within 1500 ms".into()));
     }
     let touch = Command::new(["touch", &touched.display().to_string()]);
     assert!(matches!(session.run(&touch, &[], None).await, Outcome::Lost(why) if why.contains("not sent")));
@@ -199,7 +237,7 @@ async fn silence_is_unknown_and_nothing_is_sent_behind_it() {
 async fn a_killed_shell_loses_the_command_and_says_so() {
     for shell in shells() {
         let mut session = session_in(&shell, &[]).await;
-        let Process::Local(child) = &session.process else { panic!("a local shell") };
+        let Process::Local(child) = &session.talk.process else { panic!("a local shell") };
         let id = child.id().expect("it runs").to_string();
         let outcome = session.run(&Command::new(["kill", "-9", &id]), &[], None).await;
         assert!(matches!(&outcome, Outcome::Lost(why) if why.contains("signal: 9")), "{outcome:?}");
@@ -221,11 +259,36 @@ async fn a_request_that_is_cut_is_never_acted_on() {
     for shell in shells() {
         for cut in cuts {
             let mut session = session_in(&shell, &[]).await;
-            let mut requests = session.requests.take().expect("open");
+            let mut requests = session.talk.requests.take().expect("open");
             requests.write_all(cut.as_bytes()).await.expect("written");
             drop(requests);
             session.close().await;
             assert!(!std::fs::exists(&touched).expect("known"), "{shell:?}: {cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_content_of_files_is_never_read_as_requests() {
+    for shell in shells() {
+        for broken in ["return 1", "head -c 3; return 1"] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let touched = directory.path().join("touched").display().to_string();
+            let content = format!("x\nrun 2 touch {touched}\n");
+            let mut session = session_in(&shell, &[("dd", broken)]).await;
+            let lost = session.run(&Command::new(["cat"]).with_stdin(content.clone()), &[], None).await;
+            assert!(matches!(lost, Outcome::Lost(_)), "{shell:?}: {lost:?}");
+
+            let mut session = session_in(&shell, &[("dd", broken)]).await;
+            let length = content.len() as u64;
+            let cat = Command::new(["cat"]);
+            let lost = session.upload(&cat, &[], &mut content.as_bytes(), length, None).await;
+            assert!(matches!(lost, Outcome::Lost(_)), "{shell:?}: {lost:?}");
+            let never = Guard { what: "it".into(), ask: Question::new(["false"]), status: 0, out: String::new() };
+            let mut session = session_in(&shell, &[("dd", broken)]).await;
+            let lost = session.upload(&cat, &[never], &mut content.as_bytes(), length, None).await;
+            assert!(matches!(lost, Outcome::Lost(_)), "{shell:?}: {lost:?}");
+            assert!(!std::fs::exists(&touched).expect("known"), "{shell:?}");
         }
     }
 }
@@ -300,6 +363,12 @@ async fn a_chatty_login_is_tolerated_and_a_dead_one_is_quoted() {
     assert!(refused.contains("No \\x1b[31mlogin") && refused.contains("exit status: 1"), "{refused}");
     let sudo = opened_through("echo 'sudo: a password is required' >&2; exit 1").await.expect_err("refused");
     assert!(sudo.contains("NOPASSWD"), "{sudo}");
+    let late = opened_through("exec >&-; head -c 9000000 /dev/zero | sha256sum >&2; echo 'sudo: no' >&2; exit 1").await;
+    assert!(late.expect_err("refused").contains("sudo: no"));
+    let broken = Executor::new(&[("f".to_owned(), "if".to_owned())].into()).expect("names are fine");
+    let spawned = local::spawn(&broken.shell(false)).expect("a shell");
+    let syntax = Session::begin(spawned, &broken, Duration::from_secs(3)).await.expect_err("a syntax error");
+    assert!(syntax.to_lowercase().contains("syntax error"), "{syntax}");
 }
 
 #[test]

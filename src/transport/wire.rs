@@ -25,10 +25,20 @@ impl Request {
             self.verb("stdin").word(&text.len().to_string()).end();
             self.0.extend_from_slice(text.as_bytes());
         }
+        self.guards(guards);
+        self.verb("run").word(&id.to_string()).words(&command.argv).end();
+    }
+
+    /// A command behind its guards that reads `length` bytes, which must follow the request.
+    pub(super) fn upload(&mut self, id: Id, command: &Command, guards: &[Guard], length: u64) {
+        self.guards(guards);
+        self.verb("upload").word(&id.to_string()).word(&length.to_string()).words(&command.argv).end();
+    }
+
+    fn guards(&mut self, guards: &[Guard]) {
         for guard in guards {
             self.verb("guard").word(&guard.status.to_string()).word(&guard.out).words(&guard.ask.0).end();
         }
-        self.verb("run").word(&id.to_string()).words(&command.argv).end();
     }
 
     pub(super) fn lock(&mut self, id: Id, file: &str, holder: &str) {

@@ -1,0 +1,352 @@
+//! What the blocks of all files declare, before any value is known: variables, locals, resources, outputs, checks,
+//! settings. Two declarations of one name are a problem that shows both places.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::source::{Sources, Span};
+use super::syntax::{Attribute, Block, Body, Expr};
+use crate::kinds::Kind;
+use crate::model::problem::did_you_mean;
+use crate::model::{Address, Place, Problem, Problems};
+
+/// All declarations of one module.
+#[derive(Debug, Default)]
+pub struct Declarations {
+    pub variables: BTreeMap<Arc<str>, Block>,
+    pub locals: BTreeMap<Arc<str>, Attribute>,
+    pub resources: Vec<Resource>,
+    /// The number of a resource by kind and name.
+    pub by_name: HashMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
+    pub outputs: BTreeMap<Arc<str>, Block>,
+    pub checks: BTreeMap<Arc<str>, Block>,
+    pub settings: Option<Block>,
+    pub moved: Vec<Moved>,
+    pub removed: Vec<Removed>,
+    pub problems: Problems,
+}
+
+/// A resource block.
+pub struct Resource {
+    pub kind: &'static dyn Kind,
+    pub name: Arc<str>,
+    pub block: Block,
+}
+
+impl std::fmt::Debug for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.kind.name(), self.name)
+    }
+}
+
+/// `moved { from, to }`: the state's resource of the one address is that of the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moved {
+    pub from: Address,
+    pub to: Address,
+    pub place: Option<Place>,
+}
+
+/// `removed { from, destroy }`: the resource is no longer managed, and deleted if `destroy`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Removed {
+    pub from: Address,
+    pub destroy: bool,
+    pub place: Option<Place>,
+}
+
+/// Blocks that are no resources, with how many labels they have.
+const WORDS: &[(&str, usize)] = &[
+    ("check", 1),
+    ("import", 0),
+    ("larder", 0),
+    ("locals", 0),
+    ("module", 1),
+    ("moved", 0),
+    ("output", 1),
+    ("removed", 0),
+    ("variable", 1),
+];
+
+/// Roots of references, which cannot be names of kinds.
+pub const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "self", "module"];
+
+/// Reads the declarations of all files.
+pub fn declare(sources: &Sources, bodies: Vec<Body>, kinds: &[&'static dyn Kind]) -> Declarations {
+    let mut declarer = Declarer { sources, kinds, found: Declarations::default() };
+    for body in bodies {
+        declarer.body(body);
+    }
+    declarer.found
+}
+
+struct Declarer<'a> {
+    sources: &'a Sources,
+    kinds: &'a [&'static dyn Kind],
+    found: Declarations,
+}
+
+impl Declarer<'_> {
+    fn problem(&mut self, span: Span, code: &str, summary: impl Into<String>, detail: impl Into<String>) {
+        let problem = Problem::error(code, summary, detail).at(self.sources.place(span).as_ref());
+        self.found.problems.push(problem);
+    }
+
+    fn at(&self, span: Span) -> String {
+        self.sources
+            .place(span)
+            .map_or(String::new(), |place| format!("{}:{}:{}", place.file, place.start.line, place.start.column))
+    }
+
+    fn body(&mut self, body: Body) {
+        for attribute in body.attributes {
+            let detail = format!(
+                "A file holds blocks only. To give a variable its value, write this into a file `*.vars.hcl`; to name a \
+                 value, write `locals {{ {} = ... }}`.",
+                attribute.name
+            );
+            self.problem(
+                attribute.name_span,
+                "unexpected-attribute",
+                "An attribute stands outside of any block",
+                detail,
+            );
+        }
+        for block in body.blocks {
+            self.block(block);
+        }
+    }
+
+    fn block(&mut self, block: Block) {
+        let word = block.word.clone();
+        if let Some(kind) = self.kinds.iter().copied().find(|kind| kind.name() == word.as_ref()) {
+            if let Some(name) = self.label(&block, 1, "NAME") {
+                self.resource(kind, name, block);
+            }
+            return;
+        }
+        let Some((_, labels)) = WORDS.iter().find(|(known, _)| *known == word.as_ref()) else {
+            let known = WORDS.iter().map(|(known, _)| *known).chain(self.kinds.iter().map(|kind| kind.name()));
+            let detail = match word.as_ref() {
+                "resource" | "data" => {
+                    "In Larder the kind is the word of the block: `image \"web\" { ... }`.".to_owned()
+                }
+                "provider" | "terraform" => "Larder has no providers; its settings are in `larder { ... }`.".to_owned(),
+                _ => match did_you_mean(&word, known) {
+                    Some(close) => format!("There is no kind of block `{word}`. Did you mean `{close}`?"),
+                    None => format!("There is no kind of block `{word}`."),
+                },
+            };
+            self.problem(block.header, "unknown-block", format!("`{word}` is not a kind of block"), detail);
+            return;
+        };
+        let name = match labels {
+            0 => {
+                if self.label(&block, 0, "").is_none() {
+                    return;
+                }
+                Arc::from("")
+            }
+            _ => match self.label(&block, 1, "NAME") {
+                Some(name) => name,
+                None => return,
+            },
+        };
+        match word.as_ref() {
+            "variable" => self.named(name, block, |found| &mut found.variables),
+            "output" => self.named(name, block, |found| &mut found.outputs),
+            "check" => self.named(name, block, |found| &mut found.checks),
+            "locals" => self.locals(block),
+            "larder" => match &self.found.settings {
+                None => self.found.settings = Some(block),
+                Some(first) => {
+                    let detail =
+                        format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
+                    self.problem(block.header, "duplicate-block", "There are two `larder` blocks", detail);
+                }
+            },
+            "moved" => self.moved(&block),
+            "removed" => self.removed(&block),
+            _ => self.problem(
+                block.header,
+                "not-supported",
+                format!("`{word}` blocks are not supported yet"),
+                match word.as_ref() {
+                    "module" => "Write the blocks of the module into this directory.",
+                    _ => "What matches is adopted by itself: plan shows it as `adopt`.",
+                },
+            ),
+        }
+    }
+
+    /// The label of the block; `None` where the labels are not as many as they should be, or no name.
+    fn label(&mut self, block: &Block, wanted: usize, what: &str) -> Option<Arc<str>> {
+        let word = &block.word;
+        if block.labels.len() != wanted {
+            let detail = match wanted {
+                0 => format!("Write it without labels: `{word} {{ ... }}`."),
+                _ => format!("Write it with one label: `{word} \"{what}\" {{ ... }}`."),
+            };
+            let summary = format!("`{word}` has {} here", count(block.labels.len(), "label"));
+            self.problem(block.header, "wrong-labels", summary, detail);
+            return None;
+        }
+        let Some((name, span)) = block.labels.first() else { return Some(Arc::from("")) };
+        if !is_name(name) {
+            let detail = "A name begins with a letter or `_` and holds letters, digits, `_` and `-`.";
+            self.problem(*span, "invalid-name", "This cannot be a name", detail);
+            return None;
+        }
+        Some(name.clone())
+    }
+
+    fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
+        if let Some(first) = table(&mut self.found).get(&name).map(|first| first.header) {
+            let detail = format!("The first is at {}. Rename or remove one of the two.", self.at(first));
+            let summary = format!("{} `{name}` is declared twice", block.word);
+            self.problem(block.header, "duplicate-address", summary, detail);
+            return;
+        }
+        table(&mut self.found).insert(name, block);
+    }
+
+    fn resource(&mut self, kind: &'static dyn Kind, name: Arc<str>, block: Block) {
+        let word: Arc<str> = Arc::from(kind.name());
+        let number = self.found.resources.len();
+        let first = self.found.by_name.get(&word).and_then(|names| names.get(&name)).copied();
+        if let Some(first) = first {
+            let first = self.at(self.found.resources[first].block.header);
+            let detail = format!("The first is at {first}. Rename or remove one of the two.");
+            self.problem(block.header, "duplicate-address", format!("`{word}.{name}` is declared twice"), detail);
+            return;
+        }
+        self.found.by_name.entry(word).or_default().insert(name.clone(), number);
+        self.found.resources.push(Resource { kind, name, block });
+    }
+
+    fn locals(&mut self, block: Block) {
+        for inner in &block.body.blocks {
+            self.problem(inner.header, "unknown-block", "`locals` holds no blocks", "Write `name = value`.");
+        }
+        for attribute in block.body.attributes {
+            if let Some(first) = self.found.locals.get(&attribute.name) {
+                let detail = format!("The first is at {}. Rename or remove one of the two.", self.at(first.name_span));
+                let summary = format!("`local.{}` is declared twice", attribute.name);
+                self.problem(attribute.name_span, "duplicate-address", summary, detail);
+                continue;
+            }
+            self.found.locals.insert(attribute.name.clone(), attribute);
+        }
+    }
+
+    fn moved(&mut self, block: &Block) {
+        self.only(&block.body, &["from", "to"], &block.word);
+        let (from, to) = (self.address(block, "from"), self.address(block, "to"));
+        if let (Some(from), Some(to)) = (from, to) {
+            let place = self.sources.place(block.header);
+            self.found.moved.push(Moved { from, to, place });
+        }
+    }
+
+    fn removed(&mut self, block: &Block) {
+        self.only(&block.body, &["from", "destroy"], &block.word);
+        let destroy = match block.body.attribute("destroy") {
+            None => Some(false),
+            Some(attribute) => match self.sources.slice(attribute.value.span) {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => {
+                    let detail = "`destroy` is `true` or `false`, written out: deleting data is never computed.";
+                    self.problem(attribute.value.span, "wrong-type", "This is neither true nor false", detail);
+                    None
+                }
+            },
+        };
+        if let (Some(from), Some(destroy)) = (self.address(block, "from"), destroy) {
+            let place = self.sources.place(block.header);
+            self.found.removed.push(Removed { from, destroy, place });
+        }
+    }
+
+    /// The attribute of the block as an address, which is written like a reference.
+    fn address(&mut self, block: &Block, name: &str) -> Option<Address> {
+        let Some(attribute) = block.body.attribute(name) else {
+            let detail = format!("Add `{name} = KIND.NAME`.");
+            self.problem(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
+            return None;
+        };
+        match address_of(self.sources, &attribute.value) {
+            Ok(address) => Some(address),
+            Err(detail) => {
+                self.problem(attribute.value.span, "not-an-address", "This is not an address", detail);
+                None
+            }
+        }
+    }
+
+    /// Reports attributes and blocks other than these.
+    fn only(&mut self, body: &Body, known: &[&'static str], word: &str) {
+        for problem in unexpected(self.sources, body, known, &[], &format!("`{word}`")) {
+            self.found.problems.push(problem);
+        }
+    }
+}
+
+/// The address that an expression spells; the error is a sentence.
+pub fn address_of(sources: &Sources, expr: &Expr) -> Result<Address, String> {
+    let text: String = sources.slice(expr.span).split_whitespace().collect();
+    text.parse::<Address>().map_err(|error| super::eval::sentence(&error.to_string()) + ".")
+}
+
+/// Problems for attributes and blocks of a body that `owner` does not know.
+pub fn unexpected(sources: &Sources, body: &Body, attributes: &[&str], blocks: &[&str], owner: &str) -> Problems {
+    let mut problems = Vec::new();
+    for attribute in &body.attributes {
+        if attributes.contains(&attribute.name.as_ref()) {
+            continue;
+        }
+        let name = &attribute.name;
+        let detail = match blocks.contains(&name.as_ref()) {
+            true => format!("`{name}` is a block: write `{name} {{ ... }}` without `=`."),
+            false => super::eval::missing_name(owner, "attribute", name, attributes),
+        };
+        let problem = Problem::error("unknown-attribute", format!("There is no attribute `{name}`"), detail);
+        problems.push(problem.at(sources.place(attribute.name_span).as_ref()));
+    }
+    for block in &body.blocks {
+        if blocks.contains(&block.word.as_ref()) {
+            continue;
+        }
+        let name = &block.word;
+        let (code, summary, detail) = if name.as_ref() == "dynamic" {
+            ("not-supported", "`dynamic` blocks are not supported yet".to_owned(), "Write the blocks out.".to_owned())
+        } else if attributes.contains(&name.as_ref()) {
+            (
+                "unknown-block",
+                format!("There is no block `{name}`"),
+                format!("`{name}` is an attribute: write `{name} = ...`."),
+            )
+        } else {
+            (
+                "unknown-block",
+                format!("There is no block `{name}`"),
+                super::eval::missing_name(owner, "block", name, blocks),
+            )
+        };
+        problems.push(Problem::error(code, summary, detail).at(sources.place(block.header).as_ref()));
+    }
+    problems
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+fn count(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}"),
+        1 => format!("one {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}

@@ -1,0 +1,1051 @@
+//! Expressions to values, with HCL's meaning: all problems of an expression in one go, unknown and sensitive passed on.
+//! It reads names through a [`Scope`] and changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::convert::{convert, unify, with_article};
+use super::functions;
+use super::number::{Number, Undefined};
+use super::source::{Sources, Span};
+use super::syntax::{Binary, Expr, For, Node, Part};
+use super::types::Type;
+use super::value::{Data, Fields, Value};
+use crate::model::problem::did_you_mean;
+use crate::model::{Problem, Problems};
+
+/// The most steps of one evaluation. A configuration can be any text, and three loops within each other over a thousand
+/// elements must end with a sentence, not never.
+const MOST_STEPS: u64 = 20_000_000;
+/// The longest text that an expression may build, in bytes.
+pub const LONGEST_TEXT: usize = 16 << 20;
+/// How deep expressions may nest, through templates in templates.
+const DEEPEST: usize = 400;
+
+/// Where names come from.
+pub trait Scope {
+    /// The value of a name that stands alone: `var`, `each`, `host`.
+    fn whole(&self, root: &str) -> Found;
+
+    /// The value of `root.name`, without building the rest of `root`. `None` where `root` has no such members.
+    fn member(&self, root: &str, name: &str) -> Option<Found>;
+
+    /// The directory that relative paths of functions start from.
+    fn directory(&self) -> &Path;
+
+    /// The variables of the process environment, for `env`.
+    fn environment(&self) -> &BTreeMap<String, String>;
+}
+
+/// What became of a name.
+#[derive(Debug, Clone)]
+pub enum Found {
+    Value(Value),
+    /// It is declared, but in error, which is reported already.
+    Poisoned,
+    Missing,
+}
+
+/// An expression has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// The reason is among the problems of the evaluator.
+    Reported,
+    /// Something that it refers to is in error.
+    Poisoned,
+}
+
+pub type Evaluated = Result<Value, Failed>;
+
+pub struct Evaluator<'a> {
+    pub scope: &'a dyn Scope,
+    pub sources: &'a Sources,
+    pub problems: Problems,
+    names: Vec<(Arc<str>, Value)>,
+    items: Vec<Value>,
+    steps: u64,
+    depth: usize,
+    /// While the values for a message are gathered, nothing may gather values for a message.
+    explaining: bool,
+}
+
+impl std::fmt::Debug for Evaluator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluator").field("problems", &self.problems).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    pub fn new(scope: &'a dyn Scope, sources: &'a Sources) -> Self {
+        Evaluator {
+            scope,
+            sources,
+            problems: Vec::new(),
+            names: Vec::new(),
+            items: Vec::new(),
+            steps: 0,
+            depth: 0,
+            explaining: false,
+        }
+    }
+
+    /// Another evaluator whose steps count towards the same limit.
+    pub fn nested<'b>(&self, scope: &'b dyn Scope, sources: &'b Sources) -> Evaluator<'b> {
+        Evaluator { steps: self.steps, depth: self.depth + 1, ..Evaluator::new(scope, sources) }
+    }
+
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Goes on counting from here.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// Reports what is wrong at `expr`, with the values of the names in it.
+    pub fn fail(&mut self, expr: &Expr, code: &str, summary: impl Into<String>, detail: impl Into<String>) -> Failed {
+        self.fail_at(expr.span, expr, code, summary, detail)
+    }
+
+    fn fail_at(
+        &mut self,
+        span: Span,
+        expr: &Expr,
+        code: &str,
+        summary: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Failed {
+        let mut problem = Problem::error(code, summary, detail).at(self.sources.place(span).as_ref());
+        problem.values = self.values_in(expr);
+        self.problems.push(problem);
+        Failed::Reported
+    }
+
+    /// The names in an expression with their values, as people may see them.
+    pub fn values_in(&mut self, expr: &Expr) -> Vec<(String, String)> {
+        if self.explaining {
+            return Vec::new();
+        }
+        self.explaining = true;
+        let mut names = Vec::new();
+        references(expr, &mut names);
+        let (problems, depth) = (self.problems.len(), self.depth);
+        let mut values: Vec<(String, String)> = Vec::new();
+        for name in names.into_iter().take(8) {
+            let text = self.sources.slice(name.span).to_owned();
+            if text.is_empty() || text.contains('\n') || values.iter().any(|(known, _)| *known == text) {
+                continue;
+            }
+            if let Ok(value) = self.eval(name) {
+                values.push((text, value.for_message()));
+            }
+        }
+        self.problems.truncate(problems);
+        self.depth = depth;
+        self.explaining = false;
+        values
+    }
+
+    /// Counts work, so that a hopeless expression ends.
+    pub fn step(&mut self, expr: &Expr, count: usize) -> Result<(), Failed> {
+        let before = self.steps;
+        self.steps = self.steps.saturating_add(count as u64);
+        if self.steps <= MOST_STEPS {
+            return Ok(());
+        }
+        if before <= MOST_STEPS {
+            self.explaining = true;
+            self.fail(
+                expr,
+                "too-complex",
+                "This takes too many steps",
+                format!("An evaluation may take {MOST_STEPS} steps. Loops within each other multiply: loop over less."),
+            );
+        }
+        Err(Failed::Poisoned)
+    }
+
+    /// The value of the expression, converted; the misfit is reported.
+    pub fn eval_as(&mut self, expr: &Expr, ty: &Type, code: &str, summary: &str) -> Evaluated {
+        let value = self.eval(expr)?;
+        convert(&value, ty).map_err(|misfit| {
+            let given = value.ty().words();
+            self.fail(expr, code, summary, format!("It is {given}: {misfit}."))
+        })
+    }
+
+    pub fn eval(&mut self, expr: &Expr) -> Evaluated {
+        self.step(expr, 1)?;
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            self.depth -= 1;
+            return Err(self.fail(expr, "too-complex", "This is nested too deeply", "Name a part of it in `locals`."));
+        }
+        let value = self.eval_node(expr);
+        self.depth -= 1;
+        value
+    }
+
+    fn eval_node(&mut self, expr: &Expr) -> Evaluated {
+        match &expr.node {
+            Node::Literal(value) => Ok(value.clone()),
+            Node::Parentheses(inner) => self.eval(inner),
+            Node::Variable(name) => match self.local(name) {
+                Some(value) => Ok(value),
+                None => {
+                    let found = self.scope.whole(name);
+                    self.found(expr, found)
+                }
+            },
+            Node::Item => self.items.last().cloned().ok_or(Failed::Poisoned),
+            Node::Attribute(object, name, name_span) => {
+                if let Some(found) = self.member(object, name) {
+                    return self.found(expr, found);
+                }
+                let object_value = self.eval(object)?;
+                self.attribute(expr, *name_span, &object_value, name)
+            }
+            Node::Index(collection, key) => {
+                if let Some(name) = key.literal_text()
+                    && let Some(found) = self.member(collection, name)
+                {
+                    return self.found(expr, found);
+                }
+                let collection_value = self.eval(collection);
+                let key_value = self.eval(key)?;
+                let collection_value = collection_value?;
+                self.index(expr, key, &collection_value, &key_value)
+            }
+            Node::Splat(source, each) => self.splat(expr, source, each),
+            Node::Template(parts) => self.template(parts),
+            Node::Tuple(elements) => {
+                let values: Vec<Evaluated> = elements.iter().map(|element| self.eval(element)).collect();
+                Ok(Value::tuple(values.into_iter().collect::<Result<_, _>>()?))
+            }
+            Node::Object(items) => self.object(items),
+            Node::Call(call) => functions::call(self, expr, call),
+            Node::Conditional(parts) => self.conditional(expr, parts),
+            Node::Negate(inner) => {
+                let number = self.operand(expr, inner, &Type::Number)?;
+                Ok(match &number.data {
+                    Data::Number(value) => Value::from(value.negated()).marked(number.sensitive),
+                    _ => number,
+                })
+            }
+            Node::Not(inner) => {
+                let value = self.operand(expr, inner, &Type::Bool)?;
+                Ok(match value.data {
+                    Data::Bool(holds) => Value::from(!holds).marked(value.sensitive),
+                    _ => value,
+                })
+            }
+            Node::Binary(operator, sides) => self.binary(expr, *operator, &sides[0], &sides[1]),
+            Node::For(expression) => self.for_expression(expr, expression),
+        }
+    }
+
+    fn local(&self, name: &str) -> Option<Value> {
+        self.names.iter().rev().find(|(known, _)| known.as_ref() == name).map(|(_, value)| value.clone())
+    }
+
+    fn member(&self, object: &Expr, name: &str) -> Option<Found> {
+        match &object.node {
+            Node::Variable(root) if self.names.iter().all(|(known, _)| known != root) => self.scope.member(root, name),
+            _ => None,
+        }
+    }
+
+    fn found(&mut self, expr: &Expr, found: Found) -> Evaluated {
+        match found {
+            Found::Value(value) => Ok(value),
+            Found::Poisoned => Err(Failed::Poisoned),
+            Found::Missing => Err(self.fail(
+                expr,
+                "invalid-reference",
+                "Nothing has this name",
+                "A name is `var.NAME`, `local.NAME`, `KIND.NAME`, `each.key`, `count.index`, `path.module`, or what a \
+                 `for` or template variable is called.",
+            )),
+        }
+    }
+
+    fn attribute(&mut self, expr: &Expr, name_span: Span, object: &Value, name: &str) -> Evaluated {
+        let marked = |value: Value| Ok(value.marked(object.sensitive));
+        match &object.data {
+            Data::Object(fields) => match fields.fields.get(name) {
+                Some(value) => marked(value.clone()),
+                None => {
+                    let what = match &fields.identity {
+                        Some(address) => format!("`{address}`"),
+                        None => "This object".to_owned(),
+                    };
+                    let known: Vec<&str> = fields.fields.keys().map(|known| known.as_ref()).collect();
+                    let detail = match object.sensitive {
+                        true => String::new(),
+                        false => missing_name(&what, "attribute", name, &known),
+                    };
+                    Err(self.fail_at(
+                        name_span,
+                        expr,
+                        "unsupported-attribute",
+                        format!("There is no attribute `{name}`"),
+                        detail,
+                    ))
+                }
+            },
+            Data::Map(_, fields) => match fields.get(name) {
+                Some(value) => marked(value.clone()),
+                None => {
+                    let known: Vec<&str> = fields.keys().map(|known| known.as_ref()).collect();
+                    let detail = match object.sensitive {
+                        true => String::new(),
+                        false => missing_name("This map", "element", name, &known),
+                    };
+                    Err(self.fail_at(
+                        name_span,
+                        expr,
+                        "missing-map-element",
+                        format!("There is no element `{name}`"),
+                        detail,
+                    ))
+                }
+            },
+            Data::Null(_) => Err(self.fail(
+                expr,
+                "attempt-to-get-attribute-from-null-value",
+                "This is null and has no attributes",
+                format!("`{name}` cannot be read from null. Test for null first, or use `try`."),
+            )),
+            Data::Unknown(ty) => {
+                let ty = match ty {
+                    Type::Any | Type::Resource(_) | Type::AnyResource => Type::Any,
+                    Type::Map(element) => (**element).clone(),
+                    Type::Object(fields) if fields.contains_key(name) => fields[name].ty.clone(),
+                    other => return Err(self.no_attributes(expr, name_span, name, &other.clone())),
+                };
+                marked(Value::unknown_of(ty))
+            }
+            _ => Err(self.no_attributes(expr, name_span, name, &object.ty())),
+        }
+    }
+
+    fn no_attributes(&mut self, expr: &Expr, span: Span, name: &str, ty: &Type) -> Failed {
+        let advice = match ty {
+            Type::List(_) | Type::Tuple(_) | Type::Set(_) => {
+                format!(" Read it from each element with `[*].{name}`, or from one with an index.")
+            }
+            _ => String::new(),
+        };
+        let detail = format!("It is {}, which has no attributes.{advice}", with_article(ty));
+        self.fail_at(span, expr, "unsupported-attribute", format!("There is no attribute `{name}`"), detail)
+    }
+
+    fn index(&mut self, expr: &Expr, key_expr: &Expr, collection: &Value, key: &Value) -> Evaluated {
+        const CODE: &str = "invalid-index";
+        let sensitive = collection.sensitive || key.sensitive;
+        if collection.is_null() {
+            return Err(self.fail(
+                expr,
+                "attempt-to-index-null-value",
+                "This is null and has no elements",
+                "Test for null first, or use `try`.",
+            ));
+        }
+        if key.is_null() {
+            return Err(self.fail_at(
+                key_expr.span,
+                expr,
+                CODE,
+                "The index is null",
+                "An index is a number or a text.",
+            ));
+        }
+        let wanted = match collection.ty() {
+            Type::Any | Type::AnyResource => Type::Any,
+            Type::List(_) | Type::Tuple(_) => Type::Number,
+            Type::Map(_) | Type::Object(_) | Type::Resource(_) => Type::Text,
+            other => {
+                let detail = match other {
+                    Type::Set(_) => "The elements of a set have no order. `tolist` gives them one.".to_owned(),
+                    _ => format!("It is {}, which has no elements.", with_article(&other)),
+                };
+                return Err(self.fail(expr, CODE, "This cannot be indexed", detail));
+            }
+        };
+        let Ok(key) = convert(key, &wanted) else {
+            let detail = format!("{} is required.", sentence(&with_article(&wanted)));
+            return Err(self.fail_at(key_expr.span, expr, CODE, "This is not an index", detail));
+        };
+        if collection.is_unknown() || key.is_unknown() {
+            let ty = match collection.ty() {
+                Type::List(element) | Type::Map(element) => (*element).clone(),
+                _ => Type::Any,
+            };
+            return Ok(Value::unknown_of(ty).marked(sensitive));
+        }
+        let value = match &key.data {
+            Data::Number(number) => {
+                let elements = collection.elements().map(|elements| elements.as_slice()).unwrap_or_default();
+                match number.to_u64().and_then(|index| elements.get(usize::try_from(index).ok()?)) {
+                    Some(element) => element.clone(),
+                    None => {
+                        let detail = match elements.len() {
+                            0 => "There are no elements.".to_owned(),
+                            count => format!("There are {count} elements, from 0 to {}.", count - 1),
+                        };
+                        return Err(self.fail_at(key_expr.span, expr, CODE, "There is no such element", detail));
+                    }
+                }
+            }
+            Data::Text(name) => {
+                let Some(fields) = collection.fields() else { return Err(Failed::Poisoned) };
+                match fields.get(name) {
+                    Some(value) => value.clone(),
+                    None => {
+                        let known: Vec<&str> = fields.keys().map(|known| known.as_ref()).collect();
+                        let detail = match sensitive {
+                            true => String::new(),
+                            false => missing_name("The collection", "element", name, &known),
+                        };
+                        return Err(self.fail_at(key_expr.span, expr, CODE, "There is no such element", detail));
+                    }
+                }
+            }
+            _ => return Err(Failed::Poisoned),
+        };
+        Ok(value.marked(sensitive))
+    }
+
+    fn splat(&mut self, expr: &Expr, source_expr: &Expr, each: &Expr) -> Evaluated {
+        let source = self.eval(source_expr)?;
+        let ty = source.ty();
+        let is_sequence = matches!(ty, Type::List(_) | Type::Set(_) | Type::Tuple(_));
+        if source.is_null() {
+            return match is_sequence {
+                true => Err(self.fail(
+                    expr,
+                    "splat-of-null-value",
+                    "This is null and has no elements",
+                    "Test for null first, or use `try` or `coalescelist`.",
+                )),
+                false => Ok(Value::tuple(Vec::new())),
+            };
+        }
+        if source.is_unknown() {
+            return Ok(Value::unknown().marked(source.sensitive));
+        }
+        let Some(elements) = source.elements().cloned() else {
+            let sensitive = source.sensitive;
+            let value = self.with_item(each, source)?;
+            return Ok(Value::tuple(vec![value]).marked(sensitive));
+        };
+        self.step(expr, elements.len())?;
+        let values: Vec<Evaluated> = elements.iter().map(|element| self.with_item(each, element.clone())).collect();
+        let values: Vec<Value> = values.into_iter().collect::<Result<_, _>>()?;
+        let element_type = match &ty {
+            Type::Tuple(_) => None,
+            Type::List(element) | Type::Set(element) if values.is_empty() => {
+                self.with_item(each, Value::unknown_of((**element).clone())).ok().map(|value| value.ty())
+            }
+            _ => {
+                let first = values[0].ty();
+                values.iter().all(|value| value.ty() == first).then_some(first)
+            }
+        };
+        Ok(match element_type {
+            Some(ty) => Value::list(ty, values),
+            None => Value::tuple(values),
+        }
+        .marked(source.sensitive))
+    }
+
+    fn with_item(&mut self, each: &Expr, item: Value) -> Evaluated {
+        self.items.push(item);
+        let value = self.eval(each);
+        self.items.pop();
+        value
+    }
+
+    fn object(&mut self, items: &[(Expr, Expr)]) -> Evaluated {
+        let mut fields = Fields::new();
+        let mut failed = None;
+        let (mut sensitive, mut unknown) = (false, false);
+        for (key_expr, value_expr) in items {
+            let key = self.eval(key_expr);
+            let value = self.eval(value_expr);
+            let (key, value) = match (key, value) {
+                (Ok(key), Ok(value)) => (key, value),
+                (Err(error), _) | (_, Err(error)) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            if key.is_null() {
+                failed = Some(self.fail(key_expr, "null-value-as-key", "A key cannot be null", "A key is a text."));
+                continue;
+            }
+            let Ok(key) = convert(&key, &Type::Text) else {
+                let detail = format!("It is {}; a key is a text.", with_article(&key.ty()));
+                failed = Some(self.fail(key_expr, "incorrect-key-type", "This is not a key", detail));
+                continue;
+            };
+            sensitive |= key.sensitive;
+            match key.as_text() {
+                Some(name) => {
+                    fields.insert(name.clone(), value);
+                }
+                None => unknown = true,
+            }
+        }
+        match failed {
+            Some(failed) => Err(failed),
+            None if unknown => Ok(Value::unknown().marked(sensitive)),
+            None => Ok(Value::object(fields).marked(sensitive)),
+        }
+    }
+
+    fn conditional(&mut self, expr: &Expr, [condition, yes, no]: &[Expr; 3]) -> Evaluated {
+        let holds = self.condition(condition);
+        // Both branches decide the type of the result, but only the chosen one may fail.
+        let before = self.problems.len();
+        let yes_value = self.eval(yes);
+        let yes_problems = self.problems.split_off(before);
+        let no_value = self.eval(no);
+        let no_problems = self.problems.split_off(before);
+        let holds = holds?;
+        if let Some(chosen) = holds.as_bool() {
+            self.problems.extend(if chosen { yes_problems } else { no_problems });
+            if let Err(failed) = if chosen { &yes_value } else { &no_value } {
+                return Err(*failed);
+            }
+        }
+        let yes_value = yes_value.unwrap_or_else(|_| Value::unknown());
+        let no_value = no_value.unwrap_or_else(|_| Value::unknown());
+        let (yes_type, no_type) = (yes_value.ty(), no_value.ty());
+        let untyped_null = |value: &Value| matches!(value.data, Data::Null(Type::Any));
+        let ty = if untyped_null(&yes_value) {
+            Some(no_type.clone())
+        } else if untyped_null(&no_value) {
+            Some(yes_type.clone())
+        } else if yes_type == Type::Any || no_type == Type::Any {
+            Some(Type::Any)
+        } else {
+            unify(&[yes_type.clone(), no_type.clone()])
+        };
+        let Some(ty) = ty else {
+            let detail = format!(
+                "The one is {}, the other {}; both must have one type.",
+                with_article(&yes_type),
+                with_article(&no_type)
+            );
+            return Err(self.fail(
+                expr,
+                "inconsistent-conditional-result-types",
+                "The two results have different types",
+                detail,
+            ));
+        };
+        let chosen = match holds.as_bool() {
+            Some(true) => yes_value,
+            Some(false) => no_value,
+            None => {
+                let sensitive = holds.sensitive || yes_value.sensitive || no_value.sensitive;
+                return Ok(Value::unknown_of(ty.plain()).marked(sensitive));
+            }
+        };
+        match convert(&chosen, &ty) {
+            Ok(value) => Ok(value.marked(holds.sensitive)),
+            Err(misfit) => Err(self.fail(
+                expr,
+                "inconsistent-conditional-result-types",
+                "The two results have different types",
+                format!("The chosen one does not become {}: {misfit}.", with_article(&ty)),
+            )),
+        }
+    }
+
+    /// A condition: a bool, not null, perhaps unknown.
+    fn condition(&mut self, condition: &Expr) -> Evaluated {
+        let value = self.eval(condition)?;
+        if value.is_null() {
+            return Err(self.fail(condition, "null-condition", "The condition is null", "It must be true or false."));
+        }
+        convert(&value, &Type::Bool).map_err(|misfit| {
+            let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
+            self.fail(condition, "incorrect-condition-type", "The condition is neither true nor false", detail)
+        })
+    }
+
+    /// An operand of the type, not null, perhaps unknown.
+    fn operand(&mut self, expr: &Expr, operand: &Expr, ty: &Type) -> Evaluated {
+        let value = self.eval(operand)?;
+        if value.is_null() {
+            return Err(self.fail_at(
+                operand.span,
+                expr,
+                "operation-failed",
+                "The operand is null",
+                format!("The operator takes {}.", with_article(ty)),
+            ));
+        }
+        convert(&value, ty).map_err(|misfit| {
+            let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
+            self.fail_at(operand.span, expr, "invalid-operand", "The operator cannot take this", detail)
+        })
+    }
+
+    fn binary(&mut self, expr: &Expr, operator: Binary, left: &Expr, right: &Expr) -> Evaluated {
+        if matches!(operator, Binary::Equal | Binary::NotEqual) {
+            let (left, right) = (self.eval(left), self.eval(right));
+            let (left, right) = (left?, right?);
+            let sensitive = left.is_sensitive_anywhere() || right.is_sensitive_anywhere();
+            return Ok(match equal(&left, &right) {
+                None => Value::unknown_of(Type::Bool),
+                Some(equal) => Value::from(equal == (operator == Binary::Equal)),
+            }
+            .marked(sensitive));
+        }
+        let ty = if matches!(operator, Binary::And | Binary::Or) { Type::Bool } else { Type::Number };
+        let (left_value, right_value) = (self.operand(expr, left, &ty), self.operand(expr, right, &ty));
+        let (left, right) = (left_value?, right_value?);
+        let sensitive = left.sensitive || right.sensitive;
+        let value = match (&left.data, &right.data) {
+            (Data::Bool(a), Data::Bool(b)) => Value::from(if operator == Binary::And { *a && *b } else { *a || *b }),
+            (Data::Number(a), Data::Number(b)) => match arithmetic(operator, a, b) {
+                Ok(value) => value,
+                Err(undefined) => {
+                    let summary = "This has no result";
+                    return Err(self.fail(
+                        expr,
+                        "operation-failed",
+                        summary,
+                        format!("{}.", sentence(&undefined.to_string())),
+                    ));
+                }
+            },
+            _ => Value::unknown_of(match operator {
+                Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual => Type::Bool,
+                _ => ty,
+            }),
+        };
+        Ok(value.marked(sensitive))
+    }
+
+    fn for_expression(&mut self, expr: &Expr, expression: &For) -> Evaluated {
+        let collection = self.eval(&expression.collection)?;
+        let Some(items) = self.items_of(&expression.collection, &collection)? else {
+            return Ok(Value::unknown().marked(collection.sensitive));
+        };
+        let mut sensitive = collection.sensitive;
+        let mut unknown = false;
+        let mut failed = None;
+        let mut elements = Vec::new();
+        let mut fields: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
+        for (key, value) in items {
+            self.step(expr, 1)?;
+            let names = self.names.len();
+            if let Some(name) = &expression.key_name {
+                self.names.push((name.clone(), key));
+            }
+            self.names.push((expression.value_name.clone(), value));
+            let result = self.for_element(expression, &mut sensitive);
+            let duplicate = match result {
+                Ok(ForElement::Skipped) => None,
+                Ok(ForElement::Unknown) => {
+                    unknown = true;
+                    None
+                }
+                Ok(ForElement::Element(value)) => {
+                    elements.push(value);
+                    None
+                }
+                Ok(ForElement::Field(name, value)) => match fields.get_mut(&name) {
+                    Some(values) if expression.groups => {
+                        values.push(value);
+                        None
+                    }
+                    Some(_) => Some(name),
+                    None => {
+                        fields.insert(name, vec![value]);
+                        None
+                    }
+                },
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
+            };
+            if let Some(name) = duplicate {
+                let which = if sensitive { String::new() } else { format!("`{name}` ") };
+                let key = expression.key.as_ref().unwrap_or(expr);
+                failed = Some(self.fail(
+                    key,
+                    "duplicate-object-key",
+                    "Two elements have the same key",
+                    format!("The key {which}comes twice. Write `...` behind the value to collect values by key."),
+                ));
+            }
+            self.names.truncate(names);
+            if failed.is_some() {
+                // The same mistake in the next element would be said again and again.
+                break;
+            }
+        }
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        if unknown {
+            return Ok(Value::unknown().marked(sensitive));
+        }
+        Ok(match (&expression.key, expression.groups) {
+            (None, _) => Value::tuple(elements),
+            (Some(_), true) => {
+                Value::object(fields.into_iter().map(|(name, values)| (name, Value::tuple(values))).collect())
+            }
+            (Some(_), false) => Value::object(
+                fields.into_iter().filter_map(|(name, values)| Some((name, values.into_iter().next()?))).collect(),
+            ),
+        }
+        .marked(sensitive))
+    }
+
+    /// Keys and values that a loop goes through; `None` while they are unknown.
+    fn items_of(&mut self, expr: &Expr, collection: &Value) -> Result<Option<Vec<(Value, Value)>>, Failed> {
+        if collection.is_null() {
+            let detail =
+                "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
+            return Err(self.fail(expr, "iteration-over-null-value", "A loop over null", detail));
+        }
+        Ok(Some(match &collection.data {
+            Data::List(_, elements) | Data::Tuple(elements) => {
+                elements.iter().enumerate().map(|(index, value)| (Value::count(index), value.clone())).collect()
+            }
+            Data::Set(_, elements) => elements.iter().map(|value| (value.clone(), value.clone())).collect(),
+            Data::Map(..) | Data::Object(_) => {
+                let fields = collection.fields().into_iter().flatten();
+                fields.map(|(name, value)| (Data::Text(name.clone()).into(), value.clone())).collect()
+            }
+            Data::Unknown(ty) if !ty.is_primitive() => return Ok(None),
+            _ => {
+                let detail = format!(
+                    "It is {}; a loop needs a list, set, tuple, map or object.",
+                    with_article(&collection.ty())
+                );
+                return Err(self.fail(
+                    expr,
+                    "iteration-over-non-iterable-value",
+                    "This has no elements to loop over",
+                    detail,
+                ));
+            }
+        }))
+    }
+
+    fn for_element(&mut self, expression: &For, sensitive: &mut bool) -> Result<ForElement, Failed> {
+        if let Some(condition) = &expression.condition {
+            let value = self.eval(condition)?;
+            if value.is_null() {
+                return Err(self.fail(
+                    condition,
+                    "condition-is-null",
+                    "The condition is null",
+                    "It must be true or false.",
+                ));
+            }
+            let holds = convert(&value, &Type::Bool).map_err(|misfit| {
+                let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
+                self.fail(condition, "invalid-for-condition", "The condition is neither true nor false", detail)
+            })?;
+            *sensitive |= holds.sensitive;
+            match holds.as_bool() {
+                Some(true) => {}
+                Some(false) => return Ok(ForElement::Skipped),
+                None => return Ok(ForElement::Unknown),
+            }
+        }
+        let Some(key_expr) = &expression.key else {
+            return Ok(ForElement::Element(self.eval(&expression.value)?));
+        };
+        let (key, value) = (self.eval(key_expr), self.eval(&expression.value));
+        let (key, value) = (key?, value?);
+        let text = match key.is_null() {
+            true => None,
+            false => convert(&key, &Type::Text).ok(),
+        };
+        let Some(text) = text else {
+            let detail = format!(
+                "It is {}; a key is a text.",
+                if key.is_null() { "null".into() } else { with_article(&key.ty()) }
+            );
+            return Err(self.fail(key_expr, "invalid-object-key", "This is not a key", detail));
+        };
+        *sensitive |= text.sensitive;
+        Ok(match text.as_text() {
+            Some(name) => ForElement::Field(name.clone(), value),
+            None => ForElement::Unknown,
+        })
+    }
+
+    fn template(&mut self, parts: &[Part]) -> Evaluated {
+        let mut text = Some(String::new());
+        let mut sensitive = false;
+        self.parts(parts, &mut text, &mut sensitive)?;
+        Ok(match text {
+            Some(text) => Value::from(text),
+            None => Value::unknown_of(Type::Text),
+        }
+        .marked(sensitive))
+    }
+
+    /// Appends the parts to the text; `None` stands for a text that is not known.
+    fn parts(&mut self, parts: &[Part], text: &mut Option<String>, sensitive: &mut bool) -> Result<(), Failed> {
+        let mut failed = None;
+        for part in parts {
+            let result = match part {
+                Part::Text(literal) => {
+                    if let Some(text) = text {
+                        text.push_str(literal);
+                    }
+                    Ok(())
+                }
+                Part::Interpolation(inner) => self.interpolation(inner, text, sensitive),
+                Part::If { condition, then, otherwise } => self.condition(condition).and_then(|holds| {
+                    *sensitive |= holds.sensitive;
+                    match holds.as_bool() {
+                        Some(true) => self.parts(then, text, sensitive),
+                        Some(false) => self.parts(otherwise, text, sensitive),
+                        None => {
+                            *text = None;
+                            Ok(())
+                        }
+                    }
+                }),
+                Part::For { key_name, value_name, collection, body } => {
+                    self.for_directive(key_name.as_ref(), value_name, collection, body, text, sensitive)
+                }
+            };
+            if let Err(error) = result {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn interpolation(&mut self, inner: &Expr, text: &mut Option<String>, sensitive: &mut bool) -> Result<(), Failed> {
+        const CODE: &str = "invalid-template-interpolation-value";
+        let value = self.eval(inner)?;
+        if value.is_null() {
+            return Err(self.fail(
+                inner,
+                CODE,
+                "Null cannot stand in a text",
+                "Use `coalesce` or a condition where it can be null.",
+            ));
+        }
+        let Ok(converted) = convert(&value, &Type::Text) else {
+            let detail = format!(
+                "It is {}. Write one element of it, or make it a text with `join` or `jsonencode`.",
+                with_article(&value.ty())
+            );
+            return Err(self.fail(inner, CODE, "This cannot stand in a text", detail));
+        };
+        *sensitive |= converted.sensitive;
+        match (converted.as_text(), text.as_mut()) {
+            (None, _) => *text = None,
+            (Some(more), Some(text)) => {
+                self.step(inner, more.len() / 64)?;
+                if text.len() + more.len() > LONGEST_TEXT {
+                    return Err(self.fail(
+                        inner,
+                        "too-large",
+                        "The text becomes too long",
+                        "A text may have up to 16 MiB.",
+                    ));
+                }
+                text.push_str(more);
+            }
+            (Some(_), None) => {}
+        }
+        Ok(())
+    }
+
+    fn for_directive(
+        &mut self,
+        key_name: Option<&Arc<str>>,
+        value_name: &Arc<str>,
+        collection: &Expr,
+        body: &[Part],
+        text: &mut Option<String>,
+        sensitive: &mut bool,
+    ) -> Result<(), Failed> {
+        let value = self.eval(collection)?;
+        *sensitive |= value.sensitive;
+        let Some(items) = self.items_of(collection, &value)? else {
+            *text = None;
+            return Ok(());
+        };
+        for (key, value) in items {
+            self.step(collection, 1)?;
+            let names = self.names.len();
+            if let Some(name) = key_name {
+                self.names.push((name.clone(), key));
+            }
+            self.names.push((value_name.clone(), value));
+            let result = self.parts(body, text, sensitive);
+            self.names.truncate(names);
+            result?;
+        }
+        Ok(())
+    }
+}
+
+enum ForElement {
+    Skipped,
+    Unknown,
+    Element(Value),
+    Field(Arc<str>, Value),
+}
+
+/// Whether two values are equal; `None` while that is not known.
+pub fn equal(left: &Value, right: &Value) -> Option<bool> {
+    if left.identity().is_some() && left.identity() == right.identity() {
+        return Some(true);
+    }
+    let one_is_a_resource = left.identity().is_some() != right.identity().is_some();
+    if left.has_unknown()
+        || right.has_unknown()
+        || one_is_a_resource && (left.has_unknown_within() || right.has_unknown_within())
+    {
+        return None;
+    }
+    Some(left.same(right))
+}
+
+fn arithmetic(operator: Binary, a: &Number, b: &Number) -> Result<Value, Undefined> {
+    Ok(match operator {
+        Binary::Add => a.add(b)?.into(),
+        Binary::Subtract => a.sub(b)?.into(),
+        Binary::Multiply => a.mul(b)?.into(),
+        Binary::Divide => a.div(b)?.into(),
+        Binary::Remainder => a.rem(b)?.into(),
+        Binary::Less => (a < b).into(),
+        Binary::LessOrEqual => (a <= b).into(),
+        Binary::Greater => (a > b).into(),
+        _ => (a >= b).into(),
+    })
+}
+
+/// The longest names in an expression: `var.x`, `host.hv1.address`, `local.list[0]`.
+fn references<'e>(expr: &'e Expr, names: &mut Vec<&'e Expr>) {
+    if is_name(expr) {
+        names.push(expr);
+        return;
+    }
+    match &expr.node {
+        Node::Template(parts) => references_of_parts(parts, names),
+        // What stands in a loop has no value outside of it.
+        Node::For(expression) => references(&expression.collection, names),
+        Node::Splat(source, _) => references(source, names),
+        _ => each_child(expr, &mut |child| references(child, names)),
+    }
+}
+
+fn references_of_parts<'e>(parts: &'e [Part], names: &mut Vec<&'e Expr>) {
+    for part in parts {
+        match part {
+            Part::Text(_) => {}
+            Part::Interpolation(inner) => references(inner, names),
+            Part::If { condition, then, otherwise } => {
+                references(condition, names);
+                references_of_parts(then, names);
+                references_of_parts(otherwise, names);
+            }
+            Part::For { collection, .. } => references(collection, names),
+        }
+    }
+}
+
+fn is_name(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Variable(_) => true,
+        Node::Attribute(inner, ..) => is_name(inner),
+        Node::Index(inner, key) => is_name(inner) && matches!(key.node, Node::Literal(_)),
+        _ => false,
+    }
+}
+
+/// Calls `visit` with each expression that stands directly in this one, those of templates too.
+pub fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+    match &expr.node {
+        Node::Literal(_) | Node::Variable(_) | Node::Item => {}
+        Node::Template(parts) => each_of_parts(parts, visit),
+        Node::Tuple(elements) => elements.iter().for_each(visit),
+        Node::Object(items) => {
+            for (key, value) in items {
+                visit(key);
+                visit(value);
+            }
+        }
+        Node::Attribute(inner, ..) | Node::Negate(inner) | Node::Not(inner) | Node::Parentheses(inner) => visit(inner),
+        Node::Index(a, b) | Node::Splat(a, b) => {
+            visit(a);
+            visit(b);
+        }
+        Node::Call(call) => call.arguments.iter().for_each(visit),
+        Node::Conditional(parts) => parts.iter().for_each(visit),
+        Node::Binary(_, sides) => sides.iter().for_each(visit),
+        Node::For(expression) => {
+            visit(&expression.collection);
+            expression.key.iter().for_each(&mut *visit);
+            visit(&expression.value);
+            expression.condition.iter().for_each(visit);
+        }
+    }
+}
+
+fn each_of_parts<'e>(parts: &'e [Part], visit: &mut dyn FnMut(&'e Expr)) {
+    for part in parts {
+        match part {
+            Part::Text(_) => {}
+            Part::Interpolation(inner) => visit(inner),
+            Part::If { condition, then, otherwise } => {
+                visit(condition);
+                each_of_parts(then, visit);
+                each_of_parts(otherwise, visit);
+            }
+            Part::For { collection, body, .. } => {
+                visit(collection);
+                each_of_parts(body, visit);
+            }
+        }
+    }
+}
+
+/// "X has no attribute `nmae`. Did you mean `name`?", or the names that there are.
+pub fn missing_name(owner: &str, what: &str, name: &str, known: &[&str]) -> String {
+    if let Some(close) = did_you_mean(name, known.iter().copied()) {
+        return format!("{owner} has no {what} `{name}`. Did you mean `{close}`?");
+    }
+    match known {
+        [] => format!("{owner} has no {what}s at all."),
+        _ => {
+            let mut listed = known.iter().take(12).map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
+            if known.len() > 12 {
+                listed.push_str(", …");
+            }
+            format!("{owner} has no {what} `{name}`; there are {listed}.")
+        }
+    }
+}
+
+/// The same text with a capital at the beginning.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,663 @@
+//! Text to syntax tree: hcl-edit reads the grammar, this file keeps the bytes of each node, reads numbers with all their
+//! digits and gives templates and heredocs the white space that HCL gives them.
+//!
+//! A file with errors is read item by item, so that each item can say what is wrong with it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hcl::edit::expr::{self as ast, BinaryOperator, Expression, ObjectKey, TraversalOperator, UnaryOperator};
+use hcl::edit::structure::{self, Structure};
+use hcl::edit::template::{Directive, Element, Strip, Template};
+use hcl::edit::{Span as _, parser};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::number::Number;
+use super::source::{self, Sources, Span};
+use super::syntax::{Attribute, Binary, Block, Body, Call, Expr, For, Node, Part};
+use super::types::Type;
+use super::value::Value;
+use crate::model::{Problem, Problems};
+
+/// The longest source file, in bytes. Parsing object literals takes quadratic time.
+pub const LONGEST_FILE: usize = 8 << 20;
+
+/// Reads a whole file. What could be read is returned even when there are problems.
+pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
+    let text = sources.text(file);
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    if text.len() > LONGEST_FILE {
+        let problem =
+            Problem::error("too-large", "This file is too large", "A configuration file may have up to 8 MiB.");
+        return (Body::default(), vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
+    }
+    let outline = source::outline(text);
+    let readable = source::without_large_numbers(text, &outline);
+    if let Some(unclosed) = &outline.unclosed {
+        reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
+    } else if let Ok(body) = parser::parse_body(&readable) {
+        let body = reader.body(&body);
+        return (body, reader.problems);
+    }
+    let mut whole = Body { span: reader.span(0..text.len()), ..Body::default() };
+    for item in outline.items {
+        reader.base = item.start;
+        match parser::parse_body(&readable[item.clone()]) {
+            Ok(body) => {
+                let body = reader.body(&body);
+                whole.attributes.extend(body.attributes);
+                whole.blocks.extend(body.blocks);
+            }
+            Err(error) => reader.syntax(&text[item], &error),
+        }
+    }
+    (whole, reader.problems)
+}
+
+/// Reads one expression that stands alone.
+pub fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
+    let text = sources.text(file);
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    let outline = source::outline(text);
+    let readable = source::without_large_numbers(text, &outline);
+    if let Some(unclosed) = outline.unclosed {
+        reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
+        return Err(reader.problems);
+    }
+    // Comments and line ends around an expression mean nothing; in parentheses the grammar skips them.
+    let shift = "(\n".len();
+    let wrapped = format!("(\n{readable}\n)");
+    match parser::parse_expr(&wrapped) {
+        Ok(Expression::Parenthesis(inner)) => {
+            let inner = inner.into_inner();
+            // Spans count from the bracket that was added.
+            let mut shifted = Reader { sources, file, base: 0, problems: Vec::new() };
+            shifted.base = 0usize.wrapping_sub(shift);
+            let expr = shifted.expr(&inner);
+            if shifted.problems.is_empty() { Ok(expr) } else { Err(shifted.problems) }
+        }
+        Ok(_) => {
+            let end = text.len();
+            reader.problem(0..end, "syntax", "This is more than one expression", "One expression is expected.".into());
+            Err(reader.problems)
+        }
+        Err(error) => {
+            reader.base = 0usize.wrapping_sub(shift);
+            reader.syntax(&wrapped, &error);
+            Err(reader.problems)
+        }
+    }
+}
+
+/// Reads a text as a template, as `templatefile` does.
+pub fn template(sources: &Sources, file: u32) -> Result<Expr, Problems> {
+    let text = sources.text(file);
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    match parser::parse_template(text) {
+        Ok(template) => {
+            let expr = reader.template(&template, Quoting::Bare, reader.span(0..text.len()));
+            if reader.problems.is_empty() { Ok(expr) } else { Err(reader.problems) }
+        }
+        Err(error) => {
+            reader.syntax(text, &error);
+            Err(reader.problems)
+        }
+    }
+}
+
+struct Reader<'a> {
+    sources: &'a Sources,
+    file: u32,
+    /// What to add to the offsets of the parser.
+    base: usize,
+    problems: Problems,
+}
+
+/// How the text of a template is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quoting {
+    Quoted,
+    Bare,
+    Heredoc { dedents: bool },
+}
+
+impl Reader<'_> {
+    fn span(&self, range: Range<usize>) -> Span {
+        let length = self.sources.text(self.file).len();
+        let at = |offset: usize| offset.wrapping_add(self.base).min(length) as u32;
+        Span { file: self.file, start: at(range.start), end: at(range.end) }
+    }
+
+    fn span_of(&self, range: Option<Range<usize>>, otherwise: Span) -> Span {
+        range.map_or(otherwise, |range| self.span(range))
+    }
+
+    fn problem(&mut self, range: Range<usize>, code: &str, summary: &str, detail: String) {
+        let place = self.sources.place(self.span(range));
+        self.problems.push(Problem::error(code, summary, detail).at(place.as_ref()));
+    }
+
+    fn problem_at(&mut self, span: Span, code: &str, summary: impl Into<String>, detail: impl Into<String>) {
+        self.problems.push(Problem::error(code, summary, detail).at(self.sources.place(span).as_ref()));
+    }
+
+    /// What the grammar says, in a person's words.
+    fn syntax(&mut self, text: &str, error: &parser::Error) {
+        let offset = error.location().offset().min(text.len());
+        let rest = text.get(offset..).unwrap_or("");
+        let length = rest.chars().next().map_or(0, char::len_utf8);
+        let message = error.message().trim_end_matches('.').replace('\n', "; ");
+        let (summary, advice) = match rest.chars().next() {
+            _ if message.contains("redefined object key") => {
+                ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
+            }
+            _ if message.contains("at most 64 nested") => {
+                ("This is nested too deeply", "Name a part of it in `locals`.")
+            }
+            _ if message.contains("at most 128 chained") => {
+                ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")
+            }
+            Some('\'') => ("Texts are written in double quotes", "Replace `'` by `\"`."),
+            Some(';') => ("Lines do not end with a semicolon", "Remove it."),
+            Some(',') if text[..offset].trim_end().ends_with(['[', '(', ',']) => {
+                ("An expression is missing here", "Add one, or remove the comma.")
+            }
+            Some('\\') => {
+                ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.")
+            }
+            _ => (
+                "This is not valid here",
+                "A block on one line holds at most one attribute; arguments are written `name = value`.",
+            ),
+        };
+        self.problem(offset..offset + length, "syntax", summary, format!("{advice} The parser says: {message}."));
+    }
+
+    fn body(&mut self, body: &structure::Body) -> Body {
+        let span = self.span_of(body.span(), Span { file: self.file, ..Span::default() });
+        let mut read = Body { span, ..Body::default() };
+        let mut names = std::collections::HashSet::new();
+        for structure in body {
+            match structure {
+                Structure::Attribute(attribute) => {
+                    let value = self.expr(&attribute.value);
+                    let name_span = self.span_of(attribute.key.span(), value.span);
+                    let name: Arc<str> = Arc::from(attribute.key.as_str());
+                    if !names.insert(name.clone()) {
+                        self.problem_at(
+                            name_span,
+                            "duplicate-attribute",
+                            format!("`{name}` is set twice"),
+                            "Each attribute stands once in a block. Remove one of the two.",
+                        );
+                    }
+                    read.attributes.push(Attribute { name, name_span, value });
+                }
+                Structure::Block(block) => {
+                    let block = self.block(block);
+                    read.blocks.push(block);
+                }
+            }
+        }
+        read
+    }
+
+    fn block(&mut self, block: &structure::Block) -> Block {
+        let word_span = self.span_of(block.ident.span(), Span { file: self.file, ..Span::default() });
+        let mut header = word_span;
+        let mut labels = Vec::new();
+        for label in &block.labels {
+            let range = match label {
+                structure::BlockLabel::Ident(ident) => ident.span(),
+                structure::BlockLabel::String(text) => text.span(),
+            };
+            let span = self.span_of(range, word_span);
+            header = header.to(span);
+            labels.push((Arc::from(label.as_str()), span));
+        }
+        Block { word: Arc::from(block.ident.as_str()), header, labels, body: self.body(&block.body) }
+    }
+
+    fn expr(&mut self, expr: &Expression) -> Expr {
+        let span = self.span_of(expr.span(), Span { file: self.file, ..Span::default() });
+        let node = match expr {
+            Expression::Null(_) => Node::Literal(Value::null()),
+            Expression::Bool(value) => Node::Literal(Value::from(*value.value())),
+            Expression::Number(_) => self.number(span),
+            Expression::String(text) => Node::Literal(Value::text(text.value())),
+            Expression::Array(elements) => Node::Tuple(elements.iter().map(|element| self.expr(element)).collect()),
+            Expression::Object(object) => {
+                let mut items = Vec::with_capacity(object.len());
+                for (key, value) in object.iter() {
+                    let value = self.expr(value.expr());
+                    items.push((self.object_key(key, value.span), value));
+                }
+                Node::Object(items)
+            }
+            Expression::StringTemplate(template) => return self.template(template, Quoting::Quoted, span),
+            Expression::HeredocTemplate(heredoc) => {
+                let dedents = self.sources.slice(span).starts_with("<<-");
+                return self.template(&heredoc.template, Quoting::Heredoc { dedents }, span);
+            }
+            Expression::Parenthesis(inner) => Node::Parentheses(Box::new(self.expr(inner.inner()))),
+            Expression::Variable(name) => Node::Variable(Arc::from(name.as_str())),
+            Expression::Conditional(conditional) => Node::Conditional(Box::new([
+                self.expr(&conditional.cond_expr),
+                self.expr(&conditional.true_expr),
+                self.expr(&conditional.false_expr),
+            ])),
+            Expression::FuncCall(call) => self.call(call, span),
+            Expression::Traversal(traversal) => return self.traversal(traversal, span),
+            Expression::UnaryOp(operation) => {
+                let inner = Box::new(self.expr(&operation.expr));
+                match operation.operator.value() {
+                    UnaryOperator::Neg => Node::Negate(inner),
+                    UnaryOperator::Not => Node::Not(inner),
+                }
+            }
+            Expression::BinaryOp(operation) => {
+                let operator = match operation.operator.value() {
+                    BinaryOperator::Plus => Binary::Add,
+                    BinaryOperator::Minus => Binary::Subtract,
+                    BinaryOperator::Mul => Binary::Multiply,
+                    BinaryOperator::Div => Binary::Divide,
+                    BinaryOperator::Mod => Binary::Remainder,
+                    BinaryOperator::Eq => Binary::Equal,
+                    BinaryOperator::NotEq => Binary::NotEqual,
+                    BinaryOperator::Less => Binary::Less,
+                    BinaryOperator::LessEq => Binary::LessOrEqual,
+                    BinaryOperator::Greater => Binary::Greater,
+                    BinaryOperator::GreaterEq => Binary::GreaterOrEqual,
+                    BinaryOperator::And => Binary::And,
+                    BinaryOperator::Or => Binary::Or,
+                };
+                let (left, right) = (self.expr(&operation.lhs_expr), self.expr(&operation.rhs_expr));
+                let span = left.span.to(right.span);
+                return Expr { span, node: Node::Binary(operator, Box::new([left, right])) };
+            }
+            Expression::ForExpr(expression) => self.for_expression(expression),
+        };
+        Expr { span, node }
+    }
+
+    /// The number with all its digits; the parser's own type has not enough room for them.
+    fn number(&mut self, span: Span) -> Node {
+        let digits: String = self.sources.slice(span).chars().filter(|c| !c.is_whitespace()).collect();
+        match Number::parse(&digits) {
+            Some(Ok(number)) => Node::Literal(Value::from(number)),
+            Some(Err(error)) => {
+                self.problem_at(span, "out-of-range", "This number is out of range", error.to_string());
+                Node::Literal(Value::unknown_of(Type::Number))
+            }
+            None => {
+                self.problem_at(span, "syntax", "This is not a number", "Write it like `12`, `0.5` or `1e9`.");
+                Node::Literal(Value::unknown_of(Type::Number))
+            }
+        }
+    }
+
+    fn object_key(&mut self, key: &ObjectKey, otherwise: Span) -> Expr {
+        match key {
+            ObjectKey::Ident(name) => {
+                Expr { span: self.span_of(name.span(), otherwise), node: Node::Literal(Value::text(name.as_str())) }
+            }
+            ObjectKey::Expression(expression) => {
+                let expr = self.expr(expression);
+                match expr.node {
+                    // A name that stands alone is a key, whatever else it might mean.
+                    Node::Variable(name) => Expr { span: expr.span, node: Node::Literal(Value::text(&name)) },
+                    Node::Literal(ref value) if self.is_keyword(expr.span) => {
+                        let name = self.sources.slice(expr.span).to_owned();
+                        let _ = value;
+                        Expr { span: expr.span, node: Node::Literal(Value::text(&name)) }
+                    }
+                    Node::Attribute(..) => {
+                        self.problem_at(
+                            expr.span,
+                            "ambiguous-attribute-key",
+                            "This key could mean two things",
+                            "Write it in parentheses if its value is the key, or in quotes if its text is.",
+                        );
+                        expr
+                    }
+                    _ => expr,
+                }
+            }
+        }
+    }
+
+    fn is_keyword(&self, span: Span) -> bool {
+        matches!(self.sources.slice(span), "null" | "true" | "false")
+    }
+
+    fn call(&mut self, call: &ast::FuncCall, span: Span) -> Node {
+        let mut name = String::new();
+        for part in &call.name.namespace {
+            name.push_str(part.as_str());
+            name.push_str("::");
+        }
+        name.push_str(call.name.name.as_str());
+        // The functions of Terraform's core can be written with their namespace.
+        let name = name.strip_prefix("core::").unwrap_or(&name);
+        let start = call.name.namespace.first().unwrap_or(&call.name.name).span();
+        let end = self.span_of(call.name.name.span(), span);
+        Node::Call(Box::new(Call {
+            name: Arc::from(name),
+            name_span: self.span_of(start, span).to(end),
+            arguments: call.args.iter().map(|argument| self.expr(argument)).collect(),
+            expands: call.args.expand_final(),
+        }))
+    }
+
+    fn traversal(&mut self, traversal: &ast::Traversal, span: Span) -> Expr {
+        let inner = self.expr(&traversal.expr);
+        self.steps(inner, &traversal.operators, span)
+    }
+
+    fn steps(&mut self, mut expr: Expr, operators: &[hcl::edit::Decorated<TraversalOperator>], whole: Span) -> Expr {
+        let start = expr.span;
+        for (at, operator) in operators.iter().enumerate() {
+            let rest = &operators[at + 1..];
+            let range = operator.span();
+            match operator.value() {
+                TraversalOperator::GetAttr(name) => {
+                    let name_span = self.span_of(name.span().or(range), whole);
+                    let node = Node::Attribute(Box::new(expr), Arc::from(name.as_str()), name_span);
+                    expr = Expr { span: start.to(name_span), node };
+                }
+                TraversalOperator::Index(index) => {
+                    let index = self.expr(index);
+                    let closed = self.closing_bracket(index.span);
+                    expr = Expr { span: start.to(closed), node: Node::Index(Box::new(expr), Box::new(index)) };
+                }
+                TraversalOperator::LegacyIndex(index) => {
+                    let index_span = self.span_of(index.span().or(range), whole);
+                    if rest.first().is_some_and(|next| matches!(next.value(), TraversalOperator::LegacyIndex(_))) {
+                        self.problem_at(
+                            index_span,
+                            "invalid-legacy-index-syntax",
+                            "Two indexes cannot follow each other like this",
+                            "Write them in brackets: `[0][1]`.",
+                        );
+                    }
+                    let number = Node::Literal(Value::from(Number::from(*index.value())));
+                    let index = Expr { span: index_span, node: number };
+                    expr = Expr { span: start.to(index_span), node: Node::Index(Box::new(expr), Box::new(index)) };
+                }
+                TraversalOperator::AttrSplat(_) => {
+                    // Only attributes belong to each element; what follows them is about the result.
+                    let each = rest
+                        .iter()
+                        .take_while(|next| {
+                            matches!(next.value(), TraversalOperator::GetAttr(_) | TraversalOperator::LegacyIndex(_))
+                        })
+                        .count();
+                    let item = self.steps(Expr { span: start, node: Node::Item }, &rest[..each], whole);
+                    let splat = Expr { span: item.span, node: Node::Splat(Box::new(expr), Box::new(item)) };
+                    return self.steps(splat, &rest[each..], whole);
+                }
+                TraversalOperator::FullSplat(_) => {
+                    let item = self.steps(Expr { span: start, node: Node::Item }, rest, whole);
+                    return Expr { span: whole, node: Node::Splat(Box::new(expr), Box::new(item)) };
+                }
+            }
+        }
+        expr
+    }
+
+    /// The span up to the bracket that closes an index.
+    fn closing_bracket(&self, index: Span) -> Span {
+        let text = self.sources.text(self.file);
+        let rest = text.get(index.end as usize..).unwrap_or("");
+        let blank = rest.len() - rest.trim_start().len();
+        match rest[blank..].starts_with(']') {
+            true => Span { end: index.end + blank as u32 + 1, ..index },
+            false => index,
+        }
+    }
+
+    fn for_expression(&mut self, expression: &ast::ForExpr) -> Node {
+        let name = |ident: &hcl::edit::Decorated<hcl::edit::Ident>| Arc::from(ident.as_str());
+        Node::For(Box::new(For {
+            key_name: expression.intro.key_var.as_ref().map(name),
+            value_name: name(&expression.intro.value_var),
+            collection: self.expr(&expression.intro.collection_expr),
+            key: expression.key_expr.as_ref().map(|key| self.expr(key)),
+            value: self.expr(&expression.value_expr),
+            condition: expression.cond.as_ref().map(|condition| self.expr(&condition.expr)),
+            groups: expression.grouping,
+        }))
+    }
+
+    fn template(&mut self, template: &Template, quoting: Quoting, span: Span) -> Expr {
+        let mut pieces = Pieces::default();
+        self.flatten(template, quoting, &mut pieces);
+        pieces.strip();
+        if quoting == (Quoting::Heredoc { dedents: true }) {
+            pieces.dedent();
+        }
+        let mut texts = pieces.texts();
+        let mut parts = self.parts(template, quoting, &mut texts);
+        // A lone interpolation is its value, not a text.
+        if parts.len() == 1 && matches!(parts[0], Part::Interpolation(_)) {
+            if let Some(Part::Interpolation(inner)) = parts.pop() {
+                return Expr { span, node: Node::Parentheses(Box::new(inner)) };
+            }
+        } else if parts.iter().all(|part| matches!(part, Part::Text(_))) {
+            let text: String = parts.iter().map(|part| if let Part::Text(text) = part { text } else { "" }).collect();
+            return Expr { span, node: Node::Literal(Value::text(&text)) };
+        }
+        Expr { span, node: Node::Template(parts) }
+    }
+
+    /// The template as a flat row of texts and marks, in which white space is stripped.
+    fn flatten(&mut self, template: &Template, quoting: Quoting, pieces: &mut Pieces) {
+        for element in template {
+            match element {
+                Element::Literal(literal) => {
+                    let lines = self.literal(literal, quoting);
+                    pieces.text(lines);
+                }
+                Element::Interpolation(interpolation) => pieces.mark(interpolation.strip),
+                Element::Directive(directive) => match directive.as_ref() {
+                    Directive::If(directive) => {
+                        pieces.mark(directive.if_expr.strip);
+                        self.flatten(&directive.if_expr.template, quoting, pieces);
+                        if let Some(otherwise) = &directive.else_expr {
+                            pieces.mark(otherwise.strip);
+                            self.flatten(&otherwise.template, quoting, pieces);
+                        }
+                        pieces.mark(directive.endif_expr.strip);
+                    }
+                    Directive::For(directive) => {
+                        pieces.mark(directive.for_expr.strip);
+                        self.flatten(&directive.for_expr.template, quoting, pieces);
+                        pieces.mark(directive.endfor_expr.strip);
+                    }
+                },
+            }
+        }
+    }
+
+    /// The lines of a literal, with escapes replaced. HCL strips and indents line by line.
+    fn literal(&mut self, literal: &hcl::edit::Spanned<String>, quoting: Quoting) -> Vec<String> {
+        let Some(range) = literal.span() else {
+            return vec![literal.value().clone()];
+        };
+        let span = self.span(range);
+        let raw = self.sources.slice(span);
+        if quoting != Quoting::Quoted {
+            return raw.split_inclusive('\n').map(|line| line.replace("$${", "${").replace("%%{", "%{")).collect();
+        }
+        match unescape(raw) {
+            Some(text) => vec![text],
+            None => {
+                self.problem_at(
+                    span,
+                    "syntax",
+                    "This escape sequence does not exist",
+                    "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.",
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// The tree of the template again, with the texts that [`Self::flatten`] laid out.
+    fn parts(&mut self, template: &Template, quoting: Quoting, texts: &mut std::vec::IntoIter<String>) -> Vec<Part> {
+        let name = |ident: &hcl::edit::Decorated<hcl::edit::Ident>| Arc::from(ident.as_str());
+        let mut parts = Vec::new();
+        for element in template {
+            match element {
+                Element::Literal(_) => {
+                    let text = texts.next().unwrap_or_default();
+                    if !text.is_empty() {
+                        parts.push(Part::Text(Arc::from(text)));
+                    }
+                }
+                Element::Interpolation(interpolation) => {
+                    parts.push(Part::Interpolation(self.expr(&interpolation.expr)));
+                }
+                Element::Directive(directive) => parts.push(match directive.as_ref() {
+                    Directive::If(directive) => Part::If {
+                        condition: self.expr(&directive.if_expr.cond_expr),
+                        then: self.parts(&directive.if_expr.template, quoting, texts),
+                        otherwise: match &directive.else_expr {
+                            Some(otherwise) => self.parts(&otherwise.template, quoting, texts),
+                            None => Vec::new(),
+                        },
+                    },
+                    Directive::For(directive) => Part::For {
+                        key_name: directive.for_expr.key_var.as_ref().map(name),
+                        value_name: name(&directive.for_expr.value_var),
+                        collection: self.expr(&directive.for_expr.collection_expr),
+                        body: self.parts(&directive.for_expr.template, quoting, texts),
+                    },
+                }),
+            }
+        }
+        parts
+    }
+}
+
+/// A template as a flat row.
+#[derive(Default)]
+struct Pieces {
+    row: Vec<Piece>,
+    literals: usize,
+}
+
+enum Piece {
+    /// One line of the literal of that number.
+    Line {
+        literal: usize,
+        text: String,
+    },
+    Mark {
+        before: bool,
+        after: bool,
+    },
+}
+
+impl Pieces {
+    fn text(&mut self, lines: Vec<String>) {
+        let literal = self.literals;
+        self.literals += 1;
+        self.row.extend(lines.into_iter().map(|text| Piece::Line { literal, text }));
+    }
+
+    fn mark(&mut self, strip: Strip) {
+        let before = matches!(strip, Strip::Start | Strip::Both);
+        let after = matches!(strip, Strip::End | Strip::Both);
+        self.row.push(Piece::Mark { before, after });
+    }
+
+    /// `~` takes the white space of the line that it touches.
+    fn strip(&mut self) {
+        for at in 0..self.row.len() {
+            let Piece::Mark { before, after } = self.row[at] else { continue };
+            if before
+                && at > 0
+                && let Piece::Line { text, .. } = &mut self.row[at - 1]
+            {
+                text.truncate(text.trim_end().len());
+            }
+            if after && let Some(Piece::Line { text, .. }) = self.row.get_mut(at + 1) {
+                *text = text.trim_start().to_owned();
+            }
+        }
+    }
+
+    /// `<<-` takes from each line the indentation of the least indented one.
+    fn dedent(&mut self) {
+        let mut least = usize::MAX;
+        let mut line_starts = true;
+        let mut first_pieces = Vec::new();
+        for (at, piece) in self.row.iter().enumerate() {
+            if line_starts {
+                line_starts = false;
+                match piece {
+                    Piece::Line { text, .. } => {
+                        let trimmed = text.trim_start();
+                        if !(trimmed.is_empty() && text.ends_with('\n')) {
+                            least = least.min(text[..text.len() - trimmed.len()].graphemes(true).count());
+                            first_pieces.push(at);
+                        }
+                    }
+                    Piece::Mark { .. } => least = 0,
+                }
+            }
+            if let Piece::Line { text, .. } = piece {
+                line_starts = text.ends_with('\n');
+            }
+        }
+        for at in first_pieces {
+            if let Piece::Line { text, .. } = &mut self.row[at] {
+                *text = text.graphemes(true).skip(least).collect();
+            }
+        }
+    }
+
+    /// One text for each literal.
+    fn texts(self) -> std::vec::IntoIter<String> {
+        let mut texts = vec![String::new(); self.literals];
+        for piece in self.row {
+            if let Piece::Line { literal, text } = piece {
+                texts[literal].push_str(&text);
+            }
+        }
+        texts.into_iter()
+    }
+}
+
+/// The text of a quoted literal; `None` for an escape that does not exist.
+fn unescape(raw: &str) -> Option<String> {
+    let mut text = String::with_capacity(raw.len());
+    let mut chars = raw.chars();
+    while let Some(c) = chars.next() {
+        let rest = chars.as_str();
+        match c {
+            '$' | '%' if rest.starts_with(c) && rest[1..].starts_with('{') => {
+                text.push(c);
+                text.push('{');
+                chars = rest[2..].chars();
+            }
+            '\\' => match chars.next()? {
+                'n' => text.push('\n'),
+                'r' => text.push('\r'),
+                't' => text.push('\t'),
+                '"' => text.push('"'),
+                '\\' => text.push('\\'),
+                marker @ ('u' | 'U') => {
+                    let length = if marker == 'u' { 4 } else { 8 };
+                    let digits = chars.as_str().get(..length)?;
+                    text.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
+                    chars = chars.as_str()[length..].chars();
+                }
+                _ => return None,
+            },
+            other => text.push(other),
+        }
+    }
+    Some(text)
+}

@@ -1,0 +1,156 @@
+//! The syntax tree of a configuration, with the bytes that each node came from.
+
+use std::sync::Arc;
+
+use super::source::Span;
+use super::value::Value;
+
+#[derive(Debug, Clone)]
+pub struct Expr {
+    pub span: Span,
+    pub node: Node,
+}
+
+#[derive(Debug, Clone)]
+pub enum Node {
+    Literal(Value),
+    Variable(Arc<str>),
+    Template(Vec<Part>),
+    Tuple(Vec<Expr>),
+    Object(Vec<(Expr, Expr)>),
+    /// `object.name`, with the bytes of the name.
+    Attribute(Box<Expr>, Arc<str>, Span),
+    Index(Box<Expr>, Box<Expr>),
+    /// `source[*]` and what follows, in which [`Node::Item`] stands for each element.
+    Splat(Box<Expr>, Box<Expr>),
+    /// The element that a splat is at.
+    Item,
+    Call(Box<Call>),
+    Conditional(Box<[Expr; 3]>),
+    Binary(Binary, Box<[Expr; 2]>),
+    Negate(Box<Expr>),
+    Not(Box<Expr>),
+    For(Box<For>),
+    Parentheses(Box<Expr>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub name: Arc<str>,
+    pub name_span: Span,
+    pub arguments: Vec<Expr>,
+    /// The last argument is written with `...`: its elements are the arguments.
+    pub expands: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct For {
+    pub key_name: Option<Arc<str>>,
+    pub value_name: Arc<str>,
+    pub collection: Expr,
+    /// `{ for ... : key => value }`; without it the result is a tuple.
+    pub key: Option<Expr>,
+    pub value: Expr,
+    pub condition: Option<Expr>,
+    /// `value...`: values of one key are collected.
+    pub groups: bool,
+}
+
+/// One part of a template.
+#[derive(Debug, Clone)]
+pub enum Part {
+    Text(Arc<str>),
+    Interpolation(Expr),
+    If { condition: Expr, then: Vec<Part>, otherwise: Vec<Part> },
+    For { key_name: Option<Arc<str>>, value_name: Arc<str>, collection: Expr, body: Vec<Part> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Body {
+    pub attributes: Vec<Attribute>,
+    pub blocks: Vec<Block>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub struct Attribute {
+    pub name: Arc<str>,
+    pub name_span: Span,
+    pub value: Expr,
+}
+
+#[derive(Debug, Clone)]
+pub struct Block {
+    pub word: Arc<str>,
+    /// The word and the labels.
+    pub header: Span,
+    pub labels: Vec<(Arc<str>, Span)>,
+    pub body: Body,
+}
+
+impl Body {
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name.as_ref() == name)
+    }
+
+    pub fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {
+        self.blocks.iter().filter(move |block| block.word.as_ref() == word)
+    }
+
+    /// All expressions, those of nested blocks too.
+    pub fn expressions(&self) -> Vec<&Expr> {
+        let mut all: Vec<&Expr> = self.attributes.iter().map(|attribute| &attribute.value).collect();
+        for block in &self.blocks {
+            all.extend(block.body.expressions());
+        }
+        all
+    }
+}
+
+impl Expr {
+    /// The expression without parentheses around it.
+    pub fn bare(&self) -> &Expr {
+        match &self.node {
+            Node::Parentheses(inner) => inner.bare(),
+            _ => self,
+        }
+    }
+
+    /// The text of a literal.
+    pub fn literal_text(&self) -> Option<&Arc<str>> {
+        match &self.node {
+            Node::Literal(value) => value.as_text(),
+            _ => None,
+        }
+    }
+
+    /// `a.b.c` as its words, if the expression is nothing else.
+    pub fn words(&self) -> Option<Vec<Arc<str>>> {
+        match &self.node {
+            Node::Variable(name) => Some(vec![name.clone()]),
+            Node::Attribute(inner, name, _) => {
+                let mut words = inner.words()?;
+                words.push(name.clone());
+                Some(words)
+            }
+            _ => None,
+        }
+    }
+}

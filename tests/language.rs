@@ -1,0 +1,9 @@
+//! The configuration language, from text to resources. The expressions of `language/expressions.jsonl` have the values,
+//! types and errors of Terraform 1.11.
+
+#[path = "language/configurations.rs"]
+mod configurations;
+#[path = "language/conformance.rs"]
+mod conformance;
+#[path = "language/kinds.rs"]
+mod kinds;

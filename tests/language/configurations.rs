@@ -1,0 +1,388 @@
+//! Whole configurations: what they mean, and what is said about mistakes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use larder::config::{Evaluated, Inputs, VarSource, load};
+use larder::model::block::Attributes as _;
+use larder::model::{Address, Block, HostName, Problem};
+
+use crate::kinds::kinds;
+
+/// Loads and evaluates the text as the only file of a directory.
+fn evaluate(text: &str) -> Evaluated {
+    evaluate_with(&[("main.hcl", text)], &Inputs::default(), None)
+}
+
+fn evaluate_with(
+    files: &[(&str, &str)],
+    inputs: &Inputs,
+    facts: Option<&BTreeMap<HostName, serde_json::Value>>,
+) -> Evaluated {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        std::fs::write(directory.path().join(name), text).expect("a file");
+    }
+    let loaded = load(directory.path(), inputs, kinds());
+    let Some(configuration) = loaded.configuration else { panic!("does not parse: {:#?}", loaded.problems) };
+    let mut evaluated = configuration.evaluate(facts);
+    evaluated.problems.extend(loaded.problems);
+    evaluated
+}
+
+/// The blocks of a configuration without problems.
+fn blocks(text: &str) -> BTreeMap<String, Block> {
+    let evaluated = evaluate(text);
+    assert_eq!(evaluated.problems, [], "{text}");
+    evaluated.desired.blocks.into_iter().map(|(address, block)| (address.to_string(), block)).collect()
+}
+
+/// `code line:column` of each problem.
+fn problems(text: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("main.hcl"), text).expect("a file");
+    let loaded = load(directory.path(), &Inputs::default(), kinds());
+    let mut all = loaded.problems;
+    if let Some(configuration) = loaded.configuration {
+        all.extend(configuration.evaluate(None).problems);
+    }
+    all.iter().map(short).collect()
+}
+
+fn short(problem: &Problem) -> String {
+    match &problem.place {
+        Some(place) => format!("{} {}:{}", problem.code, place.start.line, place.start.column),
+        None => problem.code.clone(),
+    }
+}
+
+const BASE: &str = r#"
+host "hv1" {
+  address = "10.0.0.11"
+  labels  = { rack = "a", roles = ["kvm"] }
+}
+host "hv2" {
+  address = "10.0.0.12"
+  labels  = { rack = "b" }
+}
+image_storage "main" {
+  hosts = [host.hv1, host.hv2]
+  mode  = 0770
+}
+"#;
+
+fn with_base(text: &str) -> String {
+    format!("{BASE}{text}")
+}
+
+#[test]
+fn references_lists_and_defaults_become_blocks() {
+    let blocks = blocks(&with_base(
+        r#"
+locals {
+  names = ["web1", "web2"]
+  all   = values(host)
+}
+image_storage "all" {
+  hosts = local.all
+}
+image_storage "rack" {
+  hosts = [for h in host : h if h.labels.rack == "a"]
+}
+external_volume "nfs" {
+  storage = image_storage.main
+  mode    = "770"
+  nfs {
+    server = host.hv1.address
+    export = "/export//images/"
+  }
+}
+image "web" {
+  for_each = toset(local.names)
+  volume   = external_volume.nfs
+  format   = "qcow2"
+  name     = "${each.key}.qcow2"
+  size     = "40GiB"
+}
+image "overlay" {
+  count   = 2
+  volume  = external_volume.nfs
+  format  = "qcow2"
+  backing = image.web[local.names[count.index]]
+}
+"#,
+    ));
+    let storage = &blocks["image_storage.main"];
+    assert_eq!(storage.resources("hosts"), [Address::root("host", "hv1"), Address::root("host", "hv2")]);
+    assert_eq!(storage.mode("mode").map(|mode| mode.to_string()).as_deref(), Some("0770"));
+    assert_eq!(storage.text("root"), Some("/var/lib/larder/storages/main"));
+    assert_eq!(blocks["image_storage.all"].resources("hosts").len(), 2);
+    assert_eq!(blocks["image_storage.rack"].resources("hosts"), [Address::root("host", "hv1")]);
+    let volume = &blocks["external_volume.nfs"];
+    assert_eq!(volume.mode("mode"), storage.mode("mode"));
+    assert_eq!(volume.text("mount_point"), Some("/var/lib/larder/storages/main/nfs"));
+    let nfs = volume.nested("nfs").expect("the block");
+    assert_eq!((nfs.text("server"), nfs.text("export")), (Some("10.0.0.11"), Some("/export/images")));
+    let web = &blocks[r#"image.web["web1"]"#];
+    assert_eq!(web.text("name"), Some("web1.qcow2"));
+    assert_eq!(web.size("size").map(|size| size.0), Some(40 << 30));
+    let overlay = &blocks["image.overlay[1]"];
+    assert_eq!(overlay.resource("backing").map(Address::to_string).as_deref(), Some(r#"image.web["web2"]"#));
+    let depends_on: Vec<String> = overlay.depends_on.iter().map(Address::to_string).collect();
+    assert_eq!(depends_on, ["external_volume.nfs", r#"image.web["web2"]"#]);
+    assert_eq!(blocks["image_storage.all"].depends_on.len(), 2, "through a local value");
+}
+
+#[test]
+fn resources_keep_their_identity_wherever_they_travel() {
+    for hosts in [
+        "values(host)",
+        "[host.hv1, host.hv2]",
+        "tolist([host.hv1, host.hv2])",
+        "toset([host.hv2, host.hv1, host.hv1])",
+        "true ? [host.hv1, host.hv2] : []",
+        "[for name in [\"hv1\", \"hv2\"] : host[name]]",
+        "[for name, h in host : h]",
+        "values({ for h in host : h.name => h })",
+        "distinct(concat(image_storage.main.hosts, [host.hv1]))",
+        "flatten([[host.hv1], [host.hv2]])",
+        "[for s in [image_storage.main] : s.hosts][0]",
+        "image_storage.main.hosts[*]",
+        "values(merge(host, {}))",
+        "try(image_storage.main.hosts, [])",
+        "[lookup(host, \"hv1\", null), element(values(host), 1)]",
+    ] {
+        let blocks = blocks(&with_base(&format!("image_storage \"x\" {{\n  hosts = {hosts}\n}}\n")));
+        assert_eq!(
+            blocks["image_storage.x"].resources("hosts"),
+            [Address::root("host", "hv1"), Address::root("host", "hv2")],
+            "{hosts}"
+        );
+    }
+}
+
+#[test]
+fn all_problems_are_said_at_once_each_at_its_place() {
+    let text = r#"host "a" {
+  adress = "x"
+  port   = "many"
+}
+image_storage "s" {
+  hosts = [host.a, host.b]
+  root  = "relative"
+}
+external_volume "v" {
+  storage = image_storage.s
+  nfs {
+    server = "x"
+    export = 1 + null
+  }
+}
+image "i" {
+  format = "vmdk"
+  size   = "40 pounds"
+}
+locals {
+  unused = var.nothing
+}
+"#;
+    assert_eq!(
+        problems(text),
+        [
+            "unknown-attribute 2:3",
+            "wrong-type 3:12",
+            "reference-to-undeclared-resource 6:20",
+            "invalid-path 7:11",
+            "operation-failed 13:18",
+            "missing-attribute 16:1",
+            "not-allowed 17:12",
+            "invalid-size 18:12",
+            "reference-to-undeclared-input-variable 21:12",
+        ]
+    );
+}
+
+#[test]
+fn what_depends_on_an_error_is_silent() {
+    let text = r#"
+locals {
+  bad = 1 / []
+  b   = local.bad + 1
+  c   = try(local.b, 5)
+}
+output "x" {
+  value = local.c
+}
+"#;
+    assert_eq!(problems(text), ["invalid-operand 3:13"]);
+}
+
+#[test]
+fn circles_name_all_members() {
+    let evaluated =
+        evaluate("locals {\n  a = local.b\n  b = \"${local.c}\"\n  c = [for x in [1] : local.a]\n  d = local.a\n}\n");
+    let [problem] = evaluated.problems.as_slice() else { panic!("{:#?}", evaluated.problems) };
+    assert_eq!(problem.code, "cycle");
+    for name in ["local.a (main.hcl:2:3)", "local.b (main.hcl:3:3)", "local.c (main.hcl:4:3)"] {
+        assert!(problem.detail.contains(name), "{}", problem.detail);
+    }
+    assert_eq!(
+        problems(&with_base("image_storage \"x\" {\n  hosts = image_storage.x.hosts\n}\n")),
+        ["self-reference 15:11"]
+    );
+}
+
+#[test]
+fn a_long_chain_of_values_is_no_problem() {
+    let mut text = String::from("locals {\n  v0 = 1\n");
+    for index in 1..20_000 {
+        text.push_str(&format!("  v{index} = local.v{} + 1\n", index - 1));
+    }
+    text.push_str("}\noutput \"last\" {\n  value = local.v19999\n}\n");
+    let evaluated = evaluate(&text);
+    assert_eq!(evaluated.problems, []);
+    assert_eq!(evaluated.desired.outputs["last"].value, Some(20_000.into()));
+}
+
+#[test]
+fn ten_thousand_instances_load_quickly() {
+    let text = with_base(
+        r#"
+external_volume "nfs" {
+  storage = image_storage.main
+  directory {}
+}
+image "web" {
+  for_each = toset([for i in range(10000 / 10) : "g${i}"])
+  volume   = external_volume.nfs
+  format   = "qcow2"
+  name     = "${each.key}-${host.hv1.address}.qcow2"
+  size     = "40GiB"
+}
+image "all" {
+  for_each = { for p in setproduct(range(10), values(image.web)) : "${p[0]}-${p[1].name}" => p[1] }
+  volume   = external_volume.nfs
+  format   = "qcow2"
+  backing  = each.value
+}
+"#,
+    );
+    let start = Instant::now();
+    let evaluated = evaluate(&text);
+    let took = start.elapsed();
+    assert_eq!(evaluated.problems, []);
+    assert_eq!(evaluated.desired.blocks.len(), 3 + 1 + 1_000 + 10_000);
+    // Well under a second when optimised; something quadratic takes minutes either way.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    let all = evaluated.desired.blocks.values().filter(|block| block.address.name == "all");
+    assert!(all.into_iter().all(|block| block.depends_on.len() == 2), "each depends on its own backing image only");
+}
+
+#[test]
+fn facts_are_unknown_until_they_are_known() {
+    let text = with_base(
+        r#"
+external_volume "v" {
+  storage = image_storage.main
+  owner   = host.hv1.facts.users.qemu
+  directory {}
+}
+image "i" {
+  for_each = toset(host.hv1.facts.disks)
+  volume   = external_volume.v
+  format   = "raw"
+}
+output "owner" {
+  value = external_volume.v.owner
+}
+check "linux" {
+  assert {
+    condition     = host.hv1.facts.kernel == "5.4"
+    error_message = "The kernel is ${host.hv1.facts.kernel}."
+  }
+}
+"#,
+    );
+    let unknown = evaluate(&text);
+    assert_eq!(unknown.problems, []);
+    assert!(unknown.desired.wants_facts);
+    assert!(unknown.desired.blocks[&Address::root("external_volume", "v")].is_unknown("owner"));
+    assert_eq!(unknown.desired.outputs["owner"].value, None);
+    let facts = |value: serde_json::Value| BTreeMap::from([(HostName::from("hv1"), value)]);
+    let known = facts(serde_json::json!({ "users": { "qemu": "kvm" }, "disks": ["a", "b"], "kernel": "6.1" }));
+    let known = evaluate_with(&[("main.hcl", &text)], &Inputs::default(), Some(&known));
+    assert_eq!(known.problems.iter().map(short).collect::<Vec<_>>(), ["check-failed 30:21"]);
+    assert_eq!(known.problems[0].detail, "The kernel is 6.1.");
+    assert!(!known.desired.wants_facts);
+    assert_eq!(known.desired.blocks[&Address::root("external_volume", "v")].text("owner"), Some("kvm"));
+    assert_eq!(known.desired.blocks.len(), 6);
+    let silent = evaluate_with(&[("main.hcl", &text)], &Inputs::default(), Some(&BTreeMap::new()));
+    assert_eq!(silent.problems.iter().map(short).collect::<Vec<_>>(), ["unknown-instances 21:14"]);
+}
+
+#[test]
+fn variables_have_terraforms_precedence() {
+    let main = "variable \"x\" {\n  type = string\n  default = \"default\"\n}\noutput \"x\" {\n  value = var.x\n}\n";
+    let mut files = vec![("main.hcl", main)];
+    let mut inputs = Inputs::default();
+    let output = |files: &[(&str, &str)], inputs: &Inputs| {
+        let evaluated = evaluate_with(files, inputs, None);
+        assert_eq!(evaluated.problems, []);
+        evaluated.desired.outputs["x"].value.clone().expect("known").as_str().expect("text").to_owned()
+    };
+    assert_eq!(output(&files, &inputs), "default");
+    inputs.environment.insert("LARDER_VAR_x".into(), "environment".into());
+    assert_eq!(output(&files, &inputs), "environment");
+    files.push(("larder.vars.hcl", "x = \"main\"\n"));
+    assert_eq!(output(&files, &inputs), "main");
+    files.push(("a.auto.vars.hcl", "x = \"automatic\"\n"));
+    assert_eq!(output(&files, &inputs), "automatic");
+    inputs.vars.push(VarSource::Text("x=given".into()));
+    assert_eq!(output(&files, &inputs), "given");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "x = \"from a file\"\n").expect("a file");
+    inputs.vars.push(VarSource::File(file.path().to_owned()));
+    assert_eq!(output(&files, &inputs), "from a file");
+}
+
+#[test]
+fn secrets_are_in_no_message() {
+    let text = r#"
+variable "password" {
+  type      = string
+  sensitive = true
+  default   = "hunter2"
+  validation {
+    condition     = length(var.password) > 20
+    error_message = "Too short: ${var.password}."
+  }
+}
+host "a" {
+  port            = var.password
+  connect_timeout = var.password
+  identity_file   = "${var.password}/${[]}"
+}
+image_storage "s" {
+  hosts = [var.password]
+  mode  = var.password
+  root  = var.password
+}
+output "shown" {
+  value = "x${var.password}"
+}
+locals {
+  a = tonumber(var.password)
+  b = { (var.password) = 1 }.c
+  c = jsondecode(var.password)
+  d = [for x in [var.password, var.password] : x][7]
+  e = { for x in [var.password, var.password] : x => 1 }
+  f = regex(var.password, "(")
+  g = lookup({}, var.password)
+  h = parseint(var.password, 10)
+}
+"#;
+    let evaluated = evaluate(text);
+    assert!(evaluated.problems.len() >= 14, "{:#?}", evaluated.problems);
+    assert!(!format!("{:?}", evaluated.problems).contains("hunter2"), "{:#?}", evaluated.problems);
+    assert!(evaluated.problems.iter().any(|problem| problem.values.iter().any(|(_, value)| value == "(sensitive)")));
+}
