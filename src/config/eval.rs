@@ -106,13 +106,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Reports what is wrong at `expr`, with the values of the names in it.
-    pub fn fail(
-        &mut self,
-        expr: &Expr,
-        code: &str,
-        summary: impl Into<String>,
-        detail: impl Into<String>,
-    ) -> Failed {
+    pub fn fail(&mut self, expr: &Expr, code: &str, summary: impl Into<String>, detail: impl Into<String>) -> Failed {
         self.fail_at(expr.span, expr, code, summary, detail)
     }
 
@@ -188,12 +182,7 @@ impl<'a> Evaluator<'a> {
         self.depth += 1;
         if self.depth > DEEPEST {
             self.depth -= 1;
-            return Err(self.fail(
-                expr,
-                "too-complex",
-                "This is nested too deeply",
-                "Name a part of it in `locals`.",
-            ));
+            return Err(self.fail(expr, "too-complex", "This is nested too deeply", "Name a part of it in `locals`."));
         }
         let value = self.eval_node(expr);
         self.depth -= 1;
@@ -298,7 +287,13 @@ impl<'a> Evaluator<'a> {
                         true => String::new(),
                         false => missing_name(&what, "attribute", name, &known),
                     };
-                    Err(self.fail_at(name_span, expr, "unsupported-attribute", format!("There is no attribute `{name}`"), detail))
+                    Err(self.fail_at(
+                        name_span,
+                        expr,
+                        "unsupported-attribute",
+                        format!("There is no attribute `{name}`"),
+                        detail,
+                    ))
                 }
             },
             Data::Map(_, fields) => match fields.get(name) {
@@ -309,7 +304,13 @@ impl<'a> Evaluator<'a> {
                         true => String::new(),
                         false => missing_name("This map", "element", name, &known),
                     };
-                    Err(self.fail_at(name_span, expr, "missing-map-element", format!("There is no element `{name}`"), detail))
+                    Err(self.fail_at(
+                        name_span,
+                        expr,
+                        "missing-map-element",
+                        format!("There is no element `{name}`"),
+                        detail,
+                    ))
                 }
             },
             Data::Null(_) => Err(self.fail(
@@ -354,7 +355,13 @@ impl<'a> Evaluator<'a> {
             ));
         }
         if key.is_null() {
-            return Err(self.fail_at(key_expr.span, expr, CODE, "The index is null", "An index is a number or a text."));
+            return Err(self.fail_at(
+                key_expr.span,
+                expr,
+                CODE,
+                "The index is null",
+                "An index is a number or a text.",
+            ));
         }
         let wanted = match collection.ty() {
             Type::Any | Type::AnyResource => Type::Any,
@@ -611,7 +618,12 @@ impl<'a> Evaluator<'a> {
                 Ok(value) => value,
                 Err(undefined) => {
                     let summary = "This has no result";
-                    return Err(self.fail(expr, "operation-failed", summary, format!("{}.", sentence(&undefined.to_string()))));
+                    return Err(self.fail(
+                        expr,
+                        "operation-failed",
+                        summary,
+                        format!("{}.", sentence(&undefined.to_string())),
+                    ));
                 }
             },
             _ => Value::unknown_of(match operator {
@@ -703,15 +715,14 @@ impl<'a> Evaluator<'a> {
     /// Keys and values that a loop goes through; `None` while they are unknown.
     fn items_of(&mut self, expr: &Expr, collection: &Value) -> Result<Option<Vec<(Value, Value)>>, Failed> {
         if collection.is_null() {
-            let detail = "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
+            let detail =
+                "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
             return Err(self.fail(expr, "iteration-over-null-value", "A loop over null", detail));
         }
         Ok(Some(match &collection.data {
-            Data::List(_, elements) | Data::Tuple(elements) => elements
-                .iter()
-                .enumerate()
-                .map(|(index, value)| (Value::count(index), value.clone()))
-                .collect(),
+            Data::List(_, elements) | Data::Tuple(elements) => {
+                elements.iter().enumerate().map(|(index, value)| (Value::count(index), value.clone())).collect()
+            }
             Data::Set(_, elements) => elements.iter().map(|value| (value.clone(), value.clone())).collect(),
             Data::Map(..) | Data::Object(_) => {
                 let fields = collection.fields().into_iter().flatten();
@@ -719,8 +730,10 @@ impl<'a> Evaluator<'a> {
             }
             Data::Unknown(ty) if !ty.is_primitive() => return Ok(None),
             _ => {
-                let detail =
-                    format!("It is {}; a loop needs a list, set, tuple, map or object.", with_article(&collection.ty()));
+                let detail = format!(
+                    "It is {}; a loop needs a list, set, tuple, map or object.",
+                    with_article(&collection.ty())
+                );
                 return Err(self.fail(
                     expr,
                     "iteration-over-non-iterable-value",
@@ -763,7 +776,10 @@ impl<'a> Evaluator<'a> {
             false => convert(&key, &Type::Text).ok(),
         };
         let Some(text) = text else {
-            let detail = format!("It is {}; a key is a text.", if key.is_null() { "null".into() } else { with_article(&key.ty()) });
+            let detail = format!(
+                "It is {}; a key is a text.",
+                if key.is_null() { "null".into() } else { with_article(&key.ty()) }
+            );
             return Err(self.fail(key_expr, "invalid-object-key", "This is not a key", detail));
         };
         *sensitive |= text.sensitive;
@@ -818,12 +834,7 @@ impl<'a> Evaluator<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    fn interpolation(
-        &mut self,
-        inner: &Expr,
-        text: &mut Option<String>,
-        sensitive: &mut bool,
-    ) -> Result<(), Failed> {
+    fn interpolation(&mut self, inner: &Expr, text: &mut Option<String>, sensitive: &mut bool) -> Result<(), Failed> {
         const CODE: &str = "invalid-template-interpolation-value";
         let value = self.eval(inner)?;
         if value.is_null() {
@@ -847,7 +858,12 @@ impl<'a> Evaluator<'a> {
             (Some(more), Some(text)) => {
                 self.step(inner, more.len() / 64)?;
                 if text.len() + more.len() > LONGEST_TEXT {
-                    return Err(self.fail(inner, "too-large", "The text becomes too long", "A text may have up to 16 MiB."));
+                    return Err(self.fail(
+                        inner,
+                        "too-large",
+                        "The text becomes too long",
+                        "A text may have up to 16 MiB.",
+                    ));
                 }
                 text.push_str(more);
             }

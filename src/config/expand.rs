@@ -22,7 +22,8 @@ use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
 use crate::model::hazard::Acceptance;
 use crate::model::problem::did_you_mean;
 use crate::model::{
-    Address, Attribute, Block, Blocks, Datum, HazardCode, HostName, Key, Lifecycle, NestedBlock, Place, Problem, Problems,
+    Address, Attribute, Block, Blocks, Datum, HazardCode, HostName, Key, Lifecycle, NestedBlock, Place, Problem,
+    Problems,
 };
 
 /// The most instances of one block with `count`.
@@ -106,7 +107,11 @@ impl Scope for Names<'_, '_> {
             ("each" | "count" | "self" | "path", _) => None,
             (kind, _) => {
                 let number = self.world.declarations.by_name.get(kind).and_then(|names| names.get(name));
-                Some(number.and_then(|number| self.world.resources.get(*number)).map_or(Found::Poisoned, |(found, _)| found.clone()))
+                Some(
+                    number
+                        .and_then(|number| self.world.resources.get(*number))
+                        .map_or(Found::Poisoned, |(found, _)| found.clone()),
+                )
             }
         }
     }
@@ -179,9 +184,8 @@ impl<'a> World<'a> {
             }
         }
         self.validate_variables();
-        let settings = self.with_evaluator(Own::default(), |evaluator| {
-            settings::read(evaluator, self.declarations.settings.as_ref())
-        });
+        let settings = self
+            .with_evaluator(Own::default(), |evaluator| settings::read(evaluator, self.declarations.settings.as_ref()));
         let outputs = self.outputs();
         self.checks();
         let desired = Desired {
@@ -224,7 +228,9 @@ impl<'a> World<'a> {
         match evaluator.eval(expr) {
             Ok(value) => Ok(value),
             Err(Failed::Reported) => Err(tidy(std::mem::take(&mut evaluator.problems))),
-            Err(Failed::Poisoned) if !evaluator.problems.is_empty() => Err(tidy(std::mem::take(&mut evaluator.problems))),
+            Err(Failed::Poisoned) if !evaluator.problems.is_empty() => {
+                Err(tidy(std::mem::take(&mut evaluator.problems)))
+            }
             Err(Failed::Poisoned) => Err(vec![Problem::error(
                 "in-error",
                 "What this refers to is in error",
@@ -314,14 +320,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn check_expr(
-        &self,
-        expr: &Expr,
-        kinds: &[&'static str],
-        own: Own,
-        within: Option<usize>,
-        found: &mut Problems,
-    ) {
+    fn check_expr(&self, expr: &Expr, kinds: &[&'static str], own: Own, within: Option<usize>, found: &mut Problems) {
         for reference in references(expr) {
             if let Some(problem) = self.reference(&reference, kinds, own.clone(), within) {
                 found.push(problem.at(self.place(reference.span).as_ref()));
@@ -366,7 +365,9 @@ impl<'a> World<'a> {
             ("count", _) if own.count.is_none() => {
                 wrong("`count` has no meaning here", "It is the instance of a block with `count`.")
             }
-            ("count", Some(name)) if name != "index" => wrong("`count` has no such attribute", "There is `count.index`."),
+            ("count", Some(name)) if name != "index" => {
+                wrong("`count` has no such attribute", "There is `count.index`.")
+            }
             ("self", _) if own.this.is_none() => {
                 wrong("`self` has no meaning here", "It is the resource itself in its `postcondition`.")
             }
@@ -374,9 +375,11 @@ impl<'a> World<'a> {
                 wrong("`path` has no such attribute", "There are `path.module`, `path.root` and `path.cwd`.")
             }
             ("each" | "count" | "self" | "path", _) => None,
-            ("module", _) => {
-                Some(Problem::error("not-supported", "Modules are not supported yet", "Write the blocks of the module here."))
-            }
+            ("module", _) => Some(Problem::error(
+                "not-supported",
+                "Modules are not supported yet",
+                "Write the blocks of the module here.",
+            )),
             (kind, member) if kinds.contains(&kind) => {
                 let known = self.declarations.by_name.get(kind);
                 let Some(name) = member else {
@@ -384,7 +387,8 @@ impl<'a> World<'a> {
                 };
                 match known.and_then(|known| known.get(name)) {
                     None => {
-                        let known = known.into_iter().flat_map(|known| known.keys()).map(|name| name.as_ref()).collect();
+                        let known =
+                            known.into_iter().flat_map(|known| known.keys()).map(|name| name.as_ref()).collect();
                         let summary = format!("There is no resource `{kind}.{name}`");
                         let detail = names(known, kind, name);
                         Some(Problem::error("reference-to-undeclared-resource", summary, detail))
@@ -516,8 +520,10 @@ impl<'a> World<'a> {
         let mut queue = std::collections::VecDeque::from([first]);
         let mut last = None;
         'search: while let Some(index) = queue.pop_front() {
-            let mut next: Vec<NodeIndex> =
-                graph.neighbors_directed(index, petgraph::Direction::Incoming).filter(|next| within.contains(next)).collect();
+            let mut next: Vec<NodeIndex> = graph
+                .neighbors_directed(index, petgraph::Direction::Incoming)
+                .filter(|next| within.contains(next))
+                .collect();
             next.sort();
             for next in next {
                 if next == first {
@@ -624,7 +630,8 @@ impl<'a> World<'a> {
         let body = &resource.block.body;
         let given = own.each.as_ref().and_then(|(_, value)| value.identity());
         let for_each = body.attribute("for_each").map(|attribute| &attribute.value);
-        let is_narrowed = |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
+        let is_narrowed =
+            |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
         let expressions = Self::expressions_of(resource).into_iter().filter(|expr| !is_narrowed(expr));
         let mut dependencies = self.dependencies(expressions, own);
         dependencies.extend(given.map(|address| address.as_ref().clone()));
@@ -869,11 +876,7 @@ impl<'a> World<'a> {
         Err(())
     }
 
-    fn for_each(
-        &mut self,
-        attribute: &SyntaxAttribute,
-        value: Value,
-    ) -> Result<Option<Vec<(Option<Key>, Own)>>, ()> {
+    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Vec<(Option<Key>, Own)>>, ()> {
         const CODE: &str = "invalid-for-each";
         let span = attribute.value.span;
         let keys_are_secret = match &value.data {
@@ -903,7 +906,8 @@ impl<'a> World<'a> {
                 if elements.iter().any(Value::is_unknown) {
                     return self.not_known(attribute);
                 }
-                let keys: Option<Vec<_>> = elements.iter().map(|element| element.as_text().map(|key| own(key, element))).collect();
+                let keys: Option<Vec<_>> =
+                    elements.iter().map(|element| element.as_text().map(|key| own(key, element))).collect();
                 keys.map(Some).ok_or_else(|| {
                     let detail = "A set for `for_each` holds texts. For other elements make a map with \
                                   `{ for x in ... : x.name => x }`.";
@@ -913,7 +917,8 @@ impl<'a> World<'a> {
             _ => {
                 let detail = match value.ty() {
                     Type::List(_) | Type::Tuple(_) => {
-                        "It is a list. Make it a set with `toset(...)`, or a map with `{ for x in ... : x.name => x }`.".to_owned()
+                        "It is a list. Make it a set with `toset(...)`, or a map with `{ for x in ... : x.name => x }`."
+                            .to_owned()
                     }
                     other => format!("It is {}. A map or a set of texts is required.", with_article(&other)),
                 };
@@ -968,7 +973,9 @@ impl<'a> World<'a> {
             fits &= attributes.is_some();
             let mut blocks = Vec::new();
             for block in &body.blocks {
-                let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else { continue };
+                let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else {
+                    continue;
+                };
                 match nested_block(evaluator, nested, block) {
                     Some(block) => blocks.push(block),
                     None => fits = false,
@@ -1170,7 +1177,8 @@ impl<'a> World<'a> {
                     codes.insert(code);
                 }
                 Some(code) => {
-                    let detail = format!("{}. This hazard is never accepted: mend its cause.", sentence(code.meaning()));
+                    let detail =
+                        format!("{}. This hazard is never accepted: mend its cause.", sentence(code.meaning()));
                     self.report(span, CODE, format!("`{code}` cannot be accepted"), detail);
                     fits = false;
                 }
@@ -1193,7 +1201,8 @@ impl<'a> World<'a> {
         let mut holds = true;
         for lifecycle in resource.block.body.blocks("lifecycle") {
             for condition in lifecycle.body.blocks("postcondition") {
-                holds &= self.condition(condition, &own, "postcondition-failed", &resource_name(resource)) != Some(false);
+                holds &=
+                    self.condition(condition, &own, "postcondition-failed", &resource_name(resource)) != Some(false);
             }
         }
         holds
@@ -1219,11 +1228,12 @@ impl<'a> World<'a> {
             return Some(false);
         };
         let (holds, text, values) = self.with_evaluator(own.clone(), |evaluator| {
-            let holds = evaluator.eval_as(&condition.value, &Type::Bool, "invalid-condition", "This is not a condition");
+            let holds =
+                evaluator.eval_as(&condition.value, &Type::Bool, "invalid-condition", "This is not a condition");
             let text = match holds.as_ref().ok().and_then(Value::as_bool) {
-                Some(false) => {
-                    evaluator.eval_as(&message.value, &Type::Text, "invalid-error-message", "This is not a message").ok()
-                }
+                Some(false) => evaluator
+                    .eval_as(&message.value, &Type::Text, "invalid-error-message", "This is not a message")
+                    .ok(),
                 _ => None,
             };
             let values = match text {
@@ -1244,8 +1254,12 @@ impl<'a> World<'a> {
             Some(true) => Some(true),
             Some(false) => {
                 let detail = match text {
-                    Some(text) if text.sensitive => "The message of this condition is sensitive and not shown.".to_owned(),
-                    Some(text) => text.as_text().map_or("The message is not known.".to_owned(), |text| text.to_string()),
+                    Some(text) if text.sensitive => {
+                        "The message of this condition is sensitive and not shown.".to_owned()
+                    }
+                    Some(text) => {
+                        text.as_text().map_or("The message is not known.".to_owned(), |text| text.to_string())
+                    }
                     None => "The message of this condition has no value.".to_owned(),
                 };
                 let mut problem = match code {
@@ -1410,7 +1424,11 @@ fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) 
     evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
 }
 
-fn nested_block(evaluator: &mut Evaluator<'_>, schema: &'static BlockSchema, block: &SyntaxBlock) -> Option<NestedBlock> {
+fn nested_block(
+    evaluator: &mut Evaluator<'_>,
+    schema: &'static BlockSchema,
+    block: &SyntaxBlock,
+) -> Option<NestedBlock> {
     let mut originals = BTreeMap::new();
     let attributes = attributes(evaluator, schema.attributes, &block.body, block.header, &mut originals)?;
     let place = evaluator.sources.place(block.header);

@@ -151,7 +151,9 @@ impl Reader<'_> {
             _ if message.contains("redefined object key") => {
                 ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
             }
-            _ if message.contains("at most 64 nested") => ("This is nested too deeply", "Name a part of it in `locals`."),
+            _ if message.contains("at most 64 nested") => {
+                ("This is nested too deeply", "Name a part of it in `locals`.")
+            }
             _ if message.contains("at most 128 chained") => {
                 ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")
             }
@@ -160,8 +162,13 @@ impl Reader<'_> {
             Some(',') if text[..offset].trim_end().ends_with(['[', '(', ',']) => {
                 ("An expression is missing here", "Add one, or remove the comma.")
             }
-            Some('\\') => ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN."),
-            _ => ("This is not valid here", "A block on one line holds at most one attribute; arguments are written `name = value`."),
+            Some('\\') => {
+                ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.")
+            }
+            _ => (
+                "This is not valid here",
+                "A block on one line holds at most one attribute; arguments are written `name = value`.",
+            ),
         };
         self.problem(offset..offset + length, "syntax", summary, format!("{advice} The parser says: {message}."));
     }
@@ -291,10 +298,9 @@ impl Reader<'_> {
 
     fn object_key(&mut self, key: &ObjectKey, otherwise: Span) -> Expr {
         match key {
-            ObjectKey::Ident(name) => Expr {
-                span: self.span_of(name.span(), otherwise),
-                node: Node::Literal(Value::text(name.as_str())),
-            },
+            ObjectKey::Ident(name) => {
+                Expr { span: self.span_of(name.span(), otherwise), node: Node::Literal(Value::text(name.as_str())) }
+            }
             ObjectKey::Expression(expression) => {
                 let expr = self.expr(expression);
                 match expr.node {
@@ -348,12 +354,7 @@ impl Reader<'_> {
         self.steps(inner, &traversal.operators, span)
     }
 
-    fn steps(
-        &mut self,
-        mut expr: Expr,
-        operators: &[hcl::edit::Decorated<TraversalOperator>],
-        whole: Span,
-    ) -> Expr {
+    fn steps(&mut self, mut expr: Expr, operators: &[hcl::edit::Decorated<TraversalOperator>], whole: Span) -> Expr {
         let start = expr.span;
         for (at, operator) in operators.iter().enumerate() {
             let rest = &operators[at + 1..];
@@ -548,8 +549,14 @@ struct Pieces {
 
 enum Piece {
     /// One line of the literal of that number.
-    Line { literal: usize, text: String },
-    Mark { before: bool, after: bool },
+    Line {
+        literal: usize,
+        text: String,
+    },
+    Mark {
+        before: bool,
+        after: bool,
+    },
 }
 
 impl Pieces {
@@ -569,7 +576,10 @@ impl Pieces {
     fn strip(&mut self) {
         for at in 0..self.row.len() {
             let Piece::Mark { before, after } = self.row[at] else { continue };
-            if before && at > 0 && let Piece::Line { text, .. } = &mut self.row[at - 1] {
+            if before
+                && at > 0
+                && let Piece::Line { text, .. } = &mut self.row[at - 1]
+            {
                 text.truncate(text.trim_end().len());
             }
             if after && let Some(Piece::Line { text, .. }) = self.row.get_mut(at + 1) {

@@ -308,9 +308,10 @@ fn unclosed_text(opened: usize, end: usize) -> Unclosed {
         at: opened..end,
         code: "unterminated-string",
         summary: "This text is not closed",
-        detail: "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
+        detail:
+            "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
                  as a heredoc (`<<EOT`)."
-            .to_owned(),
+                .to_owned(),
     }
 }
 
@@ -377,7 +378,8 @@ mod tests {
 
     #[test]
     fn items_are_found_whatever_stands_in_texts() {
-        let text = "a = \"}${ { b = \"x\" }[\"b\"] }\" # {\nblock \"x\" {\n  t = <<-EOT\n  }}}\n  EOT\n}\n\n/* { */ c = 1";
+        let text =
+            "a = \"}${ { b = \"x\" }[\"b\"] }\" # {\nblock \"x\" {\n  t = <<-EOT\n  }}}\n  EOT\n}\n\n/* { */ c = 1";
         let items: Vec<&str> = outline(text).items.into_iter().map(|range| &text[range]).collect();
         assert_eq!(items.len(), 3, "{items:?}");
         assert!(items[1].starts_with("block") && items[1].trim_end().ends_with('}'));
@@ -411,7 +413,10 @@ mod tests {
         let (source, problem) = decode("a.hcl", b"\xef\xbb\xbfa = 1\r\n".to_vec());
         assert_eq!((source.text.as_str(), problem), ("a = 1\n", None));
         let (_, problem) = decode("a.hcl", b"a = 1\r\nb = \"\xff\"\n".to_vec());
-        assert_eq!(problem.and_then(|problem| problem.place).map(|place| place.start), Some(Position { line: 2, column: 6 }));
+        assert_eq!(
+            problem.and_then(|problem| problem.place).map(|place| place.start),
+            Some(Position { line: 2, column: 6 })
+        );
     }
 
     proptest! {

@@ -1,5 +1,5 @@
 //! What people and machines see: data in, text or JSON out. Nothing here prints, reads a file, asks a host or the time;
-//! only `progress` writes, through the writer that it is given.
+//! only `progress` writes, for it draws while others work.
 
 pub mod graph;
 pub mod json;

@@ -1,5 +1,5 @@
-//! What an apply tells while it runs: spinners on a terminal, lines elsewhere, or a JSON object on each line. Writes only
-//! through the writer or the draw target that it is given; asks no time (spinners count their own).
+//! What an apply tells while it runs: spinners on a terminal, lines elsewhere, or a JSON object on each line. The one part
+//! of the view that writes; it asks no time (spinners count their own).
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,6 +18,45 @@ pub const FORMAT_VERSION: &str = "1.0";
 
 /// A step that takes less is shown without its time.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// Progress in one of its three forms.
+pub enum Progress {
+    Json(Box<dyn Write + Send>),
+    Lines(Lines<Box<dyn Write + Send>>),
+    Spinners(Spinners),
+}
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Progress::Json(_) => "Progress::Json",
+            Progress::Lines(_) => "Progress::Lines",
+            Progress::Spinners(_) => "Progress::Spinners",
+        })
+    }
+}
+
+impl Progress {
+    /// JSON goes to standard output, where programs read; all else to standard error, beside the result.
+    pub fn new(is_json: bool, is_tty: bool, style: Style) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        match (is_json, is_tty && !target.is_hidden()) {
+            (true, _) => Progress::Json(Box::new(io::stdout())),
+            // A hidden target would swallow what has ended too.
+            (false, false) => Progress::Lines(Lines::new(Box::new(io::stderr()), style)),
+            (false, true) => Progress::Spinners(Spinners::new(target, style)),
+        }
+    }
+
+    /// Shows one event; `at` is its time, RFC 3339. A reader that has gone away does not stop an apply.
+    pub fn show(&mut self, event: &Event, at: &str) {
+        let _ = match self {
+            Progress::Json(out) => writeln!(out, "{}", json_line(event, at)).and_then(|()| out.flush()),
+            Progress::Lines(lines) => lines.show(event),
+            Progress::Spinners(spinners) => spinners.show(event),
+        };
+    }
+}
 
 /// One event as one line of JSON, without a line feed. `at` is the time of the event, RFC 3339.
 pub fn json_line(event: &Event, at: &str) -> String {
@@ -258,6 +297,32 @@ mod tests {
         {"format_version":"1.0","at":"2026-11-22T15:00:00Z","event":"verifying","host":"hv1"}
         {"format_version":"1.0","at":"2026-11-22T15:00:00Z","event":"ended","successful":false}
         "#);
+    }
+
+    #[test]
+    fn the_form_follows_the_reader() {
+        assert!(matches!(Progress::new(true, true, Style::Plain), Progress::Json(_)));
+        assert!(matches!(Progress::new(false, false, Style::Plain), Progress::Lines(_)));
+        let shared = Shared::default();
+        let mut progress = Progress::Json(Box::new(shared.clone()));
+        events().iter().for_each(|event| progress.show(event, "2026-11-22T15:00:00Z"));
+        let text = shared.0.lock().expect("one thread at a time").clone();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(lines.len(), events().len());
+    }
+
+    /// A writer whose text can be read afterwards.
+    #[derive(Debug, Clone, Default)]
+    struct Shared(std::sync::Arc<std::sync::Mutex<String>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("one thread at a time").push_str(&String::from_utf8_lossy(bytes));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     /// A terminal that remembers what was written to it.

@@ -17,19 +17,19 @@ pub struct Output<'a> {
 }
 
 /// A line `name = value` for each.
-pub fn render(outputs: &[Output]) -> String {
-    outputs.iter().map(|output| format!("{} = {}\n", escape_line(output.name), shown(output))).collect()
+pub fn outputs(all: &[Output]) -> String {
+    all.iter().map(|output| format!("{} = {}\n", escape_line(output.name), shown(output))).collect()
 }
 
 fn shown(output: &Output) -> String {
     match output.sensitive {
         true => MASKED.to_owned(),
-        false => value(output.value),
+        false => render(output.value),
     }
 }
 
 /// One value in HCL; objects and lists on several lines.
-pub fn value(value: &Value) -> String {
+pub fn render(value: &Value) -> String {
     let mut text = String::new();
     write(&mut text, value, 0);
     text
@@ -129,9 +129,9 @@ mod tests {
             "odd": "\u{1b}[31m\u{e0001}\"\n",
         });
         let values = values.as_object().expect("an object");
-        let outputs: Vec<_> =
+        let all: Vec<_> =
             values.iter().map(|(name, value)| Output { name, value, sensitive: name == "password" }).collect();
-        insta::assert_snapshot!(render(&outputs), @r#"
+        insta::assert_snapshot!(outputs(&all), @r#"
         paths = {
           nfs = "/srv/nfs"
           "a b" = "/srv/$${x}"
@@ -175,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn hcl_reads_the_same_value_back(one in any_value()) {
-            let text = format!("x = {}\n", value(&one));
+            let text = format!("x = {}\n", render(&one));
             prop_assert_eq!(crate::model::escape(&text), text.clone());
             let body: hcl::Body = hcl::from_str(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
             let read: Value = hcl::from_body(body).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
