@@ -15,7 +15,7 @@ pub(super) fn run(global: &Global, name: Option<&str>, raw: bool, terminal: &Ter
             true => terminal.json(&serde_json::to_value(&outputs).unwrap_or_default()),
             false => outputs
                 .iter()
-                .for_each(|(name, value)| terminal.say(&format!("{name} = {}", view::values::value(value)))),
+                .for_each(|(name, value)| terminal.say(&format!("{name} = {}", view::values::render(value)))),
         }
         return Ok(Exit::Done);
     };
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, name: Option<&str>, raw: bool, terminal: &Ter
             .into());
         }
         (false, _) if terminal.is_json() => terminal.json(value),
-        (false, _) => terminal.say(&view::values::value(value)),
+        (false, _) => terminal.say(&view::values::render(value)),
     }
     Ok(Exit::Done)
 }

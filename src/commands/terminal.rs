@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::ProgressDrawTarget;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
 use crate::apply::journal;
 use crate::apply::report::{Event, Report};
 use crate::cli::Global;
-use crate::model::{Problem, Problems};
+use crate::model::Problems;
 use crate::plan::Plan;
 use crate::state::LocalState;
 use crate::state::file::beside;
 use crate::view;
-use crate::view::progress::{self, Lines, Spinners};
 use crate::view::style::Style;
 
 use super::Failure;
@@ -114,17 +112,10 @@ impl Terminal {
 
     /// Shows events as they come, until there are no more.
     pub(super) fn watch(&self, mut events: UnboundedReceiver<Event>) -> JoinHandle<()> {
-        let (is_json, is_tty, style) = (self.is_json, self.is_tty, self.err);
+        let mut progress = view::progress::Progress::new(self.is_json, self.is_tty, self.err);
         tokio::spawn(async move {
-            let mut lines = Lines::new(std::io::stderr(), style);
-            let mut spinners = Spinners::new(ProgressDrawTarget::stderr(), style);
             while let Some(event) = events.recv().await {
-                // Somebody who stops watching does not stop the apply.
-                let _ = match (is_json, is_tty) {
-                    (true, _) => writeln!(std::io::stdout(), "{}", progress::json_line(&event, &now())),
-                    (false, true) => spinners.show(&event),
-                    (false, false) => lines.show(&event),
-                };
+                progress.show(&event, &now());
             }
         })
     }
@@ -137,10 +128,5 @@ impl Terminal {
             true => self.json(&view::report::json(report)),
             false => self.say(&view::report::render(report, self.out)),
         }
-    }
-
-    /// Shows one problem that does not stop the command.
-    pub(super) fn warn(&self, problem: Problem) {
-        self.warnings(&vec![problem], &BTreeMap::new());
     }
 }
