@@ -12,7 +12,7 @@ use crate::model::{Address, Place, Problem, Problems};
 
 /// All declarations of one module.
 #[derive(Debug, Default)]
-pub struct Declarations {
+pub(super) struct Declarations {
     pub variables: BTreeMap<Arc<str>, Block>,
     pub locals: BTreeMap<Arc<str>, Attribute>,
     pub resources: Vec<Resource>,
@@ -27,7 +27,7 @@ pub struct Declarations {
 }
 
 /// A resource block.
-pub struct Resource {
+pub(super) struct Resource {
     pub kind: &'static dyn Kind,
     pub name: Arc<str>,
     pub block: Block,
@@ -69,10 +69,10 @@ const WORDS: &[(&str, usize)] = &[
 ];
 
 /// Roots of references, which cannot be names of kinds.
-pub const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "self", "module"];
+pub(super) const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "self", "module"];
 
 /// Reads the declarations of all files.
-pub fn declare(sources: &Sources, bodies: Vec<Body>, kinds: &[&'static dyn Kind]) -> Declarations {
+pub(super) fn declare(sources: &Sources, bodies: Vec<Body>, kinds: &[&'static dyn Kind]) -> Declarations {
     let mut declarer = Declarer { sources, kinds, found: Declarations::default() };
     for body in bodies {
         declarer.body(body);
@@ -105,7 +105,12 @@ impl Declarer<'_> {
                  value, write `locals {{ {} = ... }}`.",
                 attribute.name
             );
-            self.problem(attribute.name_span, "unexpected-attribute", "An attribute stands outside of any block", detail);
+            self.problem(
+                attribute.name_span,
+                "unexpected-attribute",
+                "An attribute stands outside of any block",
+                detail,
+            );
         }
         for block in body.blocks {
             self.block(block);
@@ -155,7 +160,8 @@ impl Declarer<'_> {
             "larder" => match &self.found.settings {
                 None => self.found.settings = Some(block),
                 Some(first) => {
-                    let detail = format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
+                    let detail =
+                        format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
                     self.problem(block.header, "duplicate-block", "There are two `larder` blocks", detail);
                 }
             },
@@ -194,12 +200,7 @@ impl Declarer<'_> {
         Some(name.clone())
     }
 
-    fn named(
-        &mut self,
-        name: Arc<str>,
-        block: Block,
-        table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>,
-    ) {
+    fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
         if let Some(first) = table(&mut self.found).get(&name).map(|first| first.header) {
             let detail = format!("The first is at {}. Rename or remove one of the two.", self.at(first));
             let summary = format!("{} `{name}` is declared twice", block.word);
@@ -292,13 +293,13 @@ impl Declarer<'_> {
 }
 
 /// The address that an expression spells; the error is a sentence.
-pub fn address_of(sources: &Sources, expr: &Expr) -> Result<Address, String> {
+pub(super) fn address_of(sources: &Sources, expr: &Expr) -> Result<Address, String> {
     let text: String = sources.slice(expr.span).split_whitespace().collect();
     text.parse::<Address>().map_err(|error| super::eval::sentence(&error.to_string()) + ".")
 }
 
 /// Problems for attributes and blocks of a body that `owner` does not know.
-pub fn unexpected(
+pub(super) fn unexpected(
     sources: &Sources,
     body: &Body,
     attributes: &[&str],
@@ -324,11 +325,7 @@ pub fn unexpected(
         }
         let name = &block.word;
         let (code, summary, detail) = if name.as_ref() == "dynamic" {
-            (
-                "not-supported",
-                "`dynamic` blocks are not supported yet".to_owned(),
-                "Write the blocks out.".to_owned(),
-            )
+            ("not-supported", "`dynamic` blocks are not supported yet".to_owned(), "Write the blocks out.".to_owned())
         } else if attributes.contains(&name.as_ref()) {
             (
                 "unknown-block",

@@ -219,13 +219,17 @@ output "x" {
 
 #[test]
 fn circles_name_all_members() {
-    let evaluated = evaluate("locals {\n  a = local.b\n  b = \"${local.c}\"\n  c = [for x in [1] : local.a]\n  d = local.a\n}\n");
+    let evaluated =
+        evaluate("locals {\n  a = local.b\n  b = \"${local.c}\"\n  c = [for x in [1] : local.a]\n  d = local.a\n}\n");
     let [problem] = evaluated.problems.as_slice() else { panic!("{:#?}", evaluated.problems) };
     assert_eq!(problem.code, "cycle");
     for name in ["local.a (main.hcl:2:3)", "local.b (main.hcl:3:3)", "local.c (main.hcl:4:3)"] {
         assert!(problem.detail.contains(name), "{}", problem.detail);
     }
-    assert_eq!(problems(&with_base("image_storage \"x\" {\n  hosts = image_storage.x.hosts\n}\n")), ["self-reference 15:11"]);
+    assert_eq!(
+        problems(&with_base("image_storage \"x\" {\n  hosts = image_storage.x.hosts\n}\n")),
+        ["self-reference 15:11"]
+    );
 }
 
 #[test]

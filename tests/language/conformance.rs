@@ -35,7 +35,9 @@ fn difference(expected: &Expected, got: &Result<Value, Problems>) -> Option<Stri
             let agrees = |code: &str| code == wanted || is_syntax(code) && is_syntax(&wanted);
             match problems.iter().any(|problem| agrees(&problem.code)) {
                 true => None,
-                false => Some(format!("should be {wanted}, is {:?}", problems.iter().map(|p| &p.code).collect::<Vec<_>>())),
+                false => {
+                    Some(format!("should be {wanted}, is {:?}", problems.iter().map(|p| &p.code).collect::<Vec<_>>()))
+                }
             }
         }
         (_, Err(problems)) => Some(format!("should have a value, but: {problems:?}")),

@@ -143,7 +143,7 @@ static KINDS: [Table; 4] = [
 ];
 
 /// The kinds of the tests.
-pub fn kinds() -> &'static [&'static dyn Kind] {
+pub(crate) fn kinds() -> &'static [&'static dyn Kind] {
     static REFERENCES: [&dyn Kind; 4] = [&KINDS[0], &KINDS[1], &KINDS[2], &KINDS[3]];
     &REFERENCES
 }
