@@ -10,6 +10,8 @@ pub mod config;
 
 pub mod transport;
 
+pub mod probe;
+
 pub mod plan;
 
 pub mod apply;
@@ -17,5 +19,7 @@ pub mod apply;
 pub mod lab;
 
 pub mod view;
+
+pub mod cli;
 
 pub mod commands;

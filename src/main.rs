@@ -1,1 +1,26 @@
-fn main() {}
+//! Parses the command line, calls one command, and turns its end into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use larder::cli::{Cli, with_two_dashes};
+use larder::commands::{self, Exit};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(with_two_dashes(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap writes help and version to standard output, everything else to standard error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+        }
+    };
+    let filter = EnvFilter::try_from_env("LARDER_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(_) => return ExitCode::from(Exit::Error as u8),
+    };
+    ExitCode::from(runtime.block_on(commands::run(cli)) as u8)
+}

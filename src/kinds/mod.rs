@@ -2,13 +2,28 @@
 //! what the answers mean, differences beside their remedies, unmaking, tests. This file holds the trait and the one
 //! table of kinds. Nothing here talks to a host.
 
-use crate::model::{Block, Blocks, Problems};
+use std::collections::BTreeMap;
 
+use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
+
+pub mod ask;
+pub mod external_volume;
+pub mod ground;
+pub mod host;
+pub mod image;
+pub mod image_storage;
+pub mod scene;
 pub mod schema;
+pub mod verdict;
 
+pub use scene::{Memory, Room, Scene};
 use schema::Schema;
+pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
+///
+/// `complete` runs while the configuration is evaluated. All other methods get blocks that are complete and known, from the
+/// configuration or from the state, and are pure.
 pub trait Kind: Sync {
     /// The word of the configuration.
     fn name(&self) -> &'static str;
@@ -20,14 +35,73 @@ pub trait Kind: Sync {
     /// `all` holds the completed blocks that this one depends on. Where something that a default needs is
     /// [`Datum::Unknown`](crate::model::Datum::Unknown), so is the default.
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems;
+
+    /// The hosts on which the resource has something to do, in the order of the configuration.
+    fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName>;
+
+    /// The paths that the resource has to itself on each of its hosts. Two resources with one path are an error.
+    fn paths(&self, _block: &Block, _all: &Blocks) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Paths below which something must exist first, although no expression refers to it: the source of a bind mount.
+    fn needs_paths(&self, _block: &Block, _all: &Blocks) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What a host must be asked, besides what every host is asked (see [`ground::questions`]).
+    fn questions(&self, _block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {
+        Vec::new()
+    }
+
+    /// Holds what is wanted against what all its hosts said together.
+    fn judge(&self, _block: &Block, _scene: &Scene) -> BTreeMap<HostName, Verdict> {
+        BTreeMap::new()
+    }
+
+    /// What takes a recorded placement away again, without loss of data.
+    fn unmake(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Verdict {
+        Verdict::default()
+    }
+
+    /// For kinds that hold images: the directories in which an image may be seen, the volume's own first.
+    fn image_directories(&self, _block: &Block) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// For kinds that hold images: the room that images find on one host.
+    fn room(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Option<Room> {
+        None
+    }
+
+    /// Remote functions that steps of this kind use.
+    fn functions(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
 }
 
 /// Every kind, in the order of documentation.
 pub fn table() -> &'static [&'static dyn Kind] {
-    &[]
+    &[&host::Host, &image_storage::ImageStorage, &external_volume::ExternalVolume, &image::Image]
 }
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static dyn Kind> {
     table().iter().copied().find(|kind| kind.name() == name)
+}
+
+/// The kind of a resource.
+pub fn kind_of(address: &Address) -> Option<&'static dyn Kind> {
+    kind(&address.kind)
+}
+
+/// All remote functions by name: those of questions and those of steps.
+pub fn functions() -> BTreeMap<String, String> {
+    let of_kinds = table().iter().flat_map(|kind| kind.functions());
+    ask::FUNCTIONS
+        .iter()
+        .chain(ask::STEP_FUNCTIONS)
+        .chain(of_kinds)
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect()
 }

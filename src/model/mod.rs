@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod block;
+pub mod escape;
 pub mod facts;
 pub mod hazard;
 pub mod host;
@@ -13,6 +14,7 @@ pub mod step;
 
 pub use address::{Address, Key};
 pub use block::{Attribute, Block, Blocks, Datum, Lifecycle, NestedBlock};
+pub use escape::{escape, escape_line};
 pub use facts::{Answer, Facts, HostFacts, Question, Reply};
 pub use hazard::{Hazard, HazardCode};
 pub use host::{Connection, HostName, Reach};

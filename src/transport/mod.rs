@@ -1,1 +1,397 @@
-//! placeholder
+//! The one door to a host: one connection and one remote shell for a whole plan or apply. Questions go out together and
+//! come back together; a command travels with its guards, so that nothing fits in between. Values never become syntax,
+//! and silence never becomes an answer. Nothing here knows what a command is for.
+
+mod exchange;
+mod local;
+pub mod recorded;
+mod ssh;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+
+use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, escape_line};
+use exchange::{Conversation, Sending, Side, Spawned};
+use wire::{End, Frame, Id, Request};
+
+/// The remote functions of a session: name to the body of a POSIX sh function. They run with `set -f`, in a subshell of
+/// their own, with nothing on standard input unless the command brings it. Names that begin with `larder_` are taken.
+pub type Scripts = BTreeMap<String, String>;
+
+/// Why a host could not be reached, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// With status 0.
+    Done(Reply),
+    /// With another status, or it could not be started.
+    Failed(Reply),
+    /// It was not run: a guard no longer holds.
+    Changed { what: String, was: String, is: String },
+    /// Nobody knows whether it ran, and why.
+    Lost(String),
+}
+
+/// The host is locked until the session ends, and until the last command that it started has ended.
+#[derive(Debug)]
+#[must_use]
+pub struct Locked(());
+
+/// Why the lock of a host was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotLocked {
+    /// What the holder wrote there: who, process, since when, doing what.
+    #[error("the host is locked: {0}")]
+    Held(String),
+    #[error("the host cannot be locked: {0}")]
+    Impossible(String),
+}
+
+/// The lock of a host; what holds it is an open descriptor, so a host that restarts is free.
+const LOCK_FILE: &str = "/run/larder.lock";
+
+/// How long one answer may take, unless [`Session::be_patient`] says otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a remote shell may take to end after its requests did.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// An open conversation with one host.
+pub struct Session {
+    talk: Conversation,
+    next: Id,
+    round_trips: u32,
+    patience: Duration,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("round_trips", &self.round_trips).field("gone", &self.gone()).finish()
+    }
+}
+
+/// What came back for one request; a part that is missing is still awaited.
+#[derive(Default)]
+struct Returned {
+    end: Option<End>,
+    out: Option<Option<Vec<u8>>>,
+    err: Option<Option<Vec<u8>>>,
+}
+
+/// Opens the one session of a host.
+pub async fn open(name: &HostName, connection: &Connection, scripts: &Scripts) -> Result<Session, Unreachable> {
+    let opened = async {
+        let executor = Executor::new(scripts)?;
+        let spawned = match &connection.reach {
+            Reach::Local => local::spawn(&executor.shell(connection.becomes_root))?,
+            Reach::Ssh(words) => {
+                let shell = executor.shell(connection.becomes_root);
+                ssh::spawn(words, connection.connect_timeout, &shell).await?
+            }
+        };
+        Session::begin(spawned, &executor, connection.connect_timeout.max(Duration::from_secs(1))).await
+    };
+    opened.await.map_err(|why| Unreachable(format!("host {name}: {why}")))
+}
+
+/// The text that a remote shell reads first, and the mark that this session is known by.
+struct Executor {
+    nonce: String,
+    text: String,
+}
+
+impl Executor {
+    fn new(scripts: &Scripts) -> Result<Self, String> {
+        // Nothing on the host can know the nonce, so nothing that a file or a program says can close a frame.
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let mut text = format!("larder_nonce={nonce}\n");
+        for (name, body) in scripts {
+            let is_name = !name.is_empty()
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !is_name || name.starts_with("larder_") {
+                return Err(format!("`{}` cannot be the name of a remote function", escape_line(name)));
+            }
+            text.push_str(&format!("{name}() {{\n{body}\n}}\n"));
+        }
+        text.push_str(include_str!("executor.sh"));
+        Ok(Executor { nonce, text })
+    }
+
+    /// The command that becomes the executor. It is the same for every login shell: one program and one quoted word.
+    fn shell(&self, becomes_root: bool) -> Vec<String> {
+        let read = format!("eval \"$(dd bs={} count=1 iflag=fullblock 2>/dev/null)\"", self.text.len());
+        let sudo: &[&str] = if becomes_root { &["sudo", "-n"] } else { &[] };
+        sudo.iter().copied().chain(["sh", "-c", &read]).map(str::to_owned).collect()
+    }
+}
+
+impl Session {
+    /// Sends the executor and waits until it is ready.
+    async fn begin(spawned: Spawned, executor: &Executor, patience: Duration) -> Result<Session, String> {
+        let mut session =
+            Session { talk: Conversation::new(spawned, &executor.nonce), next: 0, round_trips: 0, patience: PATIENCE };
+        let mut ready = 0;
+        let heard = session
+            .talk
+            .converse(Sending::all(executor.text.as_bytes()), Some(patience), |_, frame| {
+                ready += usize::from(frame == Frame::Ready);
+                ready == 2
+            })
+            .await;
+        let Err(why) = heard else { return Ok(session) };
+        Err(no_executor(&why, &session.talk.preamble()))
+    }
+
+    /// Asks all questions in one round trip. Never fails: what cannot be known is [`Answer::Unknown`].
+    pub async fn ask(&mut self, questions: &[Question]) -> BTreeMap<Question, Answer> {
+        let mut answers = BTreeMap::new();
+        let mut asked = BTreeMap::new();
+        let mut request = Request::default();
+        for question in questions {
+            if answers.contains_key(question) {
+                continue;
+            }
+            let unknown = match (self.gone(), wire::unsendable(&question.0)) {
+                (Some(why), _) => why.to_owned(),
+                (None, Some(why)) => why.to_owned(),
+                (None, None) => {
+                    let id = self.id();
+                    request.ask(id, question);
+                    asked.insert(id, question);
+                    String::new()
+                }
+            };
+            answers.insert(question.clone(), Answer::Unknown(unknown));
+        }
+        let ids: Vec<Id> = asked.keys().copied().collect();
+        let (returned, why) = self.exchange(Sending::all(request.bytes()), &ids, Some(self.patience)).await;
+        for (id, question) in asked {
+            answers.insert(question.clone(), answer(returned.get(&id), why.as_deref()));
+        }
+        answers
+    }
+
+    /// Runs a command, if each guard still holds at the last moment. `patience` is how long it may take; `None` waits as
+    /// long as the connection lives.
+    pub async fn run(&mut self, command: &Command, guard: &[Guard], patience: Option<Duration>) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        request.run(id, command, guard);
+        let sending = Sending::all(request.bytes());
+        self.act(id, sending, command, guard, patience).await
+    }
+
+    /// The same for a command that reads a file of the workstation, `length` bytes from `file`. The bytes follow the
+    /// guards, and a broken connection cuts them: the command must check what it got before it acts on it. `patience`
+    /// begins anew as long as bytes go out.
+    pub async fn upload(
+        &mut self,
+        command: &Command,
+        guard: &[Guard],
+        file: &mut (dyn AsyncRead + Send + Unpin),
+        length: u64,
+        patience: Option<Duration>,
+    ) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        request.upload(id, command, guard, length);
+        let sending = Sending::with_file(request.bytes(), file, length);
+        self.act(id, sending, command, guard, patience).await
+    }
+
+    async fn act(
+        &mut self,
+        id: Id,
+        sending: Sending<'_>,
+        command: &Command,
+        guard: &[Guard],
+        patience: Option<Duration>,
+    ) -> Outcome {
+        if let Some(why) = unsendable(command, guard) {
+            let err = format!("{why}; it was not run");
+            return Outcome::Failed(Reply { status: 126, out: String::new(), err });
+        }
+        if let Some(why) = self.gone() {
+            return Outcome::Lost(format!("the command was not sent: {why}"));
+        }
+        let (mut returned, why) = self.exchange(sending, &[id], patience).await;
+        let why = why.unwrap_or_default();
+        match returned.remove(&id) {
+            Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => outcome(end, out, err, guard),
+            _ => Outcome::Lost(format!("{why}: nobody knows whether the command ran to its end")),
+        }
+    }
+
+    /// Takes the lock of the host. It is freed by the kernel when the remote shell has ended, which it does after the
+    /// command that it is running, even if we and the connection are gone by then. `holder` is what others are told.
+    pub async fn lock(&mut self, holder: &str) -> Result<Locked, NotLocked> {
+        self.lock_file(LOCK_FILE, holder).await
+    }
+
+    async fn lock_file(&mut self, file: &str, holder: &str) -> Result<Locked, NotLocked> {
+        if let Some(why) = self.gone() {
+            return Err(NotLocked::Impossible(why.to_owned()));
+        }
+        let holder = escape_line(holder);
+        let id = self.id();
+        let mut request = Request::default();
+        request.lock(id, file, &holder);
+        let (returned, why) = self.exchange(Sending::all(request.bytes()), &[id], Some(self.patience)).await;
+        let reply = match answer(returned.get(&id), why.as_deref()) {
+            Answer::Unknown(why) => return Err(NotLocked::Impossible(why)),
+            Answer::Said(reply) => reply,
+        };
+        match reply.status {
+            0 => Ok(Locked(())),
+            4 => Err(NotLocked::Held(escape_line(reply.out.trim_end()))),
+            3 if reply.err.is_empty() => {
+                Err(NotLocked::Impossible("flock(1) of util-linux is not installed there".to_owned()))
+            }
+            _ => Err(NotLocked::Impossible(escape_line(reply.err.trim_end()))),
+        }
+    }
+
+    /// How long one answer may take from now on.
+    pub fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// How many times requests went out and replies came back.
+    pub fn round_trips(&self) -> u32 {
+        self.round_trips
+    }
+
+    /// Why nothing more is sent through this session, if so. A command that is run nevertheless is not sent.
+    pub fn gone(&self) -> Option<&str> {
+        self.talk.gone()
+    }
+
+    /// Ends the remote shell and the connection.
+    pub async fn close(self) {
+        self.talk.end(FAREWELL).await;
+    }
+
+    fn id(&mut self) -> Id {
+        self.next += 1;
+        self.next
+    }
+
+    /// One round trip: what came back for each of `ids`, and why something is missing, if it is.
+    async fn exchange(
+        &mut self,
+        sending: Sending<'_>,
+        ids: &[Id],
+        patience: Option<Duration>,
+    ) -> (BTreeMap<Id, Returned>, Option<String>) {
+        let mut returned: BTreeMap<Id, Returned> = ids.iter().map(|id| (*id, Returned::default())).collect();
+        if ids.is_empty() {
+            return (returned, None);
+        }
+        self.round_trips += 1;
+        let mut left = 2 * ids.len();
+        let heard = self
+            .talk
+            .converse(sending, patience, |from, frame| {
+                let Frame::Answer { id, end, text } = frame else { return false };
+                let Some(part) = returned.get_mut(&id) else { return false };
+                match from {
+                    Side::Out => (part.end, part.out) = (Some(end), Some(text)),
+                    Side::Err => part.err = Some(text),
+                }
+                left -= 1;
+                left == 0
+            })
+            .await;
+        (returned, heard.err())
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn answer(returned: Option<&Returned>, why: Option<&str>) -> Answer {
+    match returned {
+        Some(Returned { end: Some(End::Exit(status)), out: Some(Some(out)), err: Some(Some(err)) }) => {
+            Answer::Said(Reply { status: *status, out: text(out), err: text(err) })
+        }
+        Some(Returned { out: Some(None), .. } | Returned { err: Some(None), .. }) => {
+            Answer::Unknown("the answer is larger than 16 MiB, or all of them than 64 MiB".to_owned())
+        }
+        _ => Answer::Unknown(why.unwrap_or("no whole answer came").to_owned()),
+    }
+}
+
+fn outcome(end: End, out: Option<Vec<u8>>, err: Option<Vec<u8>>, guards: &[Guard]) -> Outcome {
+    let dropped = || b"(more than 16 MiB, dropped)".to_vec();
+    let (out, err) = (text(&out.unwrap_or_else(dropped)), text(&err.unwrap_or_else(dropped)));
+    match end {
+        End::Exit(0) => Outcome::Done(Reply { status: 0, out, err }),
+        End::Exit(status) => Outcome::Failed(Reply { status, out, err }),
+        End::Changed(number, status) => match number.checked_sub(1).and_then(|index| guards.get(index)) {
+            Some(guard) => Outcome::Changed {
+                what: guard.what.clone(),
+                was: observed(&guard.out, guard.status, status != guard.status),
+                is: observed(&out, status, status != guard.status),
+            },
+            None => Outcome::Lost("the host names a guard that it was not given".to_owned()),
+        },
+        End::Text => Outcome::Lost("the host did not say how the command ended".to_owned()),
+    }
+}
+
+/// What a guard saw, in a few words.
+fn observed(out: &str, status: i32, with_status: bool) -> String {
+    let out = match out.trim_end_matches('\n') {
+        "" => "nothing",
+        out => out,
+    };
+    match with_status {
+        true => format!("{out} (status {status})"),
+        false => out.to_owned(),
+    }
+}
+
+fn unsendable(command: &Command, guards: &[Guard]) -> Option<String> {
+    if let Some(why) = wire::unsendable(&command.argv) {
+        return Some(why.to_owned());
+    }
+    if command.stdin.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Some("the text for the command holds a NUL byte".to_owned());
+    }
+    guards.iter().find_map(|guard| {
+        let why = wire::unsendable(&guard.ask.0)
+            .or_else(|| guard.out.contains('\0').then_some("the expected answer holds a NUL byte"))?;
+        Some(format!("the guard on {} cannot be asked: {why}", guard.what))
+    })
+}
+
+/// Why the executor did not become ready, from what was heard instead.
+fn no_executor(why: &str, said: &str) -> String {
+    let said = said.trim();
+    if said.contains("sudo:") {
+        return format!(
+            "sudo refused (`{}`); allow the user to run sh without a password (NOPASSWD in sudoers), or connect as root",
+            escape_line(said)
+        );
+    }
+    if said.is_empty() {
+        return format!(
+            "no POSIX shell became ready there ({why}); is the login shell of the user one that runs commands?"
+        );
+    }
+    let quoted: String = said.chars().take(500).collect();
+    format!("no POSIX shell became ready there ({why}); instead the host said `{}`", escape_line(&quoted))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! The words of the command line. Options are written as Terraform's users know them, with one dash or two. No behaviour.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Plan and apply for virtualization storage.
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, propagate_version = true, disable_help_subcommand = false, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Work in this directory instead of the current one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub chdir: Option<PathBuf>,
+    /// Connect to the container hosts of `larder lab up` instead of the real addresses
+    #[arg(long, global = true)]
+    pub lab: bool,
+    /// No colours (also with NO_COLOR set, and when output is piped)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// The state file, instead of the one that the configuration names
+    #[arg(long, global = true, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args, Default)]
+pub struct Variables {
+    /// The value of a variable; may stand several times
+    #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append)]
+    pub var: Vec<String>,
+    /// A file with values of variables; may stand several times
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub var_file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Planning {
+    #[command(flatten)]
+    pub variables: Variables,
+    /// How many hosts work at the same time [default: what the configuration says, else 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallelism: Option<u16>,
+    /// Accept a hazard at a resource; may stand several times
+    #[arg(long, value_name = "CODE@ADDRESS", action = ArgAction::Append)]
+    pub accept: Vec<String>,
+    /// Change nothing on hosts; only let the state follow them
+    #[arg(long)]
+    pub refresh_only: bool,
+    /// Show each step with its exact command, guards and inverse
+    #[arg(long)]
+    pub verbose: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Locking {
+    /// How long to wait for the lock of the state
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: std::time::Duration,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Approval {
+    /// Do not ask before changing anything
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Whether to ask for approval on the terminal
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub input: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the configuration without asking any host
+    Validate {
+        #[command(flatten)]
+        variables: Variables,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what would change; write nothing to any host
+    Plan {
+        #[command(flatten)]
+        planning: Planning,
+        /// Write the plan to a file that `apply` takes
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit with 2 when there are changes
+        #[arg(long)]
+        detailed_exitcode: bool,
+        /// Plan to take everything away
+        #[arg(long)]
+        destroy: bool,
+    },
+    /// Make it so: plan, ask, carry out, verify
+    Apply {
+        #[command(flatten)]
+        planning: Planning,
+        #[command(flatten)]
+        locking: Locking,
+        #[command(flatten)]
+        approval: Approval,
+        /// A plan file: it is carried out as it was reviewed
+        #[arg(value_name = "PLAN")]
+        plan: Option<PathBuf>,
+    },
+    /// Unmount and forget everything; no image and no directory is deleted
+    Destroy {
+        #[command(flatten)]
+        planning: Planning,
+        #[command(flatten)]
+        locking: Locking,
+        #[command(flatten)]
+        approval: Approval,
+    },
+    /// Show a plan file, or the state
+    Show {
+        /// A plan file; without it, the state
+        #[arg(value_name = "PLAN")]
+        plan: Option<PathBuf>,
+        /// Show each step with its exact command, guards and inverse
+        #[arg(long)]
+        verbose: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the volumes, images and hosts as they are now
+    Status {
+        #[command(flatten)]
+        variables: Variables,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at the state
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Print output values, as the last apply left them
+    Output {
+        /// Only this one
+        name: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Print a text as it is, without quotes
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Print the graph of resources
+    Graph {
+        #[command(flatten)]
+        variables: Variables,
+        /// The language of the graph
+        #[arg(long, value_name = "FORMAT", default_value = "dot", value_parser = ["dot", "mermaid"])]
+        format: String,
+    },
+    /// Start, list, enter and stop throwaway container hosts
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Say who holds the lock of the state, and break it if nobody does
+    ForceUnlock,
+    /// Print the version
+    Version {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List the resources in the state
+    List {
+        /// Only addresses that begin with this
+        prefix: Option<String>,
+    },
+    /// Show what the state remembers of a resource
+    Show {
+        address: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget resources; hosts are left as they are
+    Rm {
+        #[arg(required = true)]
+        addresses: Vec<String>,
+        #[command(flatten)]
+        locking: Locking,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Start a container host for each host of the configuration
+    Up {
+        #[command(flatten)]
+        variables: Variables,
+        /// What to start them with
+        #[arg(long, default_value = "auto", value_parser = ["auto", "docker", "podman", "namespace"])]
+        runtime: String,
+    },
+    /// Stop them and remove everything of them
+    Down,
+    /// List them
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open a shell on one, or run a command there
+    Ssh {
+        host: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+/// `10s`, `5m`, `1h`, `500ms`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || format!("`{text}` is no duration; write it like 30s or 5m");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let unit = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).map(std::time::Duration::from_millis).ok_or_else(wrong)
+}
+
+/// The arguments with `-option` written as `--option`, as far as the first `--`; what follows `lab ssh HOST` is left alone.
+pub fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut all = Vec::new();
+    let mut is_over = false;
+    let mut words = Vec::new();
+    for argument in arguments {
+        let Some(text) = argument.to_str().filter(|_| !is_over) else {
+            all.push(argument);
+            continue;
+        };
+        is_over = text == "--";
+        if !text.starts_with('-') {
+            words.push(text.to_owned());
+            // The program, `lab`, `ssh`, the host: the rest belongs to the remote command.
+            is_over |= words.len() == 4 && words[1..3] == ["lab", "ssh"];
+        }
+        let mut letters = text.chars().skip(1);
+        let is_long =
+            text.starts_with('-') && letters.next().is_some_and(char::is_alphabetic) && letters.next().is_some();
+        all.push(if is_long { OsString::from(format!("-{text}")) } else { argument });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn rewritten(line: &str) -> String {
+        let words = with_two_dashes(line.split(' ').map(OsString::from));
+        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        let table = [
+            ("larder -chdir=x plan -out p", "larder --chdir=x plan --out p"),
+            ("larder plan --json -h", "larder plan --json -h"),
+            ("larder lab ssh hv1 ls -la", "larder lab ssh hv1 ls -la"),
+            ("larder -chdir=x lab ssh hv1 -- ls -la", "larder --chdir=x lab ssh hv1 -- ls -la"),
+            ("larder plan -var a=-b", "larder plan --var a=-b"),
+        ];
+        for (typed, meant) in table {
+            assert_eq!(rewritten(typed), meant);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("5m"), Ok(std::time::Duration::from_secs(300)));
+        assert!(duration("5").is_err());
+        assert!(duration("99999999999999999999h").is_err());
+    }
+}

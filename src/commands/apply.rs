@@ -1,0 +1,373 @@
+//! `larder apply` and `larder destroy`: plan, ask, carry out, verify, remember.
+
+use std::io::{BufRead, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::journal::{self, Journal};
+use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
+use crate::apply::{self, Sessions, record};
+use crate::cli::{Approval, Global, Locking, Planning};
+use crate::model::{Address, Facts, HostFacts, HostName, Problem};
+use crate::plan::{Action, Operation, Plan, Request};
+use crate::probe;
+use crate::state::file::beside;
+use crate::state::{State, StateLock};
+use crate::transport::NotLocked;
+
+use super::look::{Looked, accepted, look};
+use super::terminal::Terminal;
+use super::workspace::{holder, now};
+use super::{Exit, Failure, Outcome, Workspace, plan};
+
+/// How many times in a row what had to wait is planned anew.
+const WAVES: usize = 4;
+
+pub(super) async fn run(
+    global: &Global,
+    planning: &Planning,
+    locking: &Locking,
+    approval: &Approval,
+    destroy: bool,
+    terminal: &Terminal,
+) -> Outcome {
+    let workspace = Workspace::open(global, &planning.variables)?;
+    terminal.warnings(&workspace.warnings, &workspace.sources());
+    let operation = if destroy { "destroy" } else { "apply" };
+    let _lock = lock(&workspace, operation, locking)?;
+    let mut state = workspace.state.read()?;
+    terminal.interrupted(&workspace.state)?;
+    let mut looked = look(&workspace, &state, planning, destroy).await?;
+    let mut elapsed = Some(looked.elapsed);
+    for _ in 0..WAVES {
+        let plan = looked.plan(&workspace, &state)?;
+        terminal.plan(&plan, elapsed.take(), planning.verbose);
+        if let Some(refusal) = refusal(&plan) {
+            looked.close().await;
+            return Err(refusal);
+        }
+        if plan.has_changes() && !approved(&plan, approval, terminal)? {
+            looked.close().await;
+            terminal.hint("Nothing was changed.");
+            return Ok(Exit::Error);
+        }
+        let done = carry_out(&workspace, &plan, state, &mut looked, locking, terminal).await?;
+        state = done.state;
+        if done.exit != Exit::Done || !done.waits {
+            looked.close().await;
+            return Ok(done.exit);
+        }
+        terminal.hint("What had to wait can be planned now.");
+    }
+    looked.close().await;
+    Ok(Exit::Done)
+}
+
+/// Carries out a plan file, as it was reviewed. No configuration is evaluated for it.
+pub(super) async fn run_file(
+    global: &Global,
+    planning: &Planning,
+    locking: &Locking,
+    path: &Path,
+    terminal: &Terminal,
+) -> Outcome {
+    let mut plan = plan::read(path)?;
+    let workspace = Workspace::of_plan(global, &plan);
+    let _lock = lock(&workspace, "apply", locking)?;
+    let state = workspace.state.read()?;
+    terminal.interrupted(&workspace.state)?;
+    if state.serial != plan.based_on.serial || state.lineage != plan.based_on.lineage {
+        return Err(Problem::error(
+            "stale-plan",
+            "the state has changed since the plan was made".to_owned(),
+            format!(
+                "The plan was made from serial {}, the state is at {}. Make a new plan.",
+                plan.based_on.serial, state.serial
+            ),
+        )
+        .into());
+    }
+    for text in &planning.accept {
+        let (code, address) = accepted(text).map_err(|problem| Failure::new(Exit::Usage, problem))?;
+        for hazard in plan.hazards.iter_mut().filter(|hazard| hazard.code == code && hazard.address == address) {
+            hazard.accepted = hazard.can_be_accepted;
+        }
+    }
+    terminal.plan(&plan, None, planning.verbose);
+    if let Some(refusal) = refusal(&plan) {
+        return Err(refusal);
+    }
+    let mut looked = connect(&workspace, &plan).await;
+    let done = carry_out(&workspace, &plan, state, &mut looked, locking, terminal).await?;
+    looked.close().await;
+    if done.waits {
+        terminal.hint("Some of it had to wait for this. Run `larder plan` again.");
+    }
+    Ok(done.exit)
+}
+
+/// Opens the hosts of a plan file, without asking them anything yet.
+async fn connect(workspace: &Workspace, plan: &Plan) -> Looked {
+    let mut hosts = std::collections::BTreeMap::new();
+    let mut nowhere = std::collections::BTreeMap::new();
+    for (host, connection) in &plan.hosts {
+        match workspace.connection(host, connection) {
+            Ok(connection) => drop(hosts.insert(host.clone(), (connection, Vec::new()))),
+            Err(why) => drop(nowhere.insert(host.clone(), HostFacts::Unreachable(why))),
+        }
+    }
+    let mut functions = crate::kinds::functions();
+    functions.extend(plan.functions.clone());
+    let (mut facts, sessions): (Facts, Sessions) = probe::gather(hosts, &functions, usize::MAX).await;
+    facts.hosts.extend(nowhere);
+    let request = Request {
+        operation: plan.operation,
+        accepted: plan
+            .hazards
+            .iter()
+            .filter(|hazard| hazard.accepted)
+            .map(|hazard| (hazard.code, hazard.address.clone()))
+            .collect(),
+        max_destroy: 0,
+    };
+    Looked::of_plan(workspace.desired.clone(), facts, sessions, request, plan.parallelism)
+}
+
+fn lock(workspace: &Workspace, operation: &str, locking: &Locking) -> Result<StateLock, Failure> {
+    workspace.state.lock(&holder(operation), locking.lock_timeout).map_err(Failure::from)
+}
+
+/// Hazards that nobody has accepted.
+fn refusal(plan: &Plan) -> Option<Failure> {
+    let blocking: Vec<_> = plan.blocking().collect();
+    let first = blocking.first()?;
+    let rest = if blocking.len() > 1 { format!(" and {} more", blocking.len() - 1) } else { String::new() };
+    let cure = match blocking.iter().any(|hazard| hazard.can_be_accepted) {
+        true => {
+            "Resolve each as it says, or accept those that can be accepted: in the block, or with -accept CODE@ADDRESS."
+        }
+        false => "Resolve each as it says; none of them can be accepted.",
+    };
+    Some(Failure::new(
+        Exit::Refused,
+        Problem::error(
+            "refused",
+            format!("nothing was changed, because of {} at {}{rest}", first.code, first.address),
+            cure,
+        ),
+    ))
+}
+
+fn approved(plan: &Plan, approval: &Approval, terminal: &Terminal) -> Result<bool, Failure> {
+    if approval.auto_approve {
+        return Ok(true);
+    }
+    if !approval.input || terminal.is_json() {
+        return Err(Problem::error(
+            "approval-needed",
+            "nobody can be asked for approval",
+            "Add -auto-approve, or carry out a reviewed plan: larder plan -out FILE; larder apply FILE.",
+        )
+        .into());
+    }
+    let question = match plan.operation {
+        Operation::Destroy => "Take all this away? Images and directories stay. Only `yes` is a yes: ",
+        _ => "Carry this out? Only `yes` is a yes: ",
+    };
+    terminal.ask(question);
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    let _ = std::io::stdout().flush();
+    Ok(read.is_ok() && answer.trim() == "yes")
+}
+
+struct Done {
+    state: State,
+    exit: Exit,
+    waits: bool,
+}
+
+/// The heart of an apply: journal, steps, verification, state.
+async fn carry_out(
+    workspace: &Workspace,
+    plan: &Plan,
+    state: State,
+    looked: &mut Looked,
+    locking: &Locking,
+    terminal: &Terminal,
+) -> Result<Done, Failure> {
+    let began = Instant::now();
+    let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
+    let mut state = state;
+    let mut trouble = None;
+    let mut journal = None;
+    if !plan.steps.is_empty() {
+        lock_hosts(plan, &mut looked.sessions, locking).await?;
+        state = keep(workspace, &state, record::before(&state, plan))?;
+        let mut opened = Journal::open(&beside(&workspace.state.path, ".journal"))?;
+        opened.begin(journal::Begin {
+            plan: plan.hash.clone(),
+            operation: holder("apply").operation,
+            at: now(),
+            steps: plan.steps.iter().map(|step| step.id.clone()).collect(),
+        })?;
+        let sessions = std::mem::take(&mut looked.sessions);
+        let (events, watched) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let watch = terminal.watch(watched);
+        let signals = tokio::spawn(stop_on_signal(cancel.clone(), terminal.clone()));
+        let at_once = match plan.max_hosts_at_once {
+            0 => plan.parallelism,
+            limit => limit.min(plan.parallelism),
+        };
+        let hosts: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| step.host.clone()).collect();
+        let started = Event::Started { plan: plan.hash.clone(), steps: plan.steps.len(), hosts: hosts.iter().cloned().collect() };
+        // A receiver that is gone only means that nobody watches.
+        let _ = events.send(started);
+        let (steps, sessions, problem) = apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &cancel).await;
+        (report.steps, looked.sessions, trouble, journal) = (steps, sessions, problem, Some(opened));
+        report.interrupted = cancel.is_cancelled();
+        for host in hosts {
+            let _ = events.send(Event::Verifying { host });
+        }
+        looked.look_again(&state).await;
+        let _ = events.send(Event::Ended { successful: report.steps.iter().all(|step| step.outcome == StepOutcome::Done) });
+        drop(events);
+        let _ = watch.await;
+        signals.abort();
+    }
+    let after = match plan.steps.is_empty() && !plan.found.is_empty() {
+        true => plan.clone(),
+        false => {
+            if plan.steps.is_empty() {
+                looked.look_again(&state).await;
+            }
+            looked.plan(workspace, &state)?
+        }
+    };
+    let next = record::after(&state, plan, &after);
+    state = keep(workspace, &state, next)?;
+    let mut waits = false;
+    if !plan.steps.is_empty() {
+        let left = looked.plan(workspace, &state)?;
+        (report.leftovers, report.unverified) = leftovers(plan, &left);
+        waits = plan.waits() && left.has_changes();
+        report.waiting = left.changes.iter().filter(|change| waited(plan, &change.address) && left.has_changes()).count();
+    }
+    if let Some(journal) = journal {
+        journal.end(report.is_successful())?;
+    }
+    if let Some(problem) = trouble {
+        return Err(problem.into());
+    }
+    report.elapsed = began.elapsed();
+    terminal.report(plan, &report);
+    Ok(Done { exit: exit(plan, &report), state, waits })
+}
+
+/// Whether a resource of the plan had to wait for other steps.
+fn waited(plan: &Plan, address: &Address) -> bool {
+    let change = plan.changes.iter().find(|change| change.address == *address);
+    change.is_some_and(|change| change.hosts.values().any(|action| *action == Action::Later))
+}
+
+/// What is not as the plan wanted it, and what cannot be read any more. What had to wait is no failure.
+fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)>) {
+    let mut leftovers = Vec::new();
+    let mut unverified = Vec::new();
+    for change in left.changes.iter().filter(|change| !waited(plan, &change.address)) {
+        let differing = change.differences.iter().map(|one| Leftover {
+            address: change.address.clone(),
+            host: one.host.clone(),
+            attribute: one.attribute.clone(),
+            have: one.have.clone(),
+            want: one.want.clone(),
+        });
+        leftovers.extend(differing);
+        for (host, action) in &change.hosts {
+            let before = plan.changes.iter().find(|before| before.address == change.address).and_then(|before| before.hosts.get(host));
+            if *action == Action::Unknown && before.is_some_and(|before| *before != Action::Unknown) {
+                let why = change.reasons.get(host).cloned().unwrap_or_else(|| "it does not answer any more".to_owned());
+                unverified.push((host.clone(), format!("{}: {why}", change.address)));
+            }
+        }
+    }
+    (leftovers, unverified)
+}
+
+fn exit(plan: &Plan, report: &Report) -> Exit {
+    let count = |wanted: fn(&StepOutcome) -> bool| report.steps.iter().filter(|step| wanted(&step.outcome)).count();
+    let done = count(|outcome| matches!(outcome, StepOutcome::Done));
+    let changed = count(|outcome| matches!(outcome, StepOutcome::Changed { .. }));
+    let failed = count(|outcome| matches!(outcome, StepOutcome::Failed { .. } | StepOutcome::Unknown { .. }));
+    if report.steps.len() != done {
+        return match (done, failed, changed) {
+            (_, 0, 1..) => Exit::Stale,
+            (0, _, _) => Exit::Error,
+            _ => Exit::Partial,
+        };
+    }
+    match (report.is_successful(), plan.unknown.is_empty()) {
+        (false, _) => Exit::Partial,
+        (true, false) => Exit::Unreachable,
+        (true, true) => Exit::Done,
+    }
+}
+
+/// Writes the state if it says anything new.
+fn keep(workspace: &Workspace, old: &State, mut new: State) -> Result<State, Failure> {
+    if *old != new {
+        workspace.state.write(&mut new)?;
+    }
+    Ok(new)
+}
+
+/// Keeps every host that has steps to itself for as long as the session lives.
+async fn lock_hosts(plan: &Plan, sessions: &mut Sessions, locking: &Locking) -> Result<(), Failure> {
+    let deadline = Instant::now() + locking.lock_timeout;
+    let who = holder("apply").to_string();
+    let hosts: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| &step.host).collect();
+    for host in hosts {
+        let Some(session) = sessions.get_mut(host) else { continue };
+        loop {
+            let why = match session.lock(&who).await {
+                Ok(_) => break,
+                Err(NotLocked::Held(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+                Err(NotLocked::Held(by)) => format!(
+                    "it is held by {by}. Wait for it, or give -lock-timeout. A step that outlived its apply holds it until it ends."
+                ),
+                Err(NotLocked::Impossible(why)) => format!("{why}."),
+            };
+            return Err(
+                Problem::error("host-locked", format!("{host} cannot be locked; nothing was changed"), why).into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The first signal lets running steps end; the second ends the process at once, and the journal tells the next run.
+async fn stop_on_signal(cancel: CancellationToken, terminal: Terminal) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for is_last in [false, true] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if is_last {
+            std::process::exit(130);
+        }
+        terminal.hint("Stopping: running steps end, no other starts. Interrupt again to stop at once.");
+        cancel.cancel();
+    }
+}

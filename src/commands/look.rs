@@ -1,0 +1,182 @@
+//! What `plan`, `apply` and `status` have in common: ask every host once, and make the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::apply::Sessions;
+use crate::cli::Planning;
+use crate::config::Desired;
+use crate::kinds;
+use crate::kinds::ask::system;
+use crate::model::{Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Question};
+use crate::plan::{self, Operation, Plan, Request};
+use crate::probe;
+use crate::state::State;
+
+use super::workspace::Workspace;
+use super::{Exit, Failure};
+
+/// Everything that was learnt by asking.
+pub(super) struct Looked {
+    pub(super) desired: Desired,
+    pub(super) facts: Facts,
+    pub(super) sessions: Sessions,
+    pub(super) request: Request,
+    pub(super) elapsed: Duration,
+    parallelism: usize,
+}
+
+/// Asks all hosts of the configuration and the state. A second round is needed only where the configuration itself
+/// depends on what hosts say.
+pub(super) async fn look(
+    workspace: &Workspace,
+    state: &State,
+    planning: &Planning,
+    destroy: bool,
+) -> Result<Looked, Failure> {
+    let started = Instant::now();
+    let request = request(workspace, planning, destroy)?;
+    let questions = plan::questions(&workspace.desired.blocks, state);
+    let (facts, sessions) = ask(workspace, questions).await;
+    let mut looked = Looked {
+        desired: workspace.desired.clone(),
+        facts,
+        sessions,
+        request,
+        elapsed: Duration::ZERO,
+        parallelism: planning.parallelism.map_or(workspace.desired.settings.parallelism, usize::from),
+    };
+    if let (true, Some(configuration)) = (looked.desired.wants_facts, &workspace.configuration) {
+        let evaluated = configuration.evaluate(Some(&host_facts(&looked.facts)));
+        if evaluated.problems.iter().any(Problem::is_error) {
+            return Err(workspace.failure(Exit::Error, evaluated.problems));
+        }
+        looked.desired = evaluated.desired;
+        looked.ask_more(state).await;
+    }
+    looked.elapsed = started.elapsed();
+    Ok(looked)
+}
+
+async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, Vec<Question>)>) -> (Facts, Sessions) {
+    let mut reachable = BTreeMap::new();
+    let mut nowhere = BTreeMap::new();
+    for (host, (connection, questions)) in questions {
+        match workspace.connection(&host, &connection) {
+            Ok(connection) => drop(reachable.insert(host, (connection, questions))),
+            Err(why) => drop(nowhere.insert(host, HostFacts::Unreachable(why))),
+        }
+    }
+    // More than a handful of key exchanges at once gain nothing; the transport bounds them.
+    let (mut facts, sessions) = probe::gather(reachable, &kinds::functions(), usize::MAX).await;
+    facts.hosts.extend(nowhere);
+    (facts, sessions)
+}
+
+/// What the configuration may read of each host that answered.
+fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
+    let known = facts
+        .hosts
+        .iter()
+        .filter_map(|(host, facts)| Some((host.clone(), system::as_facts(&system::read(facts).ok()?))));
+    known.collect()
+}
+
+impl Looked {
+    /// What is known before anybody was asked, for a plan that was made earlier.
+    pub(super) fn of_plan(
+        desired: Desired,
+        facts: Facts,
+        sessions: Sessions,
+        request: Request,
+        parallelism: usize,
+    ) -> Self {
+        Looked { desired, facts, sessions, request, elapsed: Duration::ZERO, parallelism }
+    }
+
+    /// Asks what has become known to be wanted since the first round.
+    async fn ask_more(&mut self, state: &State) {
+        for (host, (_, questions)) in plan::questions(&self.desired.blocks, state) {
+            let (Some(session), Some(HostFacts::Reached(answers))) =
+                (self.sessions.get_mut(&host), self.facts.hosts.get_mut(&host))
+            else {
+                continue;
+            };
+            let new: Vec<Question> = questions.into_iter().filter(|question| !answers.contains_key(question)).collect();
+            if !new.is_empty() {
+                answers.extend(session.ask(&new).await);
+                self.facts.round_trips.insert(host, session.round_trips());
+            }
+        }
+    }
+
+    /// Asks everything again, through the sessions that are open.
+    pub(super) async fn look_again(&mut self, state: &State) {
+        for (host, (_, questions)) in plan::questions(&self.desired.blocks, state) {
+            let facts = match self.sessions.get_mut(&host) {
+                Some(session) => HostFacts::Reached(session.ask(&questions).await),
+                None => HostFacts::Unreachable(self.unreachable(&host)),
+            };
+            self.facts.hosts.insert(host, facts);
+        }
+    }
+
+    fn unreachable(&self, host: &HostName) -> String {
+        match self.facts.hosts.get(host) {
+            Some(HostFacts::Unreachable(why)) => why.clone(),
+            _ => "the connection was lost".to_owned(),
+        }
+    }
+
+    pub(super) fn plan(&self, workspace: &Workspace, state: &State) -> Result<Plan, Failure> {
+        let outputs = self.desired.outputs.iter().filter(|(_, output)| !output.sensitive);
+        let input = plan::Input {
+            desired: &self.desired.blocks,
+            outputs: outputs.filter_map(|(name, output)| Some((name.clone(), output.value.clone()?))).collect(),
+            facts: &self.facts,
+            state,
+            request: &self.request,
+            parallelism: self.parallelism,
+            max_hosts_at_once: self.desired.settings.max_hosts_at_once,
+            state_path: &self.desired.settings.state_path,
+        };
+        plan::plan(&input).map_err(|problems| workspace.failure(Exit::Error, problems))
+    }
+
+    pub(super) async fn close(self) {
+        close(self.sessions).await;
+    }
+}
+
+/// Says goodbye to all hosts at the same time.
+pub(super) async fn close(sessions: Sessions) {
+    let mut all = tokio::task::JoinSet::new();
+    for session in sessions.into_values() {
+        all.spawn(session.close());
+    }
+    while all.join_next().await.is_some() {}
+}
+
+fn request(workspace: &Workspace, planning: &Planning, destroy: bool) -> Result<Request, Failure> {
+    let operation = match (destroy, planning.refresh_only) {
+        (true, _) => Operation::Destroy,
+        (false, true) => Operation::RefreshOnly,
+        (false, false) => Operation::Apply,
+    };
+    let accepted = planning.accept.iter().map(|text| accepted(text)).collect::<Result<BTreeSet<_>, _>>();
+    let accepted = accepted.map_err(|problem| Failure::new(Exit::Usage, problem))?;
+    Ok(Request { operation, accepted, max_destroy: workspace.desired.settings.max_destroy })
+}
+
+/// `hides-data@external_volume.nfs`.
+pub(super) fn accepted(text: &str) -> Result<(HazardCode, Address), Problem> {
+    let wrong = |why: String| Problem::error("invalid-option", format!("`-accept {text}` makes no sense"), why);
+    let (code, address) = text
+        .split_once('@')
+        .ok_or_else(|| wrong("Write it like -accept hides-data@external_volume.nfs.".to_owned()))?;
+    let known = || HazardCode::all().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
+    let code = HazardCode::parse(code)
+        .ok_or_else(|| wrong(format!("There is no hazard `{code}`. There are: {}.", known())))?;
+    let address = address.parse().map_err(|error: crate::model::address::NotAnAddress| wrong(error.to_string()))?;
+    Ok((code, address))
+}

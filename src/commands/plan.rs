@@ -1,0 +1,88 @@
+//! `larder plan`: shows what would change, and may write it to a file. Writes nothing to any host.
+
+use std::path::Path;
+
+use crate::cli::{Global, Planning};
+use crate::model::Problem;
+use crate::plan::Plan;
+use crate::state::file;
+
+use super::look::look;
+use super::terminal::Terminal;
+use super::{Exit, Failure, Outcome, Workspace};
+
+pub(super) struct Wanted<'a> {
+    pub(super) out: Option<&'a Path>,
+    pub(super) detailed_exitcode: bool,
+    pub(super) destroy: bool,
+}
+
+pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_>, terminal: &Terminal) -> Outcome {
+    let workspace = Workspace::open(global, &planning.variables)?;
+    terminal.warnings(&workspace.warnings, &workspace.sources());
+    let state = workspace.state.read()?;
+    terminal.interrupted(&workspace.state)?;
+    let looked = look(&workspace, &state, planning, wanted.destroy).await?;
+    let plan = looked.plan(&workspace, &state)?;
+    terminal.plan(&plan, Some(looked.elapsed), planning.verbose);
+    looked.close().await;
+    if let Some(path) = wanted.out {
+        write(&plan, path)?;
+        terminal.hint(&format!(
+            "The plan is in {}. Carry it out with: larder apply {}",
+            path.display(),
+            path.display()
+        ));
+    }
+    Ok(exit(&plan, wanted.detailed_exitcode))
+}
+
+/// The exit code of a plan: a host that did not answer comes first, for then the plan is not whole.
+pub(super) fn exit(plan: &Plan, detailed: bool) -> Exit {
+    if !plan.unknown.is_empty() {
+        Exit::Unreachable
+    } else if plan.blocking().next().is_some() {
+        Exit::Refused
+    } else if detailed && plan.has_changes() {
+        Exit::Changes
+    } else {
+        Exit::Done
+    }
+}
+
+fn write(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Problem::error(
+            "plan-unwritable",
+            format!("the plan cannot be written to {}", path.display()),
+            format!("{error}. Choose another file."),
+        )
+    };
+    let text = serde_json::to_vec_pretty(plan).map_err(|error| failed(&error))?;
+    file::replace(path, &text).map_err(|error| failed(&error).into())
+}
+
+/// Reads a plan file.
+pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
+    let cure = "Make a new one with `larder plan -out FILE`.";
+    let broken = |why: String| {
+        Problem::error(
+            "plan-unreadable",
+            format!("{} is no plan that can be carried out", path.display()),
+            format!("{why} {cure}"),
+        )
+    };
+    let bytes = std::fs::read(path).map_err(|error| broken(format!("It cannot be read: {error}.")))?;
+    let version: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| broken(format!("It is damaged or cut off: {error}.")))?;
+    let made_by = version.get("larder_version").and_then(serde_json::Value::as_str).unwrap_or("another program");
+    if made_by != env!("CARGO_PKG_VERSION") {
+        return Err(broken(format!("It was made by larder {made_by:?}; this is {}.", env!("CARGO_PKG_VERSION"))).into());
+    }
+    let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
+    let plan: Plan = serde_path_to_error::deserialize(deserializer).map_err(|error| broken(format!("{error}.")))?;
+    match plan.is_unaltered() {
+        true => Ok(plan),
+        false => Err(broken("It was altered: its hash does not fit its content.".to_owned()).into()),
+    }
+}

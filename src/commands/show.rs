@@ -1,0 +1,25 @@
+//! `larder show`: a plan file as it was shown when it was made, or the state.
+
+use std::path::Path;
+
+use crate::cli::Global;
+
+use super::terminal::Terminal;
+use super::workspace::state_of;
+use super::{Exit, Outcome, plan, state};
+
+pub(super) fn run(global: &Global, file: Option<&Path>, verbose: bool, terminal: &Terminal) -> Outcome {
+    match file.filter(|file| file.as_os_str() != "state") {
+        Some(file) => terminal.plan(&plan::read(file)?, None, verbose),
+        None => {
+            let state = state_of(global).read()?;
+            match terminal.is_json() {
+                true => terminal.json(&serde_json::to_value(&state).unwrap_or_default()),
+                false => {
+                    state.resources.iter().for_each(|(address, record)| terminal.say(&state::describe(address, record)))
+                }
+            }
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,123 @@
+//! `larder state list|show|rm` and `larder force-unlock`: the state, without asking any host.
+
+use crate::cli::{Global, StateCommand};
+use crate::model::block::Attributes;
+use crate::model::{Address, Datum, Problem, escape_line};
+use crate::state::Record;
+
+use super::terminal::Terminal;
+use super::workspace::{holder, state_of};
+use super::{Exit, Failure, Outcome};
+
+pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) -> Outcome {
+    let local = state_of(global);
+    match command {
+        StateCommand::List { prefix } => {
+            let state = local.read()?;
+            let prefix = prefix.as_deref().unwrap_or("");
+            let addresses = state.resources.keys().map(ToString::to_string);
+            addresses
+                .filter(|address| address.starts_with(prefix))
+                .for_each(|address| terminal.say(&escape_line(&address)));
+        }
+        StateCommand::Show { address, .. } => {
+            let state = local.read()?;
+            let address = parse(address)?;
+            let record = state.resources.get(&address).ok_or_else(|| missing(&address, state.resources.keys()))?;
+            match terminal.is_json() {
+                true => terminal.json(&serde_json::to_value(record).unwrap_or_default()),
+                false => terminal.say(&describe(&address, record)),
+            }
+        }
+        StateCommand::Rm { addresses, locking } => {
+            let _lock = local.lock(&holder("state rm"), locking.lock_timeout)?;
+            let mut state = local.read()?;
+            let addresses = addresses.iter().map(|text| parse(text)).collect::<Result<Vec<_>, _>>()?;
+            for address in &addresses {
+                if state.resources.remove(address).is_none() {
+                    return Err(missing(address, state.resources.keys()));
+                }
+            }
+            local.write(&mut state)?;
+            addresses.iter().for_each(|address| {
+                terminal.say(&format!("Forgot {}. Hosts are left as they are.", escape_line(&address.to_string())))
+            });
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn parse(text: &str) -> Result<Address, Failure> {
+    text.parse().map_err(|error: crate::model::address::NotAnAddress| {
+        Failure::new(
+            Exit::Usage,
+            Problem::error("invalid-address", error.to_string(), "`larder state list` shows the addresses."),
+        )
+    })
+}
+
+fn missing<'a>(address: &Address, known: impl Iterator<Item = &'a Address>) -> Failure {
+    let known: Vec<_> = known.map(ToString::to_string).collect();
+    let wanted = address.to_string();
+    let near = crate::model::problem::did_you_mean(&wanted, known.iter().map(String::as_str));
+    let cure = near
+        .map_or_else(|| "`larder state list` shows what there is.".to_owned(), |near| format!("Did you mean {near}?"));
+    Problem::error("not-in-state", format!("{} is not in the state", escape_line(&wanted)), cure).into()
+}
+
+/// What the state remembers of a resource, for people.
+pub(super) fn describe(address: &Address, record: &Record) -> String {
+    let mut text = format!("{}\n", escape_line(&address.to_string()));
+    for (name, attribute) in record.block.attributes() {
+        let value = if attribute.sensitive { "(sensitive)".to_owned() } else { shown(&attribute.value) };
+        text.push_str(&format!("    {name} = {}\n", escape_line(&value)));
+    }
+    for nested in &record.block.blocks {
+        let inside: Vec<_> = nested
+            .attributes
+            .iter()
+            .map(|(name, attribute)| {
+                format!(
+                    "{name} = {}",
+                    if attribute.sensitive { "(sensitive)".to_owned() } else { shown(&attribute.value) }
+                )
+            })
+            .collect();
+        text.push_str(&format!("    {} {{ {} }}\n", nested.name, escape_line(&inside.join(", "))));
+    }
+    if record.pending.is_some() {
+        text.push_str("    an apply of a newer form was cut off or failed\n");
+    }
+    for (host, placement) in &record.placements {
+        let seen: Vec<_> = placement.observed.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        text.push_str(&format!("    @{host}  {}\n", escape_line(&seen.join(", "))));
+    }
+    text
+}
+
+fn shown(value: &Datum) -> String {
+    match value {
+        Datum::Unknown => "(not known)".to_owned(),
+        Datum::Text(text) => format!("{text:?}"),
+        Datum::Bool(value) => value.to_string(),
+        Datum::Integer(value) => value.to_string(),
+        Datum::Size(value) => format!("\"{value}\""),
+        Datum::Mode(value) => format!("\"{value}\""),
+        Datum::Duration(value) => format!("\"{value}ms\""),
+        Datum::Texts(texts) => format!("{texts:?}"),
+        Datum::TextMap(map) => format!("{map:?}"),
+        Datum::IntegerMap(map) => format!("{map:?}"),
+        Datum::Any(value) => value.to_string(),
+        Datum::Resource(address) => address.to_string(),
+        Datum::Resources(addresses) => {
+            format!("[{}]", addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+pub(super) fn force_unlock(global: &Global, terminal: &Terminal) -> Outcome {
+    let local = state_of(global);
+    local.break_lock()?;
+    terminal.say("Nobody holds the lock of the state.");
+    Ok(Exit::Done)
+}

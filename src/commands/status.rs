@@ -1,0 +1,127 @@
+//! `larder status`: volumes, images and hosts as they are now.
+
+use std::collections::BTreeMap;
+
+use crate::cli::{Global, Planning, Variables};
+use crate::kinds::ask::{image_file, path, space};
+use crate::kinds::{Standing, kind_of};
+use crate::model::block::Attributes;
+use crate::model::{Block, HazardCode, HostFacts, HostName};
+use crate::plan::Plan;
+use crate::view;
+use crate::view::status::{Health, HostStatus, ImageStatus, Status, VolumeOnHost, VolumeStatus};
+
+use super::look::{Looked, look};
+use super::terminal::Terminal;
+use super::{Exit, Outcome, Workspace};
+
+pub(super) async fn run(global: &Global, variables: &Variables, terminal: &Terminal) -> Outcome {
+    let workspace = Workspace::open(global, variables)?;
+    let state = workspace.state.read()?;
+    let planning = Planning {
+        variables: variables.clone(),
+        parallelism: None,
+        accept: Vec::new(),
+        refresh_only: false,
+        verbose: false,
+        json: false,
+    };
+    let looked = look(&workspace, &state, &planning, false).await?;
+    let plan = looked.plan(&workspace, &state)?;
+    let status = status(&looked, &plan);
+    match terminal.is_json() {
+        true => terminal.json(&view::status::json(&status)),
+        false => terminal.say(&view::status::render(&status, terminal.style())),
+    }
+    let exit = if plan.unknown.is_empty() { Exit::Done } else { Exit::Unreachable };
+    looked.close().await;
+    Ok(exit)
+}
+
+fn status(looked: &Looked, plan: &Plan) -> Status {
+    let blocks = &looked.desired.blocks;
+    let volumes = blocks
+        .values()
+        .filter(|block| kind_of(&block.address).is_some_and(|kind| !kind.image_directories(block).is_empty()));
+    let hosts = looked.facts.hosts.iter().map(|(name, facts)| match facts {
+        HostFacts::Reached(_) => HostStatus { name: name.clone(), state: Health::Ok, message: None },
+        HostFacts::Unreachable(why) => HostStatus { name: name.clone(), state: Health::Unknown, message: Some(why.clone()) },
+    });
+    Status {
+        volumes: volumes.map(|block| volume(block, looked, plan)).collect(),
+        media: Vec::new(),
+        hosts: hosts.collect(),
+    }
+}
+
+fn volume(block: &Block, looked: &Looked, plan: &Plan) -> VolumeStatus {
+    let kind = kind_of(&block.address);
+    let at = kind.and_then(|kind| kind.image_directories(block).into_iter().next()).unwrap_or_default();
+    let members = kind.map(|kind| kind.hosts(block, &looked.desired.blocks)).unwrap_or_default();
+    let hosts =
+        members.iter().map(|host| (host.clone(), on_host(block, &at, host, looked, plan))).collect::<BTreeMap<_, _>>();
+    let images = looked.desired.blocks.values().filter(|image| image.resource("volume") == Some(&block.address));
+    VolumeStatus {
+        address: block.address.clone(),
+        kind: block.address.kind.clone(),
+        mount_point: at.clone(),
+        images: images.flat_map(|image| image_files(image, &at, &hosts, looked)).collect(),
+        hosts,
+    }
+}
+
+/// The images of a block in a volume: one line for those that are alike on all hosts.
+fn image_files(image: &Block, at: &str, hosts: &BTreeMap<HostName, VolumeOnHost>, looked: &Looked) -> Vec<ImageStatus> {
+    let name = image.text("name").unwrap_or_default();
+    let mut found: Vec<ImageStatus> = Vec::new();
+    for (host, _) in hosts.iter().filter(|(_, volume)| matches!(volume.state, Health::Ok | Health::Degraded)) {
+        let Ok(Some(file)) = image_file::read(looked.facts.host(host), &format!("{at}/{name}")) else { continue };
+        let one = ImageStatus {
+            name: name.to_owned(),
+            size: Some(file.virtual_size().0),
+            allocated: Some(file.allocated),
+            format: Some(file.format().to_owned()),
+        };
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
+}
+
+fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Plan) -> VolumeOnHost {
+    let found = plan.found.get(&block.address).and_then(|hosts| hosts.get(host));
+    let hazards =
+        plan.hazards.iter().filter(|hazard| hazard.address == block.address && hazard.host.as_ref() == Some(host));
+    let hazards: Vec<_> = hazards.collect();
+    let (state, message) = match found.map(|found| (&found.standing, found.is_settled)) {
+        Some((Standing::Unknown(why), _)) => (Health::Unknown, why.clone()),
+        Some((Standing::Later(why), _)) => (Health::Missing, why.clone()),
+        Some((Standing::Absent, _)) => {
+            (Health::Missing, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
+        }
+        Some((Standing::Present, true)) => (Health::Ok, String::new()),
+        Some((Standing::Present, false)) => match hazards.first() {
+            Some(hazard) if hazard.code == HazardCode::WrongSource => (Health::WrongSource, hazard.message.clone()),
+            Some(hazard) if hazard.code == HazardCode::Unresponsive => (Health::Unresponsive, hazard.message.clone()),
+            Some(hazard) => (Health::Degraded, hazard.message.clone()),
+            None => (Health::Degraded, differences(block, host, plan)),
+        },
+        None => (Health::Unknown, "the host was not asked".to_owned()),
+    };
+    let facts = looked.facts.host(host);
+    let exists = path::read(facts, at).is_ok_and(|lineage| lineage.exists());
+    let room = space::read(facts, at).ok().filter(|_| exists && matches!(state, Health::Ok | Health::Degraded));
+    VolumeOnHost {
+        state,
+        size: room.as_ref().map(|room| room.size),
+        free: room.as_ref().map(|room| room.free),
+        message: Some(message).filter(|text| !text.is_empty()),
+    }
+}
+
+fn differences(block: &Block, host: &HostName, plan: &Plan) -> String {
+    let change = plan.changes.iter().find(|change| change.address == block.address);
+    let of_host = change.into_iter().flat_map(|change| &change.differences).filter(|one| one.host == *host);
+    of_host.map(|one| format!("{} is {}, not {}", one.attribute, one.have, one.want)).collect::<Vec<_>>().join("; ")
+}

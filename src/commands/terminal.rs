@@ -1,0 +1,131 @@
+//! Where commands speak to people and machines: the one place that prints.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+use crate::apply::journal;
+use crate::apply::report::{Event, Report};
+use crate::cli::Global;
+use crate::model::{Problem, Problems};
+use crate::plan::Plan;
+use crate::state::LocalState;
+use crate::state::file::beside;
+use crate::view;
+use crate::view::style::Style;
+
+use super::Failure;
+use super::workspace::now;
+
+/// What we write to. Results go to standard output, everything else to standard error.
+#[derive(Debug, Clone)]
+pub(super) struct Terminal {
+    out: Style,
+    err: Style,
+    is_json: bool,
+    is_tty: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(global: &Global, is_json: bool) -> Self {
+        let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let style = |is_tty: bool| if is_tty && !no_color { Style::Coloured } else { Style::Plain };
+        let is_tty = std::io::stdout().is_terminal();
+        Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_tty }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    pub(super) fn style(&self) -> Style {
+        self.out
+    }
+
+    /// A line of the result.
+    pub(super) fn say(&self, text: &str) {
+        // A reader that has gone away is no failure of ours.
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// A text as it is, without a newline.
+    pub(super) fn raw(&self, text: &str) {
+        let _ = write!(std::io::stdout(), "{text}");
+    }
+
+    pub(super) fn json(&self, value: &serde_json::Value) {
+        self.say(&format!("{value:#}"));
+    }
+
+    /// A question, without a newline.
+    pub(super) fn ask(&self, question: &str) {
+        let _ = write!(std::io::stdout(), "\n{question}").and_then(|()| std::io::stdout().flush());
+    }
+
+    /// A line for people that is not part of the result.
+    pub(super) fn hint(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// Errors: on standard output where JSON is wanted, for there somebody reads it.
+    pub(super) fn problems(&self, problems: &Problems, sources: &BTreeMap<String, String>) {
+        match self.is_json {
+            true => self.json(&view::problems::json(problems)),
+            false => self.hint(view::problems::render(problems, sources, self.err).trim_end()),
+        }
+    }
+
+    pub(super) fn warnings(&self, problems: &Problems, sources: &BTreeMap<String, String>) {
+        if !problems.is_empty() {
+            self.hint(view::problems::render(problems, sources, self.err).trim_end());
+        }
+    }
+
+    /// Says what an apply that was cut off left undecided.
+    pub(super) fn interrupted(&self, state: &LocalState) -> Result<(), Failure> {
+        let path = beside(&state.path, ".journal");
+        let open = journal::unfinished(&journal::read(&path)?);
+        if !open.is_empty() {
+            self.hint(&format!(
+                "An apply was cut off before it knew what became of: {}. The hosts are asked anew.",
+                open.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn plan(&self, plan: &Plan, elapsed: Option<Duration>, verbose: bool) {
+        match self.is_json {
+            true => self.json(&view::json::plan(plan)),
+            false => self.say(&view::plan::render(plan, &view::plan::Options { style: self.out, verbose, elapsed })),
+        }
+    }
+
+    /// Shows events as they come, until there are no more.
+    pub(super) fn watch(&self, mut events: UnboundedReceiver<Event>) -> JoinHandle<()> {
+        let mut progress = view::progress::Progress::new(self.is_json, self.is_tty, self.err);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                progress.show(&event, &now());
+            }
+        })
+    }
+
+    pub(super) fn report(&self, plan: &Plan, report: &Report) {
+        if plan.steps.is_empty() {
+            return;
+        }
+        match self.is_json {
+            true => self.json(&view::report::json(report)),
+            false => self.say(&view::report::render(report, self.out)),
+        }
+    }
+
+    /// Shows one problem that does not stop the command.
+    pub(super) fn warn(&self, problem: Problem) {
+        self.warnings(&vec![problem], &BTreeMap::new());
+    }
+}

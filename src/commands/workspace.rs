@@ -1,0 +1,171 @@
+//! The directory that a command works in: its configuration, its state, its lab.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::cli::{Global, Variables};
+use crate::config::{self, Configuration, Desired, Inputs, VarSource};
+use crate::kinds::{self, host};
+use crate::lab::Lab;
+use crate::model::block::Attributes;
+use crate::model::{Connection, HostName, Problem, Problems};
+use crate::plan::Plan;
+use crate::state::{Holder, LocalState};
+
+use super::{Exit, Failure};
+
+pub(super) struct Workspace {
+    pub(super) directory: PathBuf,
+    /// `None` for a plan file, which needs none.
+    pub(super) configuration: Option<Configuration>,
+    pub(super) desired: Desired,
+    /// What does not stop the command.
+    pub(super) warnings: Problems,
+    pub(super) state: LocalState,
+    pub(super) lab: Option<Lab>,
+}
+
+impl Workspace {
+    /// Reads and evaluates the configuration, without asking any host.
+    pub(super) fn open(global: &Global, variables: &Variables) -> Result<Self, Failure> {
+        let directory = directory(global);
+        let loaded = config::load(&directory, &inputs(variables), kinds::table());
+        let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
+        let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
+        let evaluated = configuration.evaluate(None);
+        let unsupported = unsupported(&evaluated.desired);
+        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).collect();
+        if problems.iter().any(Problem::is_error) {
+            return Err(failed(problems));
+        }
+        let state = LocalState::new(state_path(global, &directory, &evaluated.desired.settings.state_path));
+        let lab = global.lab.then(|| Lab::at(lab_directory(&directory)));
+        Ok(Workspace {
+            directory,
+            configuration: Some(configuration),
+            desired: evaluated.desired,
+            warnings: problems,
+            state,
+            lab,
+        })
+    }
+
+    /// What a plan file works in: everything it wants is in it.
+    pub(super) fn of_plan(global: &Global, plan: &Plan) -> Self {
+        let directory = directory(global);
+        let state = LocalState::new(state_path(global, &directory, &plan.state_path));
+        let lab = global.lab.then(|| Lab::at(lab_directory(&directory)));
+        let settings = config::Settings {
+            state_path: plan.state_path.clone(),
+            parallelism: plan.parallelism,
+            max_hosts_at_once: plan.max_hosts_at_once,
+            ..config::Settings::default()
+        };
+        let desired = Desired {
+            blocks: plan.desired.clone(),
+            outputs: BTreeMap::new(),
+            settings,
+            moved: Vec::new(),
+            removed: Vec::new(),
+            wants_facts: false,
+        };
+        Workspace { directory, configuration: None, desired, warnings: Problems::new(), state, lab }
+    }
+
+    /// How a host is reached in this run: in the lab, where one is asked for.
+    pub(super) fn connection(&self, host: &HostName, wanted: &Connection) -> Result<Connection, String> {
+        let Some(lab) = &self.lab else { return Ok(self.absolute(wanted)) };
+        let user = self.desired.blocks.values().find(|block| {
+            host::name_of(&block.address) == *host
+                && kinds::kind_of(&block.address).is_some_and(|kind| kind.name() == "host")
+        });
+        let user = user.and_then(|block| block.text("user").map(str::to_owned));
+        let mut connection = lab
+            .connection(host, user.as_deref())
+            .ok_or_else(|| format!("the lab has no host {host}: run `larder lab up`"))?;
+        connection.becomes_root = wanted.becomes_root;
+        Ok(connection)
+    }
+
+    /// Paths of a connection are relative to the directory of the configuration.
+    fn absolute(&self, connection: &Connection) -> Connection {
+        let mut connection = connection.clone();
+        if let crate::model::Reach::Ssh(ssh) = &mut connection.reach {
+            for path in [&mut ssh.identity_file, &mut ssh.ssh_config, &mut ssh.known_hosts].into_iter().flatten() {
+                if !path.starts_with('~') {
+                    let joined = self.directory.join(&*path);
+                    *path = std::path::absolute(&joined).unwrap_or(joined).to_string_lossy().into_owned();
+                }
+            }
+        }
+        connection
+    }
+
+    pub(super) fn sources(&self) -> BTreeMap<String, String> {
+        self.configuration.as_ref().map(|configuration| configuration.sources().clone()).unwrap_or_default()
+    }
+
+    /// The failure of a plan of this configuration.
+    pub(super) fn failure(&self, exit: Exit, problems: Problems) -> Failure {
+        Failure { exit, problems, sources: self.sources() }
+    }
+}
+
+/// What the language has and this version cannot carry out: better refused than left out in silence.
+fn unsupported(desired: &Desired) -> Problems {
+    let moved = desired.moved.iter().map(|moved| {
+        Problem::error("not-supported", format!("`moved` from {} is not supported yet", moved.from), "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.").at(moved.place.as_ref())
+    });
+    let removed = desired.removed.iter().filter(|removed| removed.destroy).map(|removed| {
+        Problem::error("not-supported", format!("`removed` with destroy = true is not supported yet ({})", removed.from), "Leave destroy out: the object is forgotten and kept on disk. Delete it by hand if it is not needed.").at(removed.place.as_ref())
+    });
+    moved.chain(removed).collect()
+}
+
+pub(super) fn directory(global: &Global) -> PathBuf {
+    global.chdir.clone().unwrap_or_else(|| PathBuf::from("."))
+}
+
+pub(super) fn lab_directory(directory: &Path) -> PathBuf {
+    let lab = directory.join(".larder").join("lab");
+    std::path::absolute(&lab).unwrap_or(lab)
+}
+
+pub(super) fn inputs(variables: &Variables) -> Inputs {
+    let text = variables.var.iter().map(|text| VarSource::Text(text.clone()));
+    let files = variables.var_file.iter().map(|path| VarSource::File(path.clone()));
+    Inputs {
+        vars: files.chain(text).collect(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+    }
+}
+
+fn state_path(global: &Global, directory: &Path, configured: &str) -> PathBuf {
+    global.state.clone().unwrap_or_else(|| directory.join(configured))
+}
+
+/// The state of a directory whose configuration need not be whole: commands that only look at the state.
+pub(super) fn state_of(global: &Global) -> LocalState {
+    let directory = directory(global);
+    let loaded = config::load(&directory, &Inputs::default(), kinds::table());
+    let configured = loaded.configuration.map(|configuration| configuration.evaluate(None).desired.settings.state_path);
+    LocalState::new(state_path(global, &directory, configured.as_deref().unwrap_or("state/larder.state.json")))
+}
+
+/// Who we are, for others who wait for a lock.
+pub(super) fn holder(operation: &str) -> Holder {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_else(|_| "this machine".to_owned());
+    let who = std::env::var("SUDO_USER")
+        .or_else(|_| std::env::var("USER"))
+        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
+    Holder { who, host, pid: std::process::id(), operation: operation.to_owned(), since: now() }
+}
+
+/// RFC 3339, in UTC, to the second.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,247 @@
+//! A block device: what it is, what it holds, and whether it is provably blank.
+
+use crate::model::{Guard, HostFacts, Question, Size};
+
+use super::mounts::Mounts;
+use super::{Known, failure};
+
+/// What stands at a device's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    /// Something that is no block device: `regular file`, `directory`.
+    Other(String),
+    Device(Device),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    /// The path with links resolved; it may change from boot to boot.
+    pub path: String,
+    /// `MAJOR:MINOR`.
+    pub number: String,
+    pub size: Size,
+    pub readonly: bool,
+    /// WWN, serial number or device-mapper name: what stays the same wherever the device appears.
+    pub identities: Vec<String>,
+    pub holders: Vec<String>,
+    pub partitions: Vec<String>,
+    pub is_swap: bool,
+    /// What blkid(8) found: TYPE, LABEL, UUID, PTTYPE, ...
+    pub signature: Vec<(String, String)>,
+    /// Why blkid or wipefs could not tell what is on it.
+    pub doubts: Vec<String>,
+    /// What wipefs(8) found, by type.
+    pub wipefs: Vec<String>,
+    /// Bytes in the first and last MiB that are not zero.
+    pub nonzero: u64,
+}
+
+impl Device {
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.signature.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What the device holds, for a sentence; `None` where nothing was found.
+    pub fn contents(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if let Some(kind) = self.tag("TYPE") {
+            let mut text = kind.to_owned();
+            for (name, word) in [("LABEL", "label"), ("UUID", "uuid")] {
+                if let Some(value) = self.tag(name) {
+                    text.push_str(&format!(" {word} {value}"));
+                }
+            }
+            parts.push(text);
+        }
+        if let Some(table) = self.tag("PTTYPE") {
+            parts.push(format!("a partition table ({table})"));
+        }
+        if parts.is_empty() && !self.wipefs.is_empty() {
+            parts.push(format!("a signature of {}", self.wipefs.join(", ")));
+        }
+        if parts.is_empty() && self.nonzero > 0 {
+            parts.push("data in its first or last MiB that is not zero".to_owned());
+        }
+        (!parts.is_empty()).then(|| parts.join(" and "))
+    }
+
+    /// Everything that speaks against formatting it; empty means provably blank.
+    pub fn objections(&self, mounts: &Mounts) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(contents) = self.contents() {
+            all.push(format!("holds {contents}"));
+        }
+        all.extend(self.doubts.iter().map(|doubt| format!("cannot be read for certain: {doubt}")));
+        if !self.partitions.is_empty() {
+            all.push(format!("has partitions ({})", self.partitions.join(", ")));
+        }
+        if !self.holders.is_empty() {
+            all.push(format!("is held by {}", self.holders.join(", ")));
+        }
+        if self.is_swap {
+            all.push("is in use as swap".to_owned());
+        }
+        if let Some(mount) = mounts.0.iter().find(|mount| self.is_source_of(mount)) {
+            all.push(format!("is mounted on {}", mount.target));
+        }
+        if self.readonly {
+            all.push("is read-only".to_owned());
+        }
+        all
+    }
+
+    /// Whether a mount is one of this device. btrfs mounts have a device number of their own and tell the source's path.
+    pub fn is_source_of(&self, mount: &super::mounts::Mount) -> bool {
+        mount.device == self.number || mount.source == self.path
+    }
+}
+
+pub fn question(path: &str) -> Question {
+    Question::new(["device_facts", path])
+}
+
+pub fn read(facts: &HostFacts, path: &str) -> Known<Found> {
+    let reply = facts.said(&question(path))?;
+    if reply.status != 0 {
+        let absent = ["No such file or directory", "Not a directory"];
+        return match absent.iter().any(|text| reply.err.trim_end().ends_with(text)) {
+            true => Ok(Found::Nothing),
+            false => Err(failure(&reply)),
+        };
+    }
+    parse(&reply.out)
+}
+
+/// A guard that holds while the device is and holds what it did.
+pub fn guard(facts: &HostFacts, path: &str) -> Known<Guard> {
+    let reply = facts.said(&question(path))?;
+    Ok(Guard { what: format!("the device {path}"), ask: question(path), status: reply.status, out: reply.out })
+}
+
+fn parse(text: &str) -> Known<Found> {
+    let mut device = Device::default();
+    let (mut kind, mut size, mut blkid, mut wipefs, mut regions) = (None, None, None, None, 0);
+    for line in text.lines() {
+        let (word, value) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "type" => kind = Some(value.to_owned()),
+            "path" => device.path = value.to_owned(),
+            "number" => device.number = value.to_owned(),
+            "size" => size = value.parse().ok().map(Size),
+            "readonly" => device.readonly = value != "0",
+            "identity" => device.identities.push(value.trim().to_owned()),
+            "holder" => device.holders.push(value.to_owned()),
+            "partition" => device.partitions.push(value.to_owned()),
+            "swap" => device.is_swap = true,
+            "sysfs" => device.doubts.push("it is missing in /sys/dev/block".to_owned()),
+            "blkid" => blkid = Some(value.to_owned()),
+            "blkid:" => {
+                device.signature.extend(value.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
+            }
+            "wipefs" => wipefs = Some(value.to_owned()),
+            "wipefs:" => device.wipefs.push(value.split_whitespace().next().unwrap_or("something").to_owned()),
+            "bytes" => {
+                device.nonzero +=
+                    value.trim().parse::<u64>().map_err(|_| format!("a count of bytes makes no sense: {value:?}"))?;
+                regions += 1;
+            }
+            "unreadable" => {
+                device.doubts.push(format!("it cannot be read: {value}"));
+                regions += 1;
+            }
+            _ => {}
+        }
+    }
+    device.signature.retain(|(key, _)| key != "DEVNAME");
+    match kind.as_deref() {
+        Some("block special file") => {}
+        Some(other) => return Ok(Found::Other(other.to_owned())),
+        None => return Err("the answer about the device is incomplete".to_owned()),
+    }
+    device.size = size.ok_or("the size of the device is unknown")?;
+    // blkid(8): 0 something was found, 2 nothing was; anything else is no answer.
+    match blkid.as_deref() {
+        Some("0" | "2") => {}
+        Some("8") => device.doubts.push("blkid found signatures of several kinds".to_owned()),
+        other => device.doubts.push(format!("blkid gave no answer (exit status {})", other.unwrap_or("unknown"))),
+    }
+    if wipefs.as_deref() != Some("0") {
+        device.doubts.push(format!("wipefs gave no answer (exit status {})", wipefs.as_deref().unwrap_or("unknown")));
+    }
+    if regions != 2 {
+        device.doubts.push("its first and last MiB were not read".to_owned());
+    }
+    Ok(Found::Device(device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BLANK: &str = "type block special file\npath /dev/loop3\nnumber 7:3\nsize 536870912\nreadonly 0\nblkid 2\nwipefs 0\nbytes 0\nbytes 0\n";
+
+    fn device(text: &str) -> Device {
+        match parse(text).expect("an answer") {
+            Found::Device(device) => device,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_a_whole_answer_proves_a_blank_device() {
+        assert_eq!(device(BLANK).objections(&Mounts::default()), Vec::<String>::new());
+        for line in ["blkid 2\n", "wipefs 0\n", "bytes 0\nbytes 0\n"] {
+            assert_ne!(device(&BLANK.replace(line, "")).objections(&Mounts::default()), Vec::<String>::new(), "{line}");
+        }
+        assert!(parse(&BLANK.replace("size 536870912\n", "")).is_err());
+    }
+
+    #[test]
+    fn everything_that_could_be_data_is_named() {
+        let table = [
+            ("blkid 2", "blkid 0\nblkid: PTUUID=ab12\nblkid: PTTYPE=dos", "holds a partition table (dos)"),
+            (
+                "blkid 2",
+                "blkid 0\nblkid: LABEL=data\nblkid: UUID=1234\nblkid: TYPE=ext4",
+                "holds ext4 label data uuid 1234",
+            ),
+            ("blkid 2", "blkid 0\nblkid: TYPE=minix", "holds minix"),
+            ("blkid 2", "blkid 0\nblkid: UUID=77\nblkid: TYPE=crypto_LUKS", "holds crypto_LUKS uuid 77"),
+            ("wipefs 0", "wipefs 0\nwipefs: LVM2_member 0x218", "holds a signature of LVM2_member"),
+            ("bytes 0\nbytes 0", "bytes 0\nbytes 17", "holds data in its first or last MiB that is not zero"),
+            ("blkid 2", "blkid 8", "cannot be read for certain: blkid found signatures of several kinds"),
+            (
+                "blkid 2",
+                "blkid 4\nblkid: error: /dev/loop3: Input/output error",
+                "cannot be read for certain: blkid gave no answer (exit status 4)",
+            ),
+            (
+                "bytes 0\nbytes 0",
+                "unreadable dd: error reading '/dev/loop3': Input/output error\nbytes 0",
+                "cannot be read for certain: it cannot be read: dd: error reading '/dev/loop3': Input/output error",
+            ),
+            ("blkid 2", "holder dm-0\nblkid 2", "is held by dm-0"),
+            ("blkid 2", "partition sda1\nblkid 2", "has partitions (sda1)"),
+            ("blkid 2", "swap\nblkid 2", "is in use as swap"),
+            ("readonly 0", "readonly 1", "is read-only"),
+        ];
+        for (old, new, objection) in table {
+            assert_eq!(device(&BLANK.replace(old, new)).objections(&Mounts::default()), [objection], "{new}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_block_device_is_said_so() {
+        assert_eq!(parse("type regular file\n"), Ok(Found::Other("regular file".into())));
+        assert!(parse("").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_answer_or_unknown(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+# device_facts PATH: what a block device is and holds, without writing to it and without anything that changes by itself.
+facts=$(stat -L -c '%F|%t %T' -- "$1") || return
+printf 'type %s\n' "${facts%|*}"
+[ "${facts%|*}" = 'block special file' ] || return 0
+dev=$(readlink -e -- "$1") || return
+facts=${facts#*|}
+number=$((0x${facts% *})):$((0x${facts#* }))
+printf 'path %s\nnumber %s\n' "$dev" "$number"
+bytes=$(blockdev --getsize64 "$dev") && ro=$(blockdev --getro "$dev") || return
+printf 'size %s\nreadonly %s\n' "$bytes" "$ro"
+sys=/sys/dev/block/$number
+for name in wwid device/wwid serial device/serial dm/uuid; do
+    [ ! -r "$sys/$name" ] || printf 'identity %s\n' "$(cat "$sys/$name" 2>/dev/null)"
+done
+[ -d "$sys" ] || echo 'sysfs missing'
+set +f
+for holder in "$sys"/holders/*; do [ ! -e "$holder" ] || printf 'holder %s\n' "${holder##*/}"; done
+for part in "$sys"/*/partition; do [ ! -e "$part" ] || { part=${part%/partition}; printf 'partition %s\n' "${part##*/}"; }; done
+set -f
+while read -r name rest; do [ "$name" != "$dev" ] || echo swap; done </proc/swaps
+found=$(blkid -p -o export -- "$dev" 2>&1)
+printf 'blkid %s\n' "$?"
+[ -z "$found" ] || printf '%s\n' "$found" | while IFS= read -r line; do printf 'blkid: %s\n' "$line"; done
+found=$(wipefs --noheadings --output TYPE,OFFSET -- "$dev" 2>&1)
+printf 'wipefs %s\n' "$?"
+[ -z "$found" ] || printf '%s\n' "$found" | while IFS= read -r line; do printf 'wipefs: %s\n' "$line"; done
+# The first and the last MiB: can they be read, and is anything in them?
+for at in 0 $((bytes / 65536 - 16)); do
+    [ "$at" -ge 0 ] || at=0
+    if trouble=$(dd if="$dev" of=/dev/null bs=65536 skip="$at" count=16 status=none 2>&1); then
+        printf 'bytes %s\n' "$(dd if="$dev" bs=65536 skip="$at" count=16 status=none | tr -d '\000' | wc -c)"
+    else
+        printf 'unreadable %s\n' "$trouble"
+    fi
+done

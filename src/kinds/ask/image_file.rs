@@ -1,0 +1,178 @@
+//! A disk image as it lies on the host: its inode, and what its header says. Headers are read here, not by qemu-img:
+//! that costs a program start for each image, and takes a lock that a running guest has.
+
+use crate::model::{Guard, HostFacts, Question, Size};
+
+use super::path::{self, FileType, Inode};
+use super::{Known, failure};
+
+/// An image that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFile {
+    pub inode: Inode,
+    /// Bytes of the file.
+    pub length: u64,
+    /// Bytes on disk.
+    pub allocated: u64,
+    pub header: Header,
+}
+
+/// What the first bytes say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Header {
+    /// Nothing that is known: raw.
+    Raw,
+    Qcow2 {
+        virtual_size: Size,
+        backing: Option<String>,
+    },
+    /// A qcow2 magic, followed by something that Larder does not understand.
+    Unreadable(String),
+}
+
+impl ImageFile {
+    pub fn format(&self) -> &'static str {
+        match self.header {
+            Header::Raw => "raw",
+            Header::Qcow2 { .. } | Header::Unreadable(_) => "qcow2",
+        }
+    }
+
+    /// The size that a guest sees.
+    pub fn virtual_size(&self) -> Size {
+        match &self.header {
+            Header::Qcow2 { virtual_size, .. } => *virtual_size,
+            _ => Size(self.length),
+        }
+    }
+}
+
+pub fn question(path: &str) -> Question {
+    Question::new(["image_facts", path])
+}
+
+/// The image at a path; `None` where there is no file.
+pub fn read(facts: &HostFacts, path: &str) -> Known<Option<ImageFile>> {
+    let reply = facts.said(&question(path))?;
+    if reply.status == 0 {
+        return parse(&reply.out).map(Some).ok_or_else(|| "the answer about the image makes no sense".to_owned());
+    }
+    let absent = ["No such file or directory", "Not a directory"];
+    match absent.iter().any(|text| reply.err.trim_end().ends_with(text)) {
+        true => Ok(None),
+        false => Err(failure(&reply)),
+    }
+}
+
+/// A guard that holds while the file at the path is the one that was seen (or is still absent).
+pub fn guard(facts: &HostFacts, path: &str) -> Known<Guard> {
+    let reply = facts.said(&question(path))?;
+    Ok(Guard { what: format!("the file {path}"), ask: question(path), status: reply.status, out: reply.out })
+}
+
+// The first line is stat's, with size, blocks and block size at its end; then the bytes of the header as hexadecimal pairs.
+fn parse(text: &str) -> Option<ImageFile> {
+    let (first, rest) = text.split_once('\n')?;
+    let words: Vec<_> = first.split(' ').collect();
+    let (inode, sizes) = words.split_at_checked(5)?;
+    let inode = path::parse_inode(&inode.join(" "))?;
+    let [length, blocks, block] = sizes else { return None };
+    let (length, blocks, block): (u64, u64, u64) = (length.parse().ok()?, blocks.parse().ok()?, block.parse().ok()?);
+    let header = match inode.file_type {
+        FileType::Regular => {
+            let bytes = rest
+                .split_ascii_whitespace()
+                .map(|pair| u8::from_str_radix(pair, 16))
+                .collect::<Result<Vec<_>, _>>()
+                .ok()?;
+            read_header(&bytes)
+        }
+        _ => Header::Raw,
+    };
+    Some(ImageFile { inode, length, allocated: blocks.checked_mul(block)?, header })
+}
+
+/// Reads the header of qcow2 as QEMU's docs/interop/qcow2.txt describes it: magic, version, offset and length of the backing
+/// file's name, and the virtual size, all big-endian.
+fn read_header(bytes: &[u8]) -> Header {
+    if !bytes.starts_with(b"QFI\xfb") {
+        return Header::Raw;
+    }
+    let number = |at: usize, length: usize| -> Option<u64> {
+        let slice = bytes.get(at..at.checked_add(length)?)?;
+        Some(slice.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    };
+    let fields = (number(4, 4), number(8, 8), number(16, 4), number(24, 8));
+    let (Some(version), Some(backing_at), Some(backing_length), Some(size)) = fields else {
+        return Header::Unreadable("the header is cut off".to_owned());
+    };
+    if !(2..=3).contains(&version) {
+        return Header::Unreadable(format!("qcow2 version {version}"));
+    }
+    let backing = match backing_at {
+        0 => None,
+        _ => {
+            let name =
+                usize::try_from(backing_at).ok().and_then(|at| bytes.get(at..at.checked_add(backing_length as usize)?));
+            match name {
+                Some(name) => Some(String::from_utf8_lossy(name).into_owned()),
+                None => return Header::Unreadable("the name of the backing file lies too far inside".to_owned()),
+            }
+        }
+    };
+    Header::Qcow2 { virtual_size: Size(size), backing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn qcow2(version: u32, backing: Option<&str>, size: u64) -> Vec<u8> {
+        let mut bytes = b"QFI\xfb".to_vec();
+        bytes.extend(version.to_be_bytes());
+        bytes.extend(if backing.is_some() { 104u64 } else { 0 }.to_be_bytes());
+        bytes.extend((backing.map_or(0, str::len) as u32).to_be_bytes());
+        bytes.extend(16u32.to_be_bytes());
+        bytes.extend(size.to_be_bytes());
+        bytes.resize(104, 0);
+        bytes.extend(backing.unwrap_or("").bytes());
+        bytes
+    }
+
+    #[test]
+    fn headers_tell_format_size_and_backing_file() {
+        assert_eq!(
+            read_header(&qcow2(3, None, 40 << 30)),
+            Header::Qcow2 { virtual_size: Size(40 << 30), backing: None }
+        );
+        assert_eq!(
+            read_header(&qcow2(2, Some("base.qcow2"), 1 << 30)),
+            Header::Qcow2 { virtual_size: Size(1 << 30), backing: Some("base.qcow2".into()) }
+        );
+        assert_eq!(read_header(b""), Header::Raw);
+        assert!(matches!(read_header(&qcow2(9, None, 1)), Header::Unreadable(_)));
+        assert!(matches!(read_header(&qcow2(3, None, 1)[..20]), Header::Unreadable(_)));
+    }
+
+    #[test]
+    fn an_answer_is_inode_sizes_and_header() {
+        let hex: String = qcow2(3, None, 1 << 20).iter().map(|byte| format!(" {byte:02x}")).collect();
+        let file = parse(&format!("81b0 64055 104 2049 77 196616 392 512\n{hex}\n")).expect("an image");
+        assert_eq!((file.format(), file.virtual_size(), file.allocated), ("qcow2", Size(1 << 20), 392 * 512));
+        assert_eq!(file.inode.mode.to_string(), "0660");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_header(bytes in prop::collection::vec(any::<u8>(), 0..200), magic in any::<bool>()) {
+            let bytes = if magic { [b"QFI\xfb".as_slice(), &bytes].concat() } else { bytes };
+            let _ = read_header(&bytes);
+        }
+
+        #[test]
+        fn any_text_is_an_image_or_nothing(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+    }
+}

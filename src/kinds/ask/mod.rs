@@ -1,0 +1,49 @@
+//! What hosts are asked, and what their answers mean: one subject a file, each with its question, the constant remote
+//! function behind it where one is needed, and a pure reading of the answer.
+//! A reading never turns silence or a failure into "absent": it returns why the fact is unknown.
+
+pub mod device;
+pub mod fstab;
+pub mod image_file;
+pub mod mounts;
+pub mod open_files;
+pub mod path;
+pub mod people;
+pub mod space;
+pub mod system;
+
+use crate::model::Reply;
+
+/// Why a fact is not known.
+pub type Unknown = String;
+
+/// A fact, or why it is not known.
+pub type Known<T> = Result<T, Unknown>;
+
+/// The constant functions that questions use on the host, by name.
+pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("device_facts", include_str!("device.sh")),
+    ("directory_entries", include_str!("entries.sh")),
+    ("image_facts", include_str!("image.sh")),
+    ("mounts_at", include_str!("mounts_at.sh")),
+    ("open_files_below", include_str!("open_files.sh")),
+    ("can_use", include_str!("can_use.sh")),
+    ("system_facts", include_str!("system.sh")),
+];
+
+/// The constant functions that steps on directories use on the host, by name.
+pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
+    ("remove_empty_directories", include_str!("remove_empty.sh")),
+    ("lock_mount_point", include_str!("lock_mount_point.sh")),
+    ("unlock_mount_point", include_str!("unlock_mount_point.sh")),
+    fstab::EDIT,
+];
+
+/// What a failed command said, for a sentence.
+fn failure(reply: &Reply) -> Unknown {
+    let text = reply.err.trim();
+    match text.lines().last() {
+        Some(line) => format!("{line} (exit status {})", reply.status),
+        None => format!("exit status {}", reply.status),
+    }
+}

@@ -1,0 +1,121 @@
+//! Who uses what: processes that have a file open below a path, with the guest that a QEMU process runs.
+
+use crate::model::{Guard, HostFacts, Question};
+
+use super::mounts::is_within;
+use super::path;
+use super::{Known, failure};
+
+/// One open file, working directory, program or mapping.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Use {
+    pub pid: u32,
+    pub program: String,
+    /// The guest, where the process is a QEMU with a name.
+    pub guest: Option<String>,
+    pub path: String,
+}
+
+impl std::fmt::Display for Use {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pid {}", self.program, self.pid)?;
+        if let Some(guest) = &self.guest {
+            write!(f, ", guest {guest}")?;
+        }
+        write!(f, ") has {} open", self.path)
+    }
+}
+
+/// Asks who uses anything at or below these paths.
+pub fn question(paths: &[String]) -> Question {
+    Question::new(std::iter::once("open_files_below".to_owned()).chain(paths.iter().map(|path| quote_glob(path))))
+}
+
+/// find(1) takes patterns: what would match more than itself is quoted.
+fn quote_glob(path: &str) -> String {
+    let mut quoted = String::with_capacity(path.len());
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
+}
+
+/// The uses below one path, out of the answer about several.
+pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
+    let question = covering(facts, path).ok_or_else(|| format!("the host was not asked who uses {path}"))?;
+    let reply = facts.said(question)?;
+    if reply.status != 0 {
+        return Err(failure(&reply));
+    }
+    let mut uses: Vec<_> =
+        parse(&reply.out).into_iter().filter(|one| is_within(one.path.trim_end_matches(" (deleted)"), path)).collect();
+    uses.sort();
+    uses.dedup();
+    Ok(uses)
+}
+
+/// The question that was asked about the path or a directory above it.
+fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
+    let HostFacts::Reached(answers) = facts else { return None };
+    let first = question(&[]);
+    let asked = answers.range(&first..).map(|(question, _)| question).take_while(|question| question.0.first() == first.0.first());
+    let covers = |question: &&Question| path::with_ancestors(path).iter().any(|above| question.0[1..].contains(&quote_glob(above)));
+    asked.into_iter().find(covers)
+}
+
+/// A guard that holds while nobody uses anything at or below a path.
+pub fn nobody(path: &str) -> Guard {
+    Guard {
+        what: format!("who has files open below {path}"),
+        ask: question(&[path.to_owned()]),
+        status: 0,
+        out: String::new(),
+    }
+}
+
+// Lines `file PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
+fn parse(text: &str) -> Vec<Use> {
+    let words = |line: &str| -> Option<(String, u32, String)> {
+        let (word, rest) = line.split_once(' ')?;
+        let (pid, value) = rest.split_once(' ')?;
+        Some((word.to_owned(), pid.parse().ok()?, value.to_owned()))
+    };
+    let lines: Vec<_> = text.lines().filter_map(words).collect();
+    let said = |wanted: &str, pid: u32| {
+        lines.iter().find(|(word, of, _)| word == wanted && *of == pid).map(|(_, _, value)| value.clone())
+    };
+    let files = lines.iter().filter(|(word, _, _)| word == "file");
+    files
+        .map(|(_, pid, path)| Use {
+            pid: *pid,
+            program: said("name", *pid).unwrap_or_else(|| "a process that has ended".to_owned()),
+            guest: said("guest", *pid),
+            path: path.clone(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_is_named_with_its_process_and_path() {
+        let uses = parse(
+            "file 77 /srv/a/web 1.qcow2\nfile 78 /srv/a\nname 77 qemu-system-x86\nguest 77 web1\nname 78 sleep\n",
+        );
+        let said: Vec<_> = uses.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            ["qemu-system-x86 (pid 77, guest web1) has /srv/a/web 1.qcow2 open", "sleep (pid 78) has /srv/a open"]
+        );
+    }
+
+    #[test]
+    fn patterns_in_a_path_stand_for_themselves() {
+        assert_eq!(quote_glob("/srv/a[1]*\\"), "/srv/a\\[1\\]\\*\\\\");
+    }
+}

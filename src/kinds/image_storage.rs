@@ -1,0 +1,123 @@
+//! `image_storage`: a logical storage, a set of member hosts over which its volumes spread. On each member it is one
+//! directory, the parent of default mount points.
+//!
+//! ```hcl
+//! image_storage "main" {
+//!   hosts = [host.hv1, host.hv2]
+//!   owner = "libvirt-qemu"
+//! }
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::model::block::Attributes;
+use crate::model::{Block, Blocks, Command, Datum, HostName, Problem, Problems, Question};
+
+use super::ask::path;
+use super::ground::{self, Ground};
+use super::schema::{AttributeSchema as A, Schema, Type};
+use super::verdict::{Difference, Draft, Remedy, Standing, Verdict};
+use super::{Kind, Scene, host};
+
+#[derive(Debug)]
+pub struct ImageStorage;
+
+static SCHEMA: Schema = Schema {
+    doc: "A logical storage: the hosts that have access to its volumes.",
+    attributes: &[
+        A::required("hosts", Type::Resources(&["host"]), "The member hosts."),
+        A::optional("root", Type::Path, "Parent of default mount points; default /var/lib/larder/storages/NAME."),
+        A::optional("owner", Type::Text, "Owner of its volumes, by name or number, where they name none."),
+        A::optional("group", Type::Text, "Group of its volumes, by name or number, where they name none."),
+        A::optional("mode", Type::Mode, "Mode of its volumes where they name none."),
+    ],
+    blocks: &[],
+};
+
+impl Kind for ImageStorage {
+    fn name(&self) -> &'static str {
+        "image_storage"
+    }
+
+    fn schema(&self) -> &'static Schema {
+        &SCHEMA
+    }
+
+    fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
+        let root = format!("/var/lib/larder/storages/{}", block.address.default_name());
+        block.default_to("root", Datum::Text(root));
+        let mut problems = Problems::new();
+        let hosts = block.resources("hosts");
+        if let Some(twice) = hosts.iter().enumerate().find(|(at, one)| hosts[..*at].contains(one)).map(|(_, one)| one) {
+            problems.push(
+                Problem::error("duplicate-host", format!("{twice} is a member twice"), "Name each host once.")
+                    .at(block.place_of("hosts")),
+            );
+        }
+        problems
+    }
+
+    fn hosts(&self, block: &Block, _all: &Blocks) -> Vec<HostName> {
+        block.resources("hosts").iter().map(host::name_of).collect()
+    }
+
+    fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
+        vec![root(block).to_owned()]
+    }
+
+    fn questions(&self, block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {
+        vec![path::question(root(block))]
+    }
+
+    fn judge(&self, block: &Block, scene: &Scene) -> BTreeMap<HostName, Verdict> {
+        let hosts = self.hosts(block, scene.blocks).into_iter();
+        hosts.map(|host| (host.clone(), judge_host(block, scene, &host).unwrap_or_else(Verdict::unknown))).collect()
+    }
+
+    fn unmake(&self, block: &Block, scene: &Scene, host: &HostName) -> Verdict {
+        unmake_host(block, scene, host).unwrap_or_else(Verdict::unknown)
+    }
+}
+
+/// The directory that a storage has on each member.
+pub fn root(block: &Block) -> &str {
+    block.text("root").unwrap_or("/var/lib/larder/storages")
+}
+
+fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
+    let facts = scene.host(host);
+    let _ground = Ground::read(facts)?;
+    let lineage = path::read(facts, root(block))?;
+    let mut verdict = Verdict::default();
+    if let Some(hazard) = ground::obstacle(&lineage, &block.address, host) {
+        verdict.standing = Standing::Present;
+        verdict.hazards.push(hazard);
+        return Ok(verdict);
+    }
+    if lineage.exists() {
+        verdict.standing = Standing::Present;
+        verdict.observed.insert("directory".to_owned(), "present".to_owned());
+        return Ok(verdict);
+    }
+    ground::remember_made(&mut verdict, &lineage, scene, &block.address, host);
+    let remedy = Remedy::Run(vec![ground::make_directory(&lineage)]);
+    verdict.differences.push(Difference::new("directory", "absent", root(block), remedy));
+    Ok(verdict)
+}
+
+/// The directories that were made for the storage go if they are empty; rmdir(1) itself refuses others.
+fn unmake_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
+    let lineage = path::read(scene.host(host), root(block))?;
+    let mut verdict = Verdict::default();
+    let made = ground::remembered_made(scene.remembered(&block.address, host, "made"));
+    if !lineage.exists() || made.is_empty() {
+        return Ok(verdict);
+    }
+    verdict.standing = Standing::Present;
+    let words = ["remove_empty_directories".to_owned()].into_iter().chain(made);
+    let draft =
+        Draft::new("rmdir", format!("remove the directory {} if nothing lies in it", root(block)), Command::new(words))
+            .undone_by(Command::new(["mkdir", "-p", "--", root(block)]));
+    verdict.differences.push(Difference::new("directory", "present", "absent if empty", Remedy::Run(vec![draft])));
+    Ok(verdict)
+}

@@ -1,0 +1,94 @@
+//! What a kind may look at when it judges: all blocks, what the hosts said, and what the state remembers.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Address, Block, Blocks, Facts, Guard, HostFacts, HostName};
+
+use super::ask::mounts::is_within;
+use super::kind_of;
+
+/// What the state remembers of one resource.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The block as it was applied last.
+    pub block: Option<Block>,
+    /// What was remembered for each host: directories made, modes before.
+    pub hosts: BTreeMap<HostName, BTreeMap<String, String>>,
+}
+
+/// The whole picture. Everything in it is plain data.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// The blocks that are wanted, completed; while a recorded resource is unmade, the recorded ones.
+    pub blocks: &'a Blocks,
+    pub facts: &'a Facts,
+    pub memory: &'a BTreeMap<Address, Memory>,
+    /// The paths of each host whose users were asked for.
+    pub watched: &'a BTreeMap<HostName, Vec<String>>,
+    /// Which resource has which path, by host.
+    pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
+}
+
+impl Scene<'_> {
+    pub fn host(&self, host: &HostName) -> &HostFacts {
+        self.facts.host(host)
+    }
+
+    pub fn block(&self, address: &Address) -> Option<&Block> {
+        self.blocks.get(address)
+    }
+
+    /// The block as it was applied last.
+    pub fn previous(&self, address: &Address) -> Option<&Block> {
+        self.memory.get(address)?.block.as_ref()
+    }
+
+    /// What the state remembers of a resource on a host.
+    pub fn remembered(&self, address: &Address, host: &HostName, name: &str) -> Option<&str> {
+        self.memory.get(address)?.hosts.get(host)?.get(name).map(String::as_str)
+    }
+
+    pub fn watched(&self, host: &HostName) -> &[String] {
+        self.watched.get(host).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a path is another resource's on that host, or something of another resource lies below it.
+    pub fn is_wanted_by_others(&self, path: &str, address: &Address, host: &HostName) -> bool {
+        let Some(owners) = self.owners.get(host) else { return false };
+        let below = owners.range(path.to_owned()..).take_while(|(owned, _)| owned.starts_with(path));
+        below.filter(|(owned, _)| is_within(owned, path)).any(|(_, owner)| owner != address)
+    }
+
+    /// The room that images find in a volume on a host.
+    pub fn room(&self, volume: &Address, host: &HostName) -> Option<Room> {
+        kind_of(volume)?.room(self.block(volume)?, self, host)
+    }
+}
+
+/// A volume as its images see it on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// The directory that images lie in.
+    pub directory: String,
+    pub state: RoomState,
+    /// Whether all members see the same files: an image is then made by one of them.
+    pub shared: bool,
+    /// What must hold while images are made or changed: the volume is mounted as it was seen.
+    pub guard: Vec<Guard>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomState {
+    /// What the host said about paths below `look_in` is what images will find in `directory`.
+    Open {
+        look_in: String,
+    },
+    /// Steps of this plan make it, empty: `size` bytes in all.
+    New {
+        filesystem: String,
+        size: u64,
+    },
+    /// What it holds is known only after steps of this plan.
+    Later(String),
+    Unknown(String),
+}

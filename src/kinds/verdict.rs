@@ -1,0 +1,171 @@
+//! What a kind concludes for one resource on one host: how it stands, what differs, and the remedy of each difference.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Command, Guard, Hazard, HazardCode, Impact, Inverse};
+
+/// How a resource stands on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// There is nothing of it.
+    #[default]
+    Absent,
+    /// It exists, whole or in part.
+    Present,
+    /// It cannot be judged before other steps of the plan have run, and why.
+    Later(String),
+    /// Nobody knows, and why.
+    Unknown(String),
+}
+
+/// One step before the plan gives it a name and a place in the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    pub action: &'static str,
+    pub summary: String,
+    pub command: Command,
+    pub guard: Vec<Guard>,
+    pub impact: Impact,
+    pub inverse: Inverse,
+    pub rolls_back: bool,
+    pub hazards: Vec<HazardCode>,
+    pub edit: Option<Edit>,
+    /// The step destroys or changes something that all members share: no member may be unknown.
+    pub needs_all_members: bool,
+    /// It takes something away: it counts for `max_destroy`.
+    pub destroys: bool,
+}
+
+impl Draft {
+    /// A step without guard, impact or way back; the other methods add them.
+    pub fn new(action: &'static str, summary: impl Into<String>, command: Command) -> Self {
+        Draft {
+            action,
+            summary: summary.into(),
+            command,
+            guard: Vec::new(),
+            impact: Impact::None,
+            inverse: Inverse::None("it only reads".to_owned()),
+            rolls_back: false,
+            hazards: Vec::new(),
+            edit: None,
+            needs_all_members: false,
+            destroys: false,
+        }
+    }
+
+    pub fn guarded(mut self, guard: impl IntoIterator<Item = Guard>) -> Self {
+        self.guard.extend(guard);
+        self
+    }
+
+    pub fn with_impact(self, impact: Impact) -> Self {
+        Draft { impact, ..self }
+    }
+
+    pub fn undone_by(self, command: Command) -> Self {
+        Draft { inverse: Inverse::By(command), ..self }
+    }
+
+    pub fn without_inverse(self, why: impl Into<String>) -> Self {
+        Draft { inverse: Inverse::None(why.into()), ..self }
+    }
+
+    /// Taken back when a later step of the same placement fails.
+    pub fn rolling_back(self) -> Self {
+        Draft { rolls_back: true, ..self }
+    }
+
+    pub fn editing(self, edit: Edit) -> Self {
+        Draft { edit: Some(edit), ..self }
+    }
+
+    pub fn needing_all_members(self) -> Self {
+        Draft { needs_all_members: true, ..self }
+    }
+
+    pub fn destroying(self) -> Self {
+        Draft { destroys: true, ..self }
+    }
+}
+
+/// An edit of a text file on the host, by lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    pub path: &'static str,
+    pub remove: Vec<String>,
+    pub insert: Option<String>,
+}
+
+/// What is done about a difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    Run(Vec<Draft>),
+    /// Refused until the hazard is accepted; then these steps.
+    Ask(Hazard, Vec<Draft>),
+    /// Refused for good.
+    Never(Hazard),
+}
+
+/// One attribute that is not as wanted, with its remedy beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub attribute: String,
+    pub have: String,
+    pub want: String,
+    pub remedy: Remedy,
+}
+
+impl Difference {
+    pub fn new(attribute: &str, have: impl Into<String>, want: impl Into<String>, remedy: Remedy) -> Self {
+        Difference { attribute: attribute.to_owned(), have: have.into(), want: want.into(), remedy }
+    }
+}
+
+/// Room that a step takes in a file system, before it is known whether all steps together find enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The file system; resources with the same name on the same host (or on any host, if it is shared) share its room.
+    pub filesystem: String,
+    /// The path by which people know it.
+    pub at: String,
+    /// Bytes free now (or after the steps that make it); `None` if nobody knows.
+    pub free: Option<u64>,
+    pub free_inodes: Option<u64>,
+    /// Bytes that are reserved for certain.
+    pub bytes: u64,
+    /// Bytes that guests may come to use later.
+    pub promised: u64,
+    pub inodes: u64,
+    /// What one-time work the allocation is, where the file system cannot reserve.
+    pub shared: bool,
+}
+
+/// The conclusion.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdict {
+    pub standing: Standing,
+    /// In the order in which their remedies run.
+    pub differences: Vec<Difference>,
+    /// Dangers that have no remedy here.
+    pub hazards: Vec<Hazard>,
+    /// Attribute -> value now, for drift and for the state.
+    pub observed: BTreeMap<String, String>,
+    /// What to remember in the state when the steps have run (merged over what is remembered already).
+    pub memory: BTreeMap<String, String>,
+    pub needs: Vec<Need>,
+}
+
+impl Verdict {
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Verdict { standing: Standing::Unknown(why.into()), ..Verdict::default() }
+    }
+
+    /// All steps, in order.
+    pub fn drafts(&self) -> impl Iterator<Item = &Draft> {
+        self.differences.iter().flat_map(|difference| match &difference.remedy {
+            Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts.as_slice(),
+            Remedy::Never(_) => &[],
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! The order of steps: a graph out of references, paths and hosts, walked so that the same plan always comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::graph::{DiGraph, NodeIndex};
+
+use crate::kinds::ask::mounts::is_within;
+use crate::kinds::{Draft, kind_of};
+use crate::model::{Address, Block, Blocks, HostName, Problem, Problems, Step, StepId};
+use crate::state::State;
+
+/// The steps of one resource on one host, in their own order.
+pub(super) struct Placed {
+    pub(super) address: Address,
+    pub(super) host: HostName,
+    /// Whether they take the placement away.
+    pub(super) unmakes: bool,
+    pub(super) drafts: Vec<Draft>,
+}
+
+/// A step in its final place.
+pub(super) struct Ordered {
+    pub(super) address: Address,
+    pub(super) host: HostName,
+    pub(super) draft: Draft,
+}
+
+/// Puts all steps in order.
+///
+/// # Errors
+/// When the wanted order runs in a circle.
+pub(super) fn order(
+    placed: Vec<Placed>,
+    desired: &Blocks,
+    state: &State,
+) -> Result<(Vec<Step>, Vec<Ordered>), Problems> {
+    let recorded: Blocks =
+        state.resources.iter().map(|(address, record)| (address.clone(), record.block.clone())).collect();
+    let edges = edges(&placed, desired, &recorded);
+    let sequence = sequence(placed.len(), &edges).map_err(|circle| vec![circle_problem(&circle, &placed)])?;
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); placed.len()];
+    for (from, to) in &edges {
+        before[*to].push(*from);
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    let mut ordered = Vec::new();
+    // The last steps of each placement; one without steps passes on those that it waits for.
+    let mut tails: Vec<BTreeSet<StepId>> = vec![BTreeSet::new(); placed.len()];
+    let mut slots: Vec<Option<Placed>> = placed.into_iter().map(Some).collect();
+    for at in sequence {
+        let Some(one) = slots[at].take() else { continue };
+        let mut after: BTreeSet<StepId> = before[at].iter().flat_map(|from| tails[*from].clone()).collect();
+        let mut used = BTreeMap::<&str, usize>::new();
+        for draft in &one.drafts {
+            let count = used.entry(draft.action).or_default();
+            *count += 1;
+            let suffix = if *count > 1 { format!("-{count}") } else { String::new() };
+            let id = format!("{}@{}/{}{suffix}", one.address, one.host, draft.action);
+            steps.push(Step {
+                id: id.clone(),
+                address: one.address.clone(),
+                host: one.host.clone(),
+                action: draft.action.to_owned(),
+                summary: draft.summary.clone(),
+                command: draft.command.clone(),
+                guard: draft.guard.clone(),
+                after: after.into_iter().collect(),
+                impact: draft.impact,
+                inverse: draft.inverse.clone(),
+                rolls_back: draft.rolls_back,
+                hazards: draft.hazards.clone(),
+            });
+            after = [id].into();
+        }
+        tails[at] = after;
+        ordered.extend(one.drafts.into_iter().map(|draft| Ordered {
+            address: one.address.clone(),
+            host: one.host.clone(),
+            draft,
+        }));
+    }
+    Ok((steps, ordered))
+}
+
+/// Which placement waits for which: pairs of positions, from before to after.
+fn edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(usize, usize)> {
+    let mut at: BTreeMap<(&Address, &HostName, bool), usize> = BTreeMap::new();
+    let mut of: BTreeMap<(&Address, bool), Vec<usize>> = BTreeMap::new();
+    for (position, one) in placed.iter().enumerate() {
+        at.insert((&one.address, &one.host, one.unmakes), position);
+        of.entry((&one.address, one.unmakes)).or_default().push(position);
+    }
+    let mut edges = BTreeSet::new();
+    for (position, one) in placed.iter().enumerate() {
+        let blocks = if one.unmakes { recorded } else { desired };
+        let Some(block) = blocks.get(&one.address) else { continue };
+        for needed in reaches(block, blocks) {
+            // On the same host where there is a placement; else all of them.
+            let others = match at.get(&(needed, &one.host, one.unmakes)) {
+                Some(other) => vec![*other],
+                None => of.get(&(needed, one.unmakes)).cloned().unwrap_or_default(),
+            };
+            for other in others {
+                edges.insert(if one.unmakes { (position, other) } else { (other, position) });
+            }
+        }
+    }
+    edges.extend(path_edges(placed, desired, recorded));
+    edges
+}
+
+/// The resources with placements that a block refers to; those without (hosts) are seen through.
+fn reaches<'a>(block: &'a Block, blocks: &'a Blocks) -> Vec<&'a Address> {
+    block.depends_on.iter().filter(|address| blocks.contains_key(*address) && **address != block.address).collect()
+}
+
+/// A path waits for the resource whose path it lies in; a place is left before it is taken anew.
+fn path_edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(usize, usize)> {
+    struct Paths {
+        position: usize,
+        unmakes: bool,
+        own: Vec<String>,
+        needs: Vec<String>,
+    }
+    let mut by_host: BTreeMap<&HostName, Vec<Paths>> = BTreeMap::new();
+    for (position, one) in placed.iter().enumerate() {
+        let blocks = if one.unmakes { recorded } else { desired };
+        let (Some(block), Some(kind)) = (blocks.get(&one.address), kind_of(&one.address)) else { continue };
+        let paths = Paths {
+            position,
+            unmakes: one.unmakes,
+            own: kind.paths(block, blocks),
+            needs: kind.needs_paths(block, blocks),
+        };
+        by_host.entry(&one.host).or_default().push(paths);
+    }
+    let mut edges = BTreeSet::new();
+    for all in by_host.values() {
+        // Owners by path: each needed path looks up its own ancestors, so that the work grows with the number of paths.
+        let mut owners: BTreeMap<(&str, bool), Vec<usize>> = BTreeMap::new();
+        for paths in all {
+            for own in &paths.own {
+                owners.entry((own.as_str(), paths.unmakes)).or_default().push(paths.position);
+            }
+        }
+        for paths in all {
+            for needed in &paths.needs {
+                for ancestor in crate::kinds::ask::path::with_ancestors(needed) {
+                    debug_assert!(is_within(needed, &ancestor));
+                    let is_own = paths.own.contains(&ancestor);
+                    for owner in owners
+                        .get(&(ancestor.as_str(), paths.unmakes))
+                        .into_iter()
+                        .flatten()
+                        .filter(|owner| **owner != paths.position && !is_own)
+                    {
+                        edges.insert(if paths.unmakes { (paths.position, *owner) } else { (*owner, paths.position) });
+                    }
+                    if !paths.unmakes {
+                        for leaving in owners.get(&(ancestor.as_str(), true)).into_iter().flatten() {
+                            edges.insert((*leaving, paths.position));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    edges
+}
+
+/// A topological order that takes, of all that are free, the one that stands first: petgraph's own order is not stable.
+fn sequence(count: usize, edges: &BTreeSet<(usize, usize)>) -> Result<Vec<usize>, Vec<usize>> {
+    let mut waits = vec![0usize; count];
+    let mut next: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for (from, to) in edges {
+        waits[*to] += 1;
+        next[*from].push(*to);
+    }
+    let mut free: BTreeSet<usize> = (0..count).filter(|at| waits[*at] == 0).collect();
+    let mut order = Vec::with_capacity(count);
+    while let Some(at) = free.pop_first() {
+        order.push(at);
+        for to in &next[at] {
+            waits[*to] -= 1;
+            if waits[*to] == 0 {
+                free.insert(*to);
+            }
+        }
+    }
+    match order.len() == count {
+        true => Ok(order),
+        false => Err(circle(count, edges)),
+    }
+}
+
+/// The members of one circle. Kosaraju's algorithm does not recurse, so a long chain cannot overflow the stack.
+fn circle(count: usize, edges: &BTreeSet<(usize, usize)>) -> Vec<usize> {
+    let mut graph = DiGraph::<(), ()>::with_capacity(count, edges.len());
+    for _ in 0..count {
+        graph.add_node(());
+    }
+    for (from, to) in edges {
+        graph.add_edge(NodeIndex::new(*from), NodeIndex::new(*to), ());
+    }
+    let components = petgraph::algo::kosaraju_scc(&graph);
+    let largest =
+        components.into_iter().filter(|component| component.len() > 1).min_by_key(Vec::len).unwrap_or_default();
+    let mut members: Vec<_> = largest.into_iter().map(NodeIndex::index).collect();
+    members.sort_unstable();
+    members
+}
+
+fn circle_problem(circle: &[usize], placed: &[Placed]) -> Problem {
+    let names = circle
+        .iter()
+        .map(|at| format!("{} on {}", placed[*at].address, placed[*at].host))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Problem::error(
+        "order-circle",
+        "the steps cannot be put in order".to_owned(),
+        format!("Each of these would have to come before another one: {names}. Look at their paths and depends_on."),
+    )
+}

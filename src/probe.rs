@@ -1,0 +1,98 @@
+//! Asks every host once, all hosts at the same time. Reads, never writes; what cannot be known stays unknown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::model::{Connection, Facts, HostFacts, HostName, Question};
+use crate::transport::{self, Scripts, Session, Unreachable};
+
+/// What hosts are asked, and how they are reached.
+pub type Questions = BTreeMap<HostName, (Connection, Vec<Question>)>;
+
+/// Opens a session on each host and asks it its questions in one round trip; `parallelism` is how many hosts at once.
+/// Gives the facts, and the sessions that an apply can go on with. A host that cannot be reached is
+/// [`HostFacts::Unreachable`].
+pub async fn gather(hosts: Questions, scripts: &Scripts, parallelism: usize) -> (Facts, BTreeMap<HostName, Session>) {
+    let scripts = Arc::new(scripts.clone());
+    let turns = Arc::new(Semaphore::new(parallelism.clamp(1, Semaphore::MAX_PERMITS)));
+    let mut facts = Facts::default();
+    let mut sessions = BTreeMap::new();
+    let mut asked = JoinSet::new();
+    for (name, (connection, questions)) in hosts {
+        // Stands unless the host says something.
+        let silent = HostFacts::Unreachable("the probe was interrupted".to_owned());
+        facts.hosts.insert(name.clone(), silent);
+        let (scripts, turns) = (Arc::clone(&scripts), Arc::clone(&turns));
+        asked.spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            let answered = ask(&name, &connection, &questions, &scripts).await;
+            (name, answered)
+        });
+    }
+    while let Some(joined) = asked.join_next().await {
+        let Ok((name, answered)) = joined else { continue };
+        let known = match answered {
+            Err(Unreachable(why)) => HostFacts::Unreachable(why),
+            Ok((answers, session)) => {
+                facts.round_trips.insert(name.clone(), session.round_trips());
+                if session.gone().is_none() {
+                    sessions.insert(name.clone(), session);
+                }
+                answers
+            }
+        };
+        facts.hosts.insert(name, known);
+    }
+    (facts, sessions)
+}
+
+async fn ask(
+    name: &HostName,
+    connection: &Connection,
+    questions: &[Question],
+    scripts: &Scripts,
+) -> Result<(HostFacts, Session), Unreachable> {
+    let mut session = transport::open(name, connection, scripts).await?;
+    let answers = session.ask(questions).await;
+    Ok((HostFacts::Reached(answers), session))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::host::{Reach, Ssh};
+    use crate::model::{Answer, Reply};
+
+    fn connection(reach: Reach) -> Connection {
+        Connection { reach, becomes_root: false, connect_timeout: Duration::from_secs(5) }
+    }
+
+    #[tokio::test]
+    async fn each_host_is_asked_once_and_one_that_is_down_stops_no_other() {
+        let questions: Vec<Question> = (0..20).map(|n| Question::new(["hello", &n.to_string()])).collect();
+        let scripts = [("hello".to_owned(), "printf 'hello %s\\n' \"$1\"".to_owned())].into();
+        let refused = connection(Reach::Ssh(Ssh { address: "-oX".into(), ..Ssh::default() }));
+        let hosts = [
+            ("a".into(), (connection(Reach::Local), questions.clone())),
+            ("b".into(), (connection(Reach::Local), questions)),
+            ("down".into(), (refused, vec![])),
+        ];
+        let (facts, sessions) = gather(hosts.into(), &scripts, 2).await;
+        let reply = Reply { status: 0, out: "hello 7\n".into(), err: String::new() };
+        for name in ["a", "b"] {
+            let answer = facts.host(&name.into()).answer(&Question::new(["hello", "7"]));
+            assert_eq!(answer, Answer::Said(reply.clone()));
+            assert_eq!(facts.round_trips.get(&name.into()), Some(&1));
+        }
+        assert!(matches!(facts.host(&"down".into()), HostFacts::Unreachable(why) if why.contains("-oX")));
+        assert_eq!(sessions.keys().map(HostName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        for session in sessions.into_values() {
+            session.close().await;
+        }
+    }
+}

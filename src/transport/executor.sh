@@ -1,0 +1,180 @@
+# The remote end of a session, read by a POSIX sh (dash, bash in sh mode, busybox). It serves the requests on its standard
+# input, one line of words each, until that ends. Words come as values: plain, or with octal escapes that only printf
+# decodes. Commands never see the stream of requests, nor the descriptor that holds the lock of the host.
+
+# Takes exactly $1 bytes of the requests: dd reads no further than it is told, where some head(1) do.
+larder_take() {
+  [ "$1" -eq 0 ] || dd bs="$1" count=1 iflag=fullblock 2>/dev/null
+}
+
+# The same for more bytes than should stand in memory at once.
+larder_take_long() {
+  if [ "$1" -ge 1048576 ]; then
+    dd bs=1048576 count="$(($1 / 1048576))" iflag=fullblock 2>/dev/null || return
+  fi
+  larder_take "$(($1 % 1048576))"
+}
+
+# Runs a command of a plan. If we are gone, it writes to nobody, and must still run to its end.
+larder_run() {
+  trap '' PIPE
+  "$@" 9>&-
+}
+
+# Opens the frame of request $1 on both streams.
+larder_begin() {
+  printf '\n%s begin %s\n' "$larder_nonce" "$1"
+  printf '\n%s begin %s\n' "$larder_nonce" "$1" >&2
+}
+
+# Closes the frame of request $1; the other words say how it ended.
+larder_end() {
+  printf '\n%s end %s\n' "$larder_nonce" "$1" >&2
+  printf '\n%s end %s\n' "$larder_nonce" "$*"
+}
+
+# Takes the lock file $1 for the holder $2, or says who holds it. The lock lasts as long as this shell, and as long as
+# the shell around a command that is still running, whoever has gone in the meantime.
+larder_lock() {
+  command -v flock >/dev/null || return 3
+  (: >>"$1") || return 3
+  exec 9>>"$1"
+  if flock -n 9; then
+    printf '%s\n' "$2" >"$1"
+    return
+  fi
+  exec 9>&-
+  dd if="$1" bs=4096 count=1 2>/dev/null
+  return 4
+}
+
+# What came before a command is for that command only.
+larder_forget() {
+  larder_stdin=
+  larder_fed=
+  larder_guards=0
+  larder_changed=
+}
+
+larder_serve() {
+  larder_forget
+  while IFS= read -r larder_line; do
+    set -- $larder_line
+    case $larder_line in
+    *\\*)
+      larder_left=$#
+      while [ "$larder_left" -gt 0 ]; do
+        larder_word=$1
+        shift
+        case $larder_word in
+        \\) larder_word= ;;
+        *\\*)
+          larder_word=$(printf '%b' "$larder_word"; printf x)
+          larder_word=${larder_word%x}
+          ;;
+        esac
+        set -- "$@" "$larder_word"
+        larder_left=$((larder_left - 1))
+      done
+      ;;
+    esac
+    larder_verb=$1
+    shift
+    case $larder_verb in
+    # ask ID WORD...
+    ask)
+      larder_id=$1
+      shift
+      larder_begin "$larder_id"
+      ("$@" 9>&-) </dev/null
+      larder_end "$larder_id" exit $?
+      ;;
+    # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on, and what was
+    # not taken must never be read as requests.
+    stdin)
+      larder_stdin=$(larder_take "$1"; printf x)
+      [ "${#larder_stdin}" -eq "$(($1 + 1))" ] || exit 1
+      larder_stdin=${larder_stdin%x}
+      larder_fed=yes
+      ;;
+    # guard STATUS OUT WORD...: the next command runs only if these words still end and say so.
+    guard)
+      [ -z "$larder_changed" ] || continue
+      larder_guards=$((larder_guards + 1))
+      larder_status=$1
+      larder_out=$2
+      shift 2
+      larder_now=$(
+        ("$@" 9>&-) </dev/null 2>/dev/null
+        larder_status=$?
+        printf x
+        exit "$larder_status"
+      )
+      larder_is=$?
+      larder_now=${larder_now%x}
+      if [ "$larder_is" -ne "$larder_status" ] || [ "$larder_now" != "$larder_out" ]; then
+        larder_changed="changed $larder_guards $larder_is"
+      fi
+      ;;
+    # run ID WORD...
+    run)
+      larder_id=$1
+      shift
+      larder_begin "$larder_id"
+      if [ -n "$larder_changed" ]; then
+        printf '%s' "$larder_now"
+        larder_end "$larder_id" "$larder_changed"
+      elif [ -n "$larder_fed" ]; then
+        printf '%s' "$larder_stdin" 2>/dev/null | (larder_run "$@")
+        larder_end "$larder_id" exit $?
+      else
+        (larder_run "$@") </dev/null
+        larder_end "$larder_id" exit $?
+      fi
+      larder_forget
+      ;;
+    # upload ID LENGTH WORD..., and that many bytes, which the command reads while they come. It must tell by itself when
+    # they are cut short. What it leaves is dropped. If not all could be taken, the rest must never be read as requests.
+    upload)
+      larder_id=$1
+      larder_length=$2
+      shift 2
+      larder_begin "$larder_id"
+      if [ -n "$larder_changed" ]; then
+        larder_take_long "$larder_length" >/dev/null || exit 1
+        printf '%s' "$larder_now"
+        larder_end "$larder_id" "$larder_changed"
+      else
+        (larder_take_long "$larder_length" || kill -9 "$$") | {
+          (larder_run "$@")
+          larder_status=$?
+          cat >/dev/null
+          exit "$larder_status"
+        }
+        larder_end "$larder_id" exit $?
+      fi
+      larder_forget
+      ;;
+    # lock ID FILE HOLDER
+    lock)
+      larder_begin "$1"
+      larder_lock "$2" "$3"
+      larder_end "$1" exit $?
+      ;;
+    *) exit 1 ;;
+    esac
+  done
+}
+
+export LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+export PATH
+unset CDPATH
+umask 022
+set -f
+# A working directory in a home or on a network mount would keep it from being unmounted.
+cd /
+printf '\n%s ready\n' "$larder_nonce"
+printf '\n%s ready\n' "$larder_nonce" >&2
+larder_serve
+exit 0
