@@ -8,7 +8,10 @@ use common::{Site, actions, change, storage};
 fn a_volume_lives_through_its_whole_life() {
     let site = Site::up(&["hv1", "hv2"]);
     let volume = |extra: &str| {
-        format!("{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{extra}}}\n", storage(&["hv1", "hv2"]))
+        format!(
+            "{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{extra}}}\n",
+            storage(&["hv1", "hv2"])
+        )
     };
     let before = site.snapshot("hv1");
     site.write(&volume(""));

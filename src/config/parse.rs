@@ -154,6 +154,9 @@ impl Reader<'_> {
             _ if message.contains("redefined object key") => {
                 ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
             }
+            _ if message.contains("redefined attribute") => {
+                ("This attribute is set twice", "Each attribute stands once in a block. Remove one of the two.")
+            }
             _ if message.contains("at most 64 nested") => {
                 ("This is nested too deeply", "Name a part of it in `locals`.")
             }
@@ -173,7 +176,8 @@ impl Reader<'_> {
                 "A block on one line holds at most one attribute; arguments are written `name = value`.",
             ),
         };
-        self.problem(offset..offset + length, "syntax", summary, format!("{advice} The parser says: {message}."));
+        let code = if message.contains("redefined attribute") { "duplicate-attribute" } else { "syntax" };
+        self.problem(offset..offset + length, code, summary, format!("{advice} The parser says: {message}."));
     }
 
     fn body(&mut self, body: &structure::Body) -> Body {

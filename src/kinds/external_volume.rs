@@ -1288,7 +1288,9 @@ impl<'a> Look<'a> {
             .needing_all_members();
         draft = match mount.fstype.as_str() {
             "tmpfs" => draft.without_inverse("what a tmpfs holds is gone when it is unmounted"),
-            _ if self.is_ours(&self.source, mount) && path == self.at => draft.undone_by(self.mount_draft(self.uuid().as_deref()).command),
+            _ if self.is_ours(&self.source, mount) && path == self.at => {
+                draft.undone_by(self.mount_draft(self.uuid().as_deref()).command)
+            }
             _ => draft.without_inverse("the block that described the mount has changed"),
         };
         let entries = path::read_entries(self.scene.host(self.host), path);

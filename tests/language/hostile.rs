@@ -59,7 +59,10 @@ fn what_is_too_much_is_refused() {
     check("locals {\n  a = range(1e9)\n}\n", &["error-in-function-call"]);
     check("locals {\n  a = pow(10, 300) * pow(10, 300)\n}\n", &[]);
     check("locals {\n  a = format(\"%999999999d\", 1)\n}\n", &["error-in-function-call"]);
-    check("locals {\n  a = [for a in range(1000) : [for b in range(1000) : [for c in range(1000) : a]]]\n}\n", &["too-complex"]);
+    check(
+        "locals {\n  a = [for a in range(1000) : [for b in range(1000) : [for c in range(1000) : a]]]\n}\n",
+        &["too-complex"],
+    );
     check("locals {\n  a = yamldecode(\"[[[[\")\n}\n", &["error-in-function-call"]);
     check(&format!("locals {{\n  a = jsondecode(\"{}\")\n}}\n", "[".repeat(100_000)), &["error-in-function-call"]);
     check(&format!("locals {{\n  a = yamldecode(\"{}\")\n}}\n", "[".repeat(10_000)), &["error-in-function-call"]);
@@ -79,7 +82,9 @@ fn what_grows_from_value_to_value_is_refused() {
     check(&chain("[1]", &|last| format!("[local.v{last}, local.v{last}]"), 100), &["too-complex"]);
     check(&chain("[1]", &|last| format!("[local.v{last}]"), 5_000), &["too-complex"]);
     check(&chain("2", &|last| format!("local.v{last} * local.v{last}"), 100), &["operation-failed"]);
-    let mut images = String::from("host \"h\" {\n}\nimage_storage \"s\" {\n  hosts = [host.h]\n}\nexternal_volume \"v\" {\n  storage = image_storage.s\n}\nimage \"i0\" {\n  volume = external_volume.v\n  format = \"raw\"\n}\n");
+    let mut images = String::from(
+        "host \"h\" {\n}\nimage_storage \"s\" {\n  hosts = [host.h]\n}\nexternal_volume \"v\" {\n  storage = image_storage.s\n}\nimage \"i0\" {\n  volume = external_volume.v\n  format = \"raw\"\n}\n",
+    );
     for index in 1..1_000 {
         images.push_str(&format!(
             "image \"i{index}\" {{\n  volume = external_volume.v\n  format = \"raw\"\n  backing = image.i{}\n}}\n",
@@ -92,10 +97,7 @@ fn what_grows_from_value_to_value_is_refused() {
 #[test]
 fn a_template_that_includes_itself_ends() {
     let directory = tempfile::tempdir().expect("a directory");
-    let files = [
-        ("main.hcl", "locals {\n  a = templatefile(\"t\", {})\n}\n"),
-        ("t", "x${templatefile(\"t\", {})}"),
-    ];
+    let files = [("main.hcl", "locals {\n  a = templatefile(\"t\", {})\n}\n"), ("t", "x${templatefile(\"t\", {})}")];
     for (name, text) in files {
         std::fs::write(directory.path().join(name), text).expect("a file");
     }

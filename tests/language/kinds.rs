@@ -3,7 +3,7 @@
 use larder::kinds::Kind;
 use larder::kinds::schema::{AttributeSchema, BlockSchema, Schema, Type};
 use larder::model::block::Attributes as _;
-use larder::model::{Block, Blocks, Datum, Problem, Problems};
+use larder::model::{Block, Blocks, Datum, HostName, Problem, Problems};
 
 struct Table {
     name: &'static str,
@@ -22,6 +22,10 @@ impl Kind for Table {
 
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems {
         (self.complete)(block, all)
+    }
+
+    fn hosts(&self, block: &Block, _all: &Blocks) -> Vec<HostName> {
+        block.resources("hosts").iter().map(|host| HostName(host.default_name())).collect()
     }
 }
 

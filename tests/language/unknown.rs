@@ -32,8 +32,32 @@ fn unknown_agrees_with_what_becomes_known() {
     let configuration = loaded.configuration.unwrap_or_else(|| panic!("{:#?}", loaded.problems));
     let mut facts = serde_json::Map::new();
     for name in [
-        "s", "empty", "utf", "numstr", "boolstr", "n", "neg", "frac", "yes", "no", "nul", "nul_list", "nul_any", "list", "nums",
-        "none", "set", "map", "nmap", "nomap", "hosts", "disk", "disks", "any", "secret", "secret_map",
+        "s",
+        "empty",
+        "utf",
+        "numstr",
+        "boolstr",
+        "n",
+        "neg",
+        "frac",
+        "yes",
+        "no",
+        "nul",
+        "nul_list",
+        "nul_any",
+        "list",
+        "nums",
+        "none",
+        "set",
+        "map",
+        "nmap",
+        "nomap",
+        "hosts",
+        "disk",
+        "disks",
+        "any",
+        "secret",
+        "secret_map",
     ] {
         let value = configuration.expression(&format!("var.{name}"), None).expect("a variable");
         facts.insert(name.to_owned(), value.to_json().expect("known"));

@@ -53,7 +53,7 @@ impl World<'_> {
         fits.then_some(lifecycle)
     }
 
-    pub(super) fn ignored(&mut self, resource: &Resource, attribute: &SyntaxAttribute) -> Option<BTreeSet<String>> {
+    fn ignored(&mut self, resource: &Resource, attribute: &SyntaxAttribute) -> Option<BTreeSet<String>> {
         const CODE: &str = "invalid-ignore-changes";
         let schema = resource.kind.schema();
         let known: Vec<&str> = schema.attributes.iter().map(|attribute| attribute.name).collect();
@@ -85,7 +85,7 @@ impl World<'_> {
         fits.then_some(names)
     }
 
-    pub(super) fn accepted(&mut self, attribute: &SyntaxAttribute, own: &Own) -> Option<BTreeSet<HazardCode>> {
+    fn accepted(&mut self, attribute: &SyntaxAttribute, own: &Own) -> Option<BTreeSet<HazardCode>> {
         const CODE: &str = "invalid-accept";
         let value = self
             .with_evaluator(own.clone(), |evaluator| {

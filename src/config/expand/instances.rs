@@ -14,7 +14,7 @@ use super::super::types::Type;
 use super::super::value::{Data, Fields, Value};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
-use crate::model::{Address, Attribute, Block, Datum, HostName, Key, NestedBlock, Problem};
+use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Problem};
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
@@ -22,13 +22,22 @@ const MOST_INSTANCES: usize = 100_000;
 /// The most dependencies of all instances together.
 const MOST_DEPENDENCIES: usize = 1_000_000;
 
+/// What the block of one instance says.
+struct Decoded {
+    attributes: BTreeMap<String, Attribute>,
+    blocks: Vec<NestedBlock>,
+    lifecycle: Lifecycle,
+    /// The values of attributes that take anything, exactly.
+    originals: BTreeMap<&'static str, Value>,
+}
+
 /// The key of each instance and what it sees.
 type Instances = Vec<(Option<Key>, Own)>;
 
 impl World<'_> {
     /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
     /// else on all that `for_each` refers to.
-    pub(super) fn instance_dependencies(
+    fn instance_dependencies(
         &mut self,
         resource: &Resource,
         own: &Own,
@@ -66,18 +75,29 @@ impl World<'_> {
         let block = Address::root(resource.kind.name(), &resource.name);
         let Some(instances) = instances else {
             self.wants_facts = true;
-            self.resources[number] = (Found::Value(Value::unknown()), Addresses::default());
+            let own = Own {
+                each: Some((Value::unknown_of(Type::Text), Value::unknown())),
+                count: Some(Value::unknown_of(Type::Number)),
+                this: None,
+            };
+            // Whatever the instances will be, mistakes in the block are mistakes.
+            if self.decoded(resource, &own).is_some() && !static_problems && !poisoned_dependency {
+                self.resources[number] = (Found::Value(Value::unknown()), Addresses::default());
+            }
             return;
         };
         let depends_on = depends_on.unwrap_or_default();
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        let mut failed = static_problems || poisoned_dependency;
+        let sound = !static_problems && !poisoned_dependency;
+        let mut failed = !sound;
         for (key, own) in &instances {
             let address = match key {
                 Some(key) => block.clone().keyed(key.clone()),
                 None => block.clone(),
             };
-            match self.instance(resource, address, own, &depends_on) {
+            // A kind judges only blocks that fit its schema; of others it would say what follows from that.
+            let decoded = self.decoded(resource, own).filter(|_| sound);
+            match decoded.and_then(|decoded| self.instance(resource, decoded, address, own, &depends_on)) {
                 Some(value) => values.push((key.clone(), value)),
                 None => failed = true,
             }
@@ -99,7 +119,7 @@ impl World<'_> {
     }
 
     /// The value of a block: one object, a tuple for `count`, a map for `for_each`.
-    pub(super) fn block_value(&self, resource: &Resource, values: Vec<(Option<Key>, Value)>) -> Value {
+    fn block_value(&self, resource: &Resource, values: Vec<(Option<Key>, Value)>) -> Value {
         let body = &resource.block.body;
         if body.attribute("for_each").is_some() {
             let fields = values.into_iter().filter_map(|(key, value)| match key {
@@ -116,7 +136,7 @@ impl World<'_> {
     }
 
     /// Reports what the schema does not know; true if there is anything.
-    pub(super) fn check_block(&mut self, resource: &Resource) -> bool {
+    fn check_block(&mut self, resource: &Resource) -> bool {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let owner = format!("`{}`", resource.kind.name());
@@ -211,7 +231,7 @@ impl World<'_> {
     }
 
     /// The keys of the instances and what each sees; `Ok(None)` while they are not known.
-    pub(super) fn instances_of(&mut self, resource: &Resource) -> Result<Option<Instances>, Failed> {
+    fn instances_of(&mut self, resource: &Resource) -> Result<Option<Instances>, Failed> {
         let body = &resource.block.body;
         if let Some(attribute) = body.attribute("for_each") {
             let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
@@ -224,7 +244,7 @@ impl World<'_> {
         Ok(Some(vec![(None, Own::default())]))
     }
 
-    pub(super) fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Instances>, Failed> {
+    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Instances>, Failed> {
         if self.facts.is_none() {
             return Ok(None);
         }
@@ -234,7 +254,7 @@ impl World<'_> {
         Err(Failed::Reported)
     }
 
-    pub(super) fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
         const CODE: &str = "invalid-for-each";
         let span = attribute.value.span;
         let keys_are_secret = match &value.data {
@@ -287,7 +307,7 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
         const CODE: &str = "invalid-count";
         let span = attribute.value.span;
         if value.sensitive {
@@ -315,14 +335,8 @@ impl World<'_> {
         ))
     }
 
-    /// One instance: its block goes to `blocks`, its object is returned. `None` if it is in error.
-    pub(super) fn instance(
-        &mut self,
-        resource: &Resource,
-        address: Address,
-        own: &Own,
-        depends_on: &BTreeSet<Address>,
-    ) -> Option<Value> {
+    /// The contents of the block for one instance, in the types of the schema. `None` if something is in error.
+    fn decoded(&mut self, resource: &Resource, own: &Own) -> Option<Decoded> {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let mut originals = BTreeMap::new();
@@ -344,7 +358,20 @@ impl World<'_> {
         });
         let (attributes, blocks) = decoded;
         let lifecycle = self.lifecycle(resource, own);
-        let (Some(lifecycle), true) = (lifecycle, fits) else { return None };
+        fits.then_some(Decoded { attributes, blocks, lifecycle: lifecycle?, originals })
+    }
+
+    /// One instance: its block goes to `blocks`, its object is returned. `None` if it is in error.
+    fn instance(
+        &mut self,
+        resource: &Resource,
+        decoded: Decoded,
+        address: Address,
+        own: &Own,
+        depends_on: &BTreeSet<Address>,
+    ) -> Option<Value> {
+        let Decoded { attributes, blocks, lifecycle, originals } = decoded;
+        let body = &resource.block.body;
         let dependencies = self.instance_dependencies(resource, own, depends_on)?;
         let place = self.place(resource.block.header);
         let mut block =
@@ -385,12 +412,7 @@ impl World<'_> {
     }
 
     /// The object that others read.
-    pub(super) fn object(
-        &self,
-        resource: &Resource,
-        block: &Block,
-        originals: &BTreeMap<&'static str, Value>,
-    ) -> Value {
+    fn object(&self, resource: &Resource, block: &Block, originals: &BTreeMap<&'static str, Value>) -> Value {
         let schema = resource.kind.schema();
         let mut fields = self.fields(schema.attributes, &block.attributes, originals);
         let nothing = BTreeMap::new();
@@ -418,7 +440,7 @@ impl World<'_> {
         Value::resource(Arc::new(block.address.clone()), fields)
     }
 
-    pub(super) fn fields(
+    fn fields(
         &self,
         schema: &'static [AttributeSchema],
         attributes: &BTreeMap<String, Attribute>,

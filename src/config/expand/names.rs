@@ -60,7 +60,7 @@ impl World<'_> {
         self.problems.append(&mut found);
     }
 
-    pub(super) fn check_lifecycle(
+    fn check_lifecycle(
         &self,
         block: &SyntaxBlock,
         kinds: &[&'static str],
@@ -82,14 +82,7 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn check_expr(
-        &self,
-        expr: &Expr,
-        kinds: &[&'static str],
-        own: Own,
-        within: Option<usize>,
-        found: &mut Problems,
-    ) {
+    fn check_expr(&self, expr: &Expr, kinds: &[&'static str], own: Own, within: Option<usize>, found: &mut Problems) {
         for reference in references(expr) {
             if let Some(problem) = self.reference(&reference, kinds, own.clone(), within) {
                 found.push(problem.at(self.place(reference.span).as_ref()));

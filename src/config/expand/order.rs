@@ -103,7 +103,7 @@ impl World<'_> {
     }
 
     /// Names the members of the shortest cycle among these nodes, each with its place.
-    pub(super) fn report_cycle(&mut self, graph: &DiGraph<Node, ()>, members: &[NodeIndex], spans: &[Span]) {
+    fn report_cycle(&mut self, graph: &DiGraph<Node, ()>, members: &[NodeIndex], spans: &[Span]) {
         let within: HashSet<NodeIndex> = members.iter().copied().collect();
         let first = members
             .iter()
