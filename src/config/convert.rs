@@ -8,7 +8,7 @@ use super::value::{Data, Fields, Object, Value};
 
 /// Why a value does not fit a type: where inside the value, and what is wrong there. Never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub(super) struct Misfit {
     pub path: String,
     pub why: String,
 }
@@ -34,7 +34,7 @@ impl std::fmt::Display for Misfit {
 }
 
 /// The value as a value of that type.
-pub fn convert(value: &Value, to: &Type) -> Result<Value, Misfit> {
+pub(super) fn convert(value: &Value, to: &Type) -> Result<Value, Misfit> {
     let sensitive = value.sensitive;
     convert_data(value, to).map(|converted| converted.marked(sensitive))
 }
@@ -127,7 +127,7 @@ fn mismatch(_from: &Type, to: &Type) -> Misfit {
 }
 
 /// "a string", "an object", as it stands in a sentence.
-pub fn with_article(ty: &Type) -> String {
+pub(super) fn with_article(ty: &Type) -> String {
     let words = ty.words();
     match words.starts_with(['a', 'e', 'i', 'o', 'u']) {
         true => format!("an {words}"),
@@ -189,7 +189,7 @@ fn convert_object(
 }
 
 /// Whether some value of the one type can become a value of the other.
-pub fn convertible(from: &Type, to: &Type) -> bool {
+pub(super) fn convertible(from: &Type, to: &Type) -> bool {
     if from == to {
         return true;
     }
@@ -222,7 +222,7 @@ pub fn convertible(from: &Type, to: &Type) -> bool {
 }
 
 /// The type that all these types can become, if there is one.
-pub fn unify(types: &[Type]) -> Option<Type> {
+pub(super) fn unify(types: &[Type]) -> Option<Type> {
     let first = types.first()?;
     if types.iter().all(|ty| ty == first) {
         return Some(first.plain());

@@ -14,7 +14,7 @@ use crate::model::{Address, Datum, Mode, Size};
 
 /// Why a value does not fit an attribute: code, summary, and detail with the cure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unfit {
+pub(super) struct Unfit {
     pub code: &'static str,
     pub summary: String,
     pub detail: String,
@@ -25,7 +25,7 @@ fn unfit(code: &'static str, summary: impl Into<String>, detail: impl Into<Strin
 }
 
 /// The value in the type of the attribute; `None` for null, which is absence.
-pub fn datum(schema: &AttributeSchema, value: &Value) -> Result<Option<Datum>, Unfit> {
+pub(super) fn datum(schema: &AttributeSchema, value: &Value) -> Result<Option<Datum>, Unfit> {
     if value.is_null() {
         return Ok(None);
     }
@@ -328,7 +328,7 @@ fn resources(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unf
 }
 
 /// The value that other expressions read. `resource` gives the object of an address.
-pub fn value(ty: Wanted, datum: Option<&Datum>, resource: &dyn Fn(&Address) -> Value) -> Value {
+pub(super) fn value(ty: Wanted, datum: Option<&Datum>, resource: &dyn Fn(&Address) -> Value) -> Value {
     let Some(datum) = datum else { return Value::null_of(value_type(ty)) };
     match datum {
         Datum::Unknown => Value::unknown_of(value_type(ty)),

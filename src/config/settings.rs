@@ -34,7 +34,7 @@ impl Default for Settings {
 const APPLY: &[&str] = &["parallelism", "max_destroy", "max_hosts_at_once"];
 
 /// Reads the block; problems go to the evaluator.
-pub fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Settings {
+pub(super) fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Settings {
     let mut settings = Settings::default();
     let Some(block) = block else { return settings };
     let problems = unexpected(evaluator.sources, &block.body, &["required_version"], &["state", "apply"], "`larder`");

@@ -13,7 +13,7 @@ use super::number::Number;
 use super::types::{Field, Type};
 use crate::model::Address;
 
-pub type Fields = BTreeMap<Arc<str>, Value>;
+pub(super) type Fields = BTreeMap<Arc<str>, Value>;
 
 #[derive(Debug, Clone)]
 pub struct Value {

@@ -300,13 +300,7 @@ fn element(arguments: &[Value]) -> Outcome {
 /// Adds the elements of nested lists; false where a nested list is not known.
 fn flatten(value: &Value, sensitive: bool, flat: &mut Vec<Value>) -> bool {
     match (&value.data, value.elements()) {
-        (Data::Unknown(ty), _) => match ty {
-            Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_) => false,
-            _ => {
-                flat.push(value.clone().marked(sensitive));
-                true
-            }
-        },
+        (Data::Unknown(Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_)), _) => false,
         (_, Some(elements)) => {
             let sensitive = sensitive || value.sensitive;
             elements.iter().all(|element| flatten(element, sensitive, flat))

@@ -68,7 +68,7 @@ pub(super) const TABLE: &[Function] = &[
         "templatestring",
         &[takes("template", Takes::Text), takes("vars", Takes::Any)],
         Takes::Any,
-        |evaluator, arguments| templatestring(evaluator, arguments),
+        templatestring,
     ),
     function("title", STR, Takes::Text, |_, arguments| Ok(title(text(arguments, 0)).into())),
     function("trim", &[takes("str", Takes::Text), takes("cutset", Takes::Text)], Takes::Text, |_, arguments| {
