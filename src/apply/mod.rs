@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Command, HostName, Inverse, Problem, Reply, Step, StepId};
-use crate::transport::{Outcome, Session};
+use crate::transport::{self, Session};
 
 use journal::Journal;
-use report::{Event, StepReport, StepResult};
+use report::{Event, Outcome, StepReport};
 
 /// The sessions that an apply works through, by host.
 pub type Sessions = BTreeMap<HostName, Session>;
@@ -88,7 +88,7 @@ struct Order {
 struct Ended {
     host: HostName,
     order: Order,
-    result: StepResult,
+    result: Outcome,
     elapsed: Duration,
     /// The session cannot be used any more, and why.
     gone: Option<String>,
@@ -140,7 +140,7 @@ impl Worker {
     }
 }
 
-async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Event>) -> StepResult {
+async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Event>) -> Outcome {
     let step = &order.step;
     let (command, guard, summary) = match &order.rolls_back {
         None => (&step.command, step.guard.as_slice(), step.summary.clone()),
@@ -149,14 +149,14 @@ async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Even
     // A receiver that is gone only means that nobody watches.
     let _ = events.send(Event::StepStarted { id: step.id.clone(), host: step.host.clone(), summary });
     match (session.run(command, guard, None).await, &order.rolls_back) {
-        (Outcome::Done(_), None) => StepResult::Done,
-        (Outcome::Done(_), Some(_)) => StepResult::RolledBack,
-        (Outcome::Failed(reply), None) => StepResult::Failed { message: message(&reply) },
-        (Outcome::Failed(reply), Some(_)) => {
-            StepResult::Failed { message: format!("it was done, and taking it back failed: {}", message(&reply)) }
+        (transport::Outcome::Done(_), None) => Outcome::Done,
+        (transport::Outcome::Done(_), Some(_)) => Outcome::RolledBack,
+        (transport::Outcome::Failed(reply), None) => Outcome::Failed { message: message(&reply) },
+        (transport::Outcome::Failed(reply), Some(_)) => {
+            Outcome::Failed { message: format!("it was done, and taking it back failed: {}", message(&reply)) }
         }
-        (Outcome::Changed { what, was, is }, _) => StepResult::Changed { what, was, is },
-        (Outcome::Lost(why), _) => StepResult::Unknown { why },
+        (transport::Outcome::Changed { what, was, is }, _) => Outcome::Changed { what, was, is },
+        (transport::Outcome::Lost(why), _) => Outcome::Unknown { why },
     }
 }
 
@@ -179,7 +179,7 @@ struct Dispatch<'a> {
     position: BTreeMap<&'a str, usize>,
     /// Inverses to run before anything else on a host.
     rollbacks: BTreeMap<HostName, VecDeque<Order>>,
-    results: BTreeMap<StepId, StepResult>,
+    results: BTreeMap<StepId, Outcome>,
     busy: BTreeSet<HostName>,
     gone: BTreeMap<HostName, String>,
     hosts_at_once: usize,
@@ -256,18 +256,18 @@ impl<'a> Dispatch<'a> {
             self.gone.insert(ended.host.clone(), why);
         }
         let id = ended.order.step.id.clone();
-        let _ = events.send(Event::StepEnded { id: id.clone(), result: ended.result.clone(), elapsed: ended.elapsed });
+        let _ = events.send(Event::StepEnded { id: id.clone(), outcome: ended.result.clone(), elapsed: ended.elapsed });
         let (word, text) = match &ended.result {
-            StepResult::Done => (journal::StepResult::Done, String::new()),
-            StepResult::RolledBack => (journal::StepResult::RolledBack, String::new()),
-            StepResult::Failed { message } => (journal::StepResult::Failed, message.clone()),
-            StepResult::Changed { what, was, is } => {
+            Outcome::Done => (journal::StepResult::Done, String::new()),
+            Outcome::RolledBack => (journal::StepResult::RolledBack, String::new()),
+            Outcome::Failed { message } => (journal::StepResult::Failed, message.clone()),
+            Outcome::Changed { what, was, is } => {
                 (journal::StepResult::Changed, format!("{what} was {was:?}, is {is:?}"))
             }
-            StepResult::Unknown { why } | StepResult::NotStarted { why } => (journal::StepResult::Unknown, why.clone()),
+            Outcome::Unknown { why } | Outcome::NotStarted { why } => (journal::StepResult::Unknown, why.clone()),
         };
         let is_rollback = ended.order.rolls_back.is_some();
-        let is_done = ended.result == StepResult::Done;
+        let is_done = ended.result == Outcome::Done;
         self.results.insert(id.clone(), ended.result);
         match (is_done, is_rollback) {
             (true, _) => self.release_followers(&id),
@@ -295,7 +295,7 @@ impl<'a> Dispatch<'a> {
             .iter()
             .rev()
             .map(|id| self.steps[*id])
-            .filter(|step| same(step) && self.results.get(&step.id) == Some(&StepResult::Done));
+            .filter(|step| same(step) && self.results.get(&step.id) == Some(&Outcome::Done));
         let orders: Vec<Order> = done
             .filter_map(|step| match &step.inverse {
                 Inverse::By(command) => Some(Order { step: step.clone(), rolls_back: Some(command.clone()) }),
@@ -317,7 +317,7 @@ impl<'a> Dispatch<'a> {
                     }
                     None => why.to_owned(),
                 };
-                StepResult::NotStarted { why }
+                Outcome::NotStarted { why }
             };
             StepReport {
                 id: step.id.clone(),
@@ -325,7 +325,7 @@ impl<'a> Dispatch<'a> {
                 host: step.host.clone(),
                 action: step.action.clone(),
                 summary: step.summary.clone(),
-                result: self.results.get(&step.id).cloned().unwrap_or_else(not_started),
+                outcome: self.results.get(&step.id).cloned().unwrap_or_else(not_started),
             }
         };
         self.order.iter().map(report).collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::kinds::Standing;
 use crate::model::Address;
-use crate::plan::{Action, Change, Found, Plan};
+use crate::plan::{Action, Change, Found, Operation, Plan};
 use crate::state::{Placement, Record, State, without_secrets};
 
 /// The state while a plan is carried out: everything that it makes is there already.
@@ -39,6 +39,17 @@ pub fn before(state: &State, plan: &Plan) -> State {
 /// The state when a plan has been carried out: `after` is a plan made from what the hosts said then.
 pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
     let mut next = state.clone();
+    if plan.operation == Operation::RefreshOnly {
+        for (address, record) in &mut next.resources {
+            let found = after.found.get(address);
+            for (host, placement) in &mut record.placements {
+                if let Some(one) = found.and_then(|hosts| hosts.get(host)).filter(|one| one.standing == Standing::Present) {
+                    placement.observed = one.observed.clone();
+                }
+            }
+        }
+        return next;
+    }
     for (address, found) in &after.found {
         match plan.desired.get(address) {
             Some(block) => {

@@ -1,20 +1,21 @@
-//! What an apply tells while it runs and when it has ended. Consumers are the view and the journal; apply itself prints nothing.
+//! What an apply tells while it runs, and what it did when it is over: plain data that every view reads.
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::{Address, HostName, StepId};
 
 /// What became of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "result")]
-pub enum StepResult {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum Outcome {
     Done,
+    /// It ran and did not succeed; what the host said about it.
     Failed {
         message: String,
     },
-    /// Not run: the host had changed since the plan.
+    /// Not run: the host is not as it was when the plan was made.
     Changed {
         what: String,
         was: String,
@@ -27,11 +28,11 @@ pub enum StepResult {
     NotStarted {
         why: String,
     },
-    /// It ran, and was taken back because a later step of the same placement failed.
+    /// It ran, and its inverse took it back.
     RolledBack,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
     pub id: StepId,
     pub address: Address,
@@ -39,25 +40,94 @@ pub struct StepReport {
     pub action: String,
     pub summary: String,
     #[serde(flatten)]
-    pub result: StepResult,
+    pub outcome: Outcome,
 }
 
-/// Something that happens during an apply.
+/// An attribute that is not as wanted although every step of its placement was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    pub address: Address,
+    pub host: HostName,
+    pub attribute: String,
+    pub have: String,
+    pub want: String,
+}
+
+/// The end of an apply: every step of the plan, in the plan's order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// The hash of the plan.
+    pub plan: String,
+    pub steps: Vec<StepReport>,
+    /// What was read again after the steps, and differs.
+    pub leftovers: Vec<Leftover>,
+    /// What could not be read again, and why.
+    pub unverified: Vec<(HostName, String)>,
+    /// Placements that can be decided only now: another run does them.
+    pub waiting: usize,
+    /// Somebody stopped it.
+    pub interrupted: bool,
+    #[serde(rename = "elapsed_ms", with = "millis")]
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// Whether everything was done and found to be as wanted.
+    pub fn is_successful(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome == Outcome::Done)
+            && self.leftovers.is_empty()
+            && self.unverified.is_empty()
+    }
+}
+
+/// What happens during an apply, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "event")]
+#[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    Started {
+        /// The hash of the plan.
+        plan: String,
+        steps: usize,
+        hosts: Vec<HostName>,
+    },
     StepStarted {
         id: StepId,
         host: HostName,
         summary: String,
     },
+    /// How far a long step is.
+    StepProgress {
+        id: StepId,
+        bytes: u64,
+        of: u64,
+    },
     StepEnded {
         id: StepId,
         #[serde(flatten)]
-        result: StepResult,
+        outcome: Outcome,
+        #[serde(rename = "elapsed_ms", serialize_with = "millis::serialize")]
         elapsed: Duration,
     },
-    Note {
-        message: String,
+    /// The host is read again.
+    Verifying {
+        host: HostName,
     },
+    Note {
+        text: String,
+    },
+    Ended {
+        successful: bool,
+    },
+}
+
+mod millis {
+    use super::{Deserialize, Duration, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
 }

@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::journal::{self, Journal};
-use crate::apply::report::{StepReport, StepResult};
+use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::model::{Facts, HostFacts, Problem};
-use crate::plan::{Operation, Plan, Request};
+use crate::model::{Address, Facts, HostFacts, HostName, Problem};
+use crate::plan::{Action, Operation, Plan, Request};
 use crate::probe;
 use crate::state::file::beside;
 use crate::state::{State, StateLock};
@@ -200,7 +200,7 @@ async fn carry_out(
     terminal: &Terminal,
 ) -> Result<Done, Failure> {
     let began = Instant::now();
-    let mut reports = Vec::new();
+    let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
     let mut state = state;
     let mut trouble = None;
     let mut journal = None;
@@ -217,23 +217,31 @@ async fn carry_out(
         let sessions = std::mem::take(&mut looked.sessions);
         let (events, watched) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
-        let watch = terminal.watch(watched, plan);
+        let watch = terminal.watch(watched);
         let signals = tokio::spawn(stop_on_signal(cancel.clone(), terminal.clone()));
         let at_once = match plan.max_hosts_at_once {
             0 => plan.parallelism,
             limit => limit.min(plan.parallelism),
         };
-        let (all, sessions, problem) =
-            apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &cancel).await;
+        let hosts: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| step.host.clone()).collect();
+        let started = Event::Started { plan: plan.hash.clone(), steps: plan.steps.len(), hosts: hosts.iter().cloned().collect() };
+        // A receiver that is gone only means that nobody watches.
+        let _ = events.send(started);
+        let (steps, sessions, problem) = apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &cancel).await;
+        (report.steps, looked.sessions, trouble, journal) = (steps, sessions, problem, Some(opened));
+        report.interrupted = cancel.is_cancelled();
+        for host in hosts {
+            let _ = events.send(Event::Verifying { host });
+        }
+        looked.look_again(&state).await;
+        let _ = events.send(Event::Ended { successful: report.steps.iter().all(|step| step.outcome == StepOutcome::Done) });
         drop(events);
         let _ = watch.await;
         signals.abort();
-        (reports, looked.sessions, trouble, journal) = (all, sessions, problem, Some(opened));
-        looked.look_again(&state).await;
     }
-    let after = match plan.steps.is_empty() {
-        true if !plan.found.is_empty() || plan.changes.is_empty() => plan.clone(),
-        _ => {
+    let after = match plan.steps.is_empty() && !plan.found.is_empty() {
+        true => plan.clone(),
+        false => {
             if plan.steps.is_empty() {
                 looked.look_again(&state).await;
             }
@@ -242,53 +250,67 @@ async fn carry_out(
     };
     let next = record::after(&state, plan, &after);
     state = keep(workspace, &state, next)?;
-    let left = if plan.steps.is_empty() { None } else { Some(looked.plan(workspace, &state)?) };
-    let is_verified = left.as_ref().is_none_or(|left| !is_unfinished(plan, left));
+    let mut waits = false;
+    if !plan.steps.is_empty() {
+        let left = looked.plan(workspace, &state)?;
+        (report.leftovers, report.unverified) = leftovers(plan, &left);
+        waits = plan.waits() && left.has_changes();
+        report.waiting = left.changes.iter().filter(|change| waited(plan, &change.address) && left.has_changes()).count();
+    }
     if let Some(journal) = journal {
-        journal.end(is_verified && reports.iter().all(|report| report.result == StepResult::Done))?;
+        journal.end(report.is_successful())?;
     }
     if let Some(problem) = trouble {
         return Err(problem.into());
     }
-    terminal.report(plan, &reports, left.as_ref().filter(|_| !is_verified), began.elapsed());
-    let waits = left.as_ref().is_some_and(|left| plan.waits() && left.has_changes());
-    Ok(Done { exit: exit(plan, &reports, is_verified || waits), state, waits })
+    report.elapsed = began.elapsed();
+    terminal.report(plan, &report);
+    Ok(Done { exit: exit(plan, &report), state, waits })
 }
 
-/// Whether something is left to do that the plan was to do. What had to wait is no failure of the plan.
-fn is_unfinished(plan: &Plan, left: &Plan) -> bool {
-    let waited = |address: &crate::model::Address| {
-        plan.changes.iter().any(|change| {
-            change.address == *address && change.hosts.values().any(|action| *action == crate::plan::Action::Later)
-        })
-    };
-    left.changes.iter().any(|change| {
-        !waited(&change.address)
-            && change.hosts.values().any(|action| {
-                matches!(
-                    action,
-                    crate::plan::Action::Create
-                        | crate::plan::Action::Update
-                        | crate::plan::Action::Destroy
-                        | crate::plan::Action::Later
-                )
-            })
-    })
+/// Whether a resource of the plan had to wait for other steps.
+fn waited(plan: &Plan, address: &Address) -> bool {
+    let change = plan.changes.iter().find(|change| change.address == *address);
+    change.is_some_and(|change| change.hosts.values().any(|action| *action == Action::Later))
 }
 
-fn exit(plan: &Plan, reports: &[StepReport], is_verified: bool) -> Exit {
-    let count = |wanted: fn(&StepResult) -> bool| reports.iter().filter(|report| wanted(&report.result)).count();
-    let done = count(|result| matches!(result, StepResult::Done));
-    let changed = count(|result| matches!(result, StepResult::Changed { .. }));
-    let failed = count(|result| matches!(result, StepResult::Failed { .. } | StepResult::Unknown { .. }));
-    if reports.len() != done {
+/// What is not as the plan wanted it, and what cannot be read any more. What had to wait is no failure.
+fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)>) {
+    let mut leftovers = Vec::new();
+    let mut unverified = Vec::new();
+    for change in left.changes.iter().filter(|change| !waited(plan, &change.address)) {
+        let differing = change.differences.iter().map(|one| Leftover {
+            address: change.address.clone(),
+            host: one.host.clone(),
+            attribute: one.attribute.clone(),
+            have: one.have.clone(),
+            want: one.want.clone(),
+        });
+        leftovers.extend(differing);
+        for (host, action) in &change.hosts {
+            let before = plan.changes.iter().find(|before| before.address == change.address).and_then(|before| before.hosts.get(host));
+            if *action == Action::Unknown && before.is_some_and(|before| *before != Action::Unknown) {
+                let why = change.reasons.get(host).cloned().unwrap_or_else(|| "it does not answer any more".to_owned());
+                unverified.push((host.clone(), format!("{}: {why}", change.address)));
+            }
+        }
+    }
+    (leftovers, unverified)
+}
+
+fn exit(plan: &Plan, report: &Report) -> Exit {
+    let count = |wanted: fn(&StepOutcome) -> bool| report.steps.iter().filter(|step| wanted(&step.outcome)).count();
+    let done = count(|outcome| matches!(outcome, StepOutcome::Done));
+    let changed = count(|outcome| matches!(outcome, StepOutcome::Changed { .. }));
+    let failed = count(|outcome| matches!(outcome, StepOutcome::Failed { .. } | StepOutcome::Unknown { .. }));
+    if report.steps.len() != done {
         return match (done, failed, changed) {
             (_, 0, 1..) => Exit::Stale,
             (0, _, _) => Exit::Error,
             _ => Exit::Partial,
         };
     }
-    match (is_verified, plan.unknown.is_empty()) {
+    match (report.is_successful(), plan.unknown.is_empty()) {
         (false, _) => Exit::Partial,
         (true, false) => Exit::Unreachable,
         (true, true) => Exit::Done,

@@ -9,7 +9,7 @@ use crate::model::block::Attributes;
 use crate::model::{Block, HazardCode, HostFacts, HostName};
 use crate::plan::Plan;
 use crate::view;
-use crate::view::status::{HostStatus, ImageStatus, State, Status, VolumeOnHost, VolumeStatus};
+use crate::view::status::{Health, HostStatus, ImageStatus, Status, VolumeOnHost, VolumeStatus};
 
 use super::look::{Looked, look};
 use super::terminal::Terminal;
@@ -44,8 +44,8 @@ fn status(looked: &Looked, plan: &Plan) -> Status {
         .values()
         .filter(|block| kind_of(&block.address).is_some_and(|kind| !kind.image_directories(block).is_empty()));
     let hosts = looked.facts.hosts.iter().map(|(name, facts)| match facts {
-        HostFacts::Reached(_) => HostStatus { name: name.clone(), state: State::Ok, message: String::new() },
-        HostFacts::Unreachable(why) => HostStatus { name: name.clone(), state: State::Unknown, message: why.clone() },
+        HostFacts::Reached(_) => HostStatus { name: name.clone(), state: Health::Ok, message: None },
+        HostFacts::Unreachable(why) => HostStatus { name: name.clone(), state: Health::Unknown, message: Some(why.clone()) },
     });
     Status {
         volumes: volumes.map(|block| volume(block, looked, plan)).collect(),
@@ -74,13 +74,13 @@ fn volume(block: &Block, looked: &Looked, plan: &Plan) -> VolumeStatus {
 fn image_files(image: &Block, at: &str, hosts: &BTreeMap<HostName, VolumeOnHost>, looked: &Looked) -> Vec<ImageStatus> {
     let name = image.text("name").unwrap_or_default();
     let mut found: Vec<ImageStatus> = Vec::new();
-    for (host, _) in hosts.iter().filter(|(_, volume)| matches!(volume.state, State::Ok | State::Degraded)) {
+    for (host, _) in hosts.iter().filter(|(_, volume)| matches!(volume.state, Health::Ok | Health::Degraded)) {
         let Ok(Some(file)) = image_file::read(looked.facts.host(host), &format!("{at}/{name}")) else { continue };
         let one = ImageStatus {
             name: name.to_owned(),
-            size: file.virtual_size().0,
-            allocated: file.allocated,
-            format: file.format().to_owned(),
+            size: Some(file.virtual_size().0),
+            allocated: Some(file.allocated),
+            format: Some(file.format().to_owned()),
         };
         if !found.contains(&one) {
             found.push(one);
@@ -95,28 +95,28 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
         plan.hazards.iter().filter(|hazard| hazard.address == block.address && hazard.host.as_ref() == Some(host));
     let hazards: Vec<_> = hazards.collect();
     let (state, message) = match found.map(|found| (&found.standing, found.is_settled)) {
-        Some((Standing::Unknown(why), _)) => (State::Unknown, why.clone()),
-        Some((Standing::Later(why), _)) => (State::Missing, why.clone()),
+        Some((Standing::Unknown(why), _)) => (Health::Unknown, why.clone()),
+        Some((Standing::Later(why), _)) => (Health::Missing, why.clone()),
         Some((Standing::Absent, _)) => {
-            (State::Missing, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
+            (Health::Missing, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
         }
-        Some((Standing::Present, true)) => (State::Ok, String::new()),
+        Some((Standing::Present, true)) => (Health::Ok, String::new()),
         Some((Standing::Present, false)) => match hazards.first() {
-            Some(hazard) if hazard.code == HazardCode::WrongSource => (State::WrongSource, hazard.message.clone()),
-            Some(hazard) if hazard.code == HazardCode::Unresponsive => (State::Unresponsive, hazard.message.clone()),
-            Some(hazard) => (State::Degraded, hazard.message.clone()),
-            None => (State::Degraded, differences(block, host, plan)),
+            Some(hazard) if hazard.code == HazardCode::WrongSource => (Health::WrongSource, hazard.message.clone()),
+            Some(hazard) if hazard.code == HazardCode::Unresponsive => (Health::Unresponsive, hazard.message.clone()),
+            Some(hazard) => (Health::Degraded, hazard.message.clone()),
+            None => (Health::Degraded, differences(block, host, plan)),
         },
-        None => (State::Unknown, "the host was not asked".to_owned()),
+        None => (Health::Unknown, "the host was not asked".to_owned()),
     };
     let facts = looked.facts.host(host);
     let exists = path::read(facts, at).is_ok_and(|lineage| lineage.exists());
-    let room = space::read(facts, at).ok().filter(|_| exists && matches!(state, State::Ok | State::Degraded));
+    let room = space::read(facts, at).ok().filter(|_| exists && matches!(state, Health::Ok | Health::Degraded));
     VolumeOnHost {
         state,
         size: room.as_ref().map(|room| room.size),
         free: room.as_ref().map(|room| room.free),
-        message,
+        message: Some(message).filter(|text| !text.is_empty()),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
 use crate::apply::journal;
-use crate::apply::report::{Event, StepReport};
+use crate::apply::report::{Event, Report};
 use crate::cli::Global;
 use crate::model::{Problem, Problems};
 use crate::plan::Plan;
@@ -18,6 +18,7 @@ use crate::view;
 use crate::view::style::Style;
 
 use super::Failure;
+use super::workspace::now;
 
 /// What we write to. Results go to standard output, everything else to standard error.
 #[derive(Debug, Clone)]
@@ -104,19 +105,22 @@ impl Terminal {
     }
 
     /// Shows events as they come, until there are no more.
-    pub(super) fn watch(&self, mut events: UnboundedReceiver<Event>, plan: &Plan) -> JoinHandle<()> {
-        let mut progress = view::progress::Progress::new(self.is_json, self.is_tty, self.err, plan.steps.len());
+    pub(super) fn watch(&self, mut events: UnboundedReceiver<Event>) -> JoinHandle<()> {
+        let mut progress = view::progress::Progress::new(self.is_json, self.is_tty, self.err);
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                progress.show(&event);
+                progress.show(&event, &now());
             }
         })
     }
 
-    pub(super) fn report(&self, plan: &Plan, reports: &[StepReport], left: Option<&Plan>, elapsed: Duration) {
+    pub(super) fn report(&self, plan: &Plan, report: &Report) {
+        if plan.steps.is_empty() {
+            return;
+        }
         match self.is_json {
-            true => self.json(&view::report::json(plan, reports, left, elapsed)),
-            false => self.say(&view::report::render(plan, reports, left, elapsed, self.out)),
+            true => self.json(&view::report::json(report)),
+            false => self.say(&view::report::render(report, self.out)),
         }
     }
 

@@ -33,7 +33,8 @@ impl Workspace {
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
-        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).collect();
+        let unsupported = unsupported(&evaluated.desired);
+        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).collect();
         if problems.iter().any(Problem::is_error) {
             return Err(failed(problems));
         }
@@ -108,6 +109,17 @@ impl Workspace {
     pub(super) fn failure(&self, exit: Exit, problems: Problems) -> Failure {
         Failure { exit, problems, sources: self.sources() }
     }
+}
+
+/// What the language has and this version cannot carry out: better refused than left out in silence.
+fn unsupported(desired: &Desired) -> Problems {
+    let moved = desired.moved.iter().map(|moved| {
+        Problem::error("not-supported", format!("`moved` from {} is not supported yet", moved.from), "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.").at(moved.place.as_ref())
+    });
+    let removed = desired.removed.iter().filter(|removed| removed.destroy).map(|removed| {
+        Problem::error("not-supported", format!("`removed` with destroy = true is not supported yet ({})", removed.from), "Leave destroy out: the object is forgotten and kept on disk. Delete it by hand if it is not needed.").at(removed.place.as_ref())
+    });
+    moved.chain(removed).collect()
 }
 
 pub(super) fn directory(global: &Global) -> PathBuf {

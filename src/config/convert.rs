@@ -57,9 +57,7 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
         _ => {}
     }
     match (&value.data, to) {
-        (Data::Bool(_), Type::Bool) | (Data::Number(_), Type::Number) | (Data::Text(_), Type::Text) => {
-            Ok(value.clone())
-        }
+        (Data::Bool(_), Type::Bool) | (Data::Number(_), Type::Number) | (Data::Text(_), Type::Text) => Ok(value.clone()),
         (Data::Number(number), Type::Text) => Ok(Value::text(&number.to_string())),
         (Data::Bool(boolean), Type::Text) => Ok(Value::from(boolean.to_string())),
         (Data::Text(text), Type::Number) => match Number::parse(text) {
@@ -96,9 +94,7 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             }
             let elements = elements.iter().zip(types.iter()).enumerate();
             let converted: Result<Vec<_>, _> = elements
-                .map(|(index, (element, ty))| {
-                    convert(element, ty).map_err(|misfit| misfit.within(format!("[{index}]")))
-                })
+                .map(|(index, (element, ty))| convert(element, ty).map_err(|misfit| misfit.within(format!("[{index}]"))))
                 .collect();
             Ok(Value::tuple(converted?))
         }
@@ -196,16 +192,12 @@ pub fn convertible(from: &Type, to: &Type) -> bool {
     match (from, to) {
         (_, Type::Any) | (Type::Any, _) => true,
         (Type::Number | Type::Bool, Type::Text) | (Type::Text, Type::Number | Type::Bool) => true,
-        (Type::List(a) | Type::Set(a), Type::List(b) | Type::Set(b)) | (Type::Map(a), Type::Map(b)) => {
-            convertible(a, b)
-        }
+        (Type::List(a) | Type::Set(a), Type::List(b) | Type::Set(b)) | (Type::Map(a), Type::Map(b)) => convertible(a, b),
         (Type::Tuple(elements), Type::List(b) | Type::Set(b)) => match **b {
             Type::Any => unify(elements).is_some(),
             _ => elements.iter().all(|element| convertible(element, b)),
         },
-        (Type::Tuple(a), Type::Tuple(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| convertible(a, b))
-        }
+        (Type::Tuple(a), Type::Tuple(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| convertible(a, b)),
         (Type::Object(fields), Type::Map(b)) => match **b {
             Type::Any => unify(&fields.values().map(|field| field.ty.clone()).collect::<Vec<_>>()).is_some(),
             _ => fields.values().all(|field| convertible(&field.ty, b)),
@@ -235,7 +227,8 @@ pub fn unify(types: &[Type]) -> Option<Type> {
         count(|ty| matches!(ty, Type::List(_))),
         count(|ty| matches!(ty, Type::Set(_))),
     );
-    let (objects, tuples) = (count(|ty| matches!(ty, Type::Object(_))), count(|ty| matches!(ty, Type::Tuple(_))));
+    let (objects, tuples) =
+        (count(|ty| matches!(ty, Type::Object(_))), count(|ty| matches!(ty, Type::Tuple(_))));
     let resources = count(Type::is_resource);
     if resources > 0 && resources + open == all {
         return Some(if open > 0 { Type::Any } else { Type::AnyResource });

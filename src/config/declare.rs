@@ -105,12 +105,7 @@ impl Declarer<'_> {
                  value, write `locals {{ {} = ... }}`.",
                 attribute.name
             );
-            self.problem(
-                attribute.name_span,
-                "unexpected-attribute",
-                "An attribute stands outside of any block",
-                detail,
-            );
+            self.problem(attribute.name_span, "unexpected-attribute", "An attribute stands outside of any block", detail);
         }
         for block in body.blocks {
             self.block(block);
@@ -160,8 +155,7 @@ impl Declarer<'_> {
             "larder" => match &self.found.settings {
                 None => self.found.settings = Some(block),
                 Some(first) => {
-                    let detail =
-                        format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
+                    let detail = format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
                     self.problem(block.header, "duplicate-block", "There are two `larder` blocks", detail);
                 }
             },
@@ -200,7 +194,12 @@ impl Declarer<'_> {
         Some(name.clone())
     }
 
-    fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
+    fn named(
+        &mut self,
+        name: Arc<str>,
+        block: Block,
+        table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>,
+    ) {
         if let Some(first) = table(&mut self.found).get(&name).map(|first| first.header) {
             let detail = format!("The first is at {}. Rename or remove one of the two.", self.at(first));
             let summary = format!("{} `{name}` is declared twice", block.word);
@@ -299,7 +298,13 @@ pub fn address_of(sources: &Sources, expr: &Expr) -> Result<Address, String> {
 }
 
 /// Problems for attributes and blocks of a body that `owner` does not know.
-pub fn unexpected(sources: &Sources, body: &Body, attributes: &[&str], blocks: &[&str], owner: &str) -> Problems {
+pub fn unexpected(
+    sources: &Sources,
+    body: &Body,
+    attributes: &[&str],
+    blocks: &[&str],
+    owner: &str,
+) -> Problems {
     let mut problems = Vec::new();
     for attribute in &body.attributes {
         if attributes.contains(&attribute.name.as_ref()) {
@@ -319,7 +324,11 @@ pub fn unexpected(sources: &Sources, body: &Body, attributes: &[&str], blocks: &
         }
         let name = &block.word;
         let (code, summary, detail) = if name.as_ref() == "dynamic" {
-            ("not-supported", "`dynamic` blocks are not supported yet".to_owned(), "Write the blocks out.".to_owned())
+            (
+                "not-supported",
+                "`dynamic` blocks are not supported yet".to_owned(),
+                "Write the blocks out.".to_owned(),
+            )
         } else if attributes.contains(&name.as_ref()) {
             (
                 "unknown-block",

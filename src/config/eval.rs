@@ -95,12 +95,24 @@ impl<'a> Evaluator<'a> {
         Evaluator { steps: self.steps, depth: self.depth + 1, ..Evaluator::new(scope, sources) }
     }
 
-    pub fn take_steps_of(&mut self, other: &Evaluator<'_>) {
-        self.steps = self.steps.max(other.steps);
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Goes on counting from here.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
     }
 
     /// Reports what is wrong at `expr`, with the values of the names in it.
-    pub fn fail(&mut self, expr: &Expr, code: &str, summary: impl Into<String>, detail: impl Into<String>) -> Failed {
+    pub fn fail(
+        &mut self,
+        expr: &Expr,
+        code: &str,
+        summary: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Failed {
         self.fail_at(expr.span, expr, code, summary, detail)
     }
 
@@ -176,7 +188,12 @@ impl<'a> Evaluator<'a> {
         self.depth += 1;
         if self.depth > DEEPEST {
             self.depth -= 1;
-            return Err(self.fail(expr, "too-complex", "This is nested too deeply", "Name a part of it in `locals`."));
+            return Err(self.fail(
+                expr,
+                "too-complex",
+                "This is nested too deeply",
+                "Name a part of it in `locals`.",
+            ));
         }
         let value = self.eval_node(expr);
         self.depth -= 1;
@@ -277,14 +294,11 @@ impl<'a> Evaluator<'a> {
                         None => "This object".to_owned(),
                     };
                     let known: Vec<&str> = fields.fields.keys().map(|known| known.as_ref()).collect();
-                    let detail = missing_name(&what, "attribute", name, &known);
-                    Err(self.fail_at(
-                        name_span,
-                        expr,
-                        "unsupported-attribute",
-                        format!("There is no attribute `{name}`"),
-                        detail,
-                    ))
+                    let detail = match object.sensitive {
+                        true => String::new(),
+                        false => missing_name(&what, "attribute", name, &known),
+                    };
+                    Err(self.fail_at(name_span, expr, "unsupported-attribute", format!("There is no attribute `{name}`"), detail))
                 }
             },
             Data::Map(_, fields) => match fields.get(name) {
@@ -295,13 +309,7 @@ impl<'a> Evaluator<'a> {
                         true => String::new(),
                         false => missing_name("This map", "element", name, &known),
                     };
-                    Err(self.fail_at(
-                        name_span,
-                        expr,
-                        "missing-map-element",
-                        format!("There is no element `{name}`"),
-                        detail,
-                    ))
+                    Err(self.fail_at(name_span, expr, "missing-map-element", format!("There is no element `{name}`"), detail))
                 }
             },
             Data::Null(_) => Err(self.fail(
@@ -346,13 +354,7 @@ impl<'a> Evaluator<'a> {
             ));
         }
         if key.is_null() {
-            return Err(self.fail_at(
-                key_expr.span,
-                expr,
-                CODE,
-                "The index is null",
-                "An index is a number or a text.",
-            ));
+            return Err(self.fail_at(key_expr.span, expr, CODE, "The index is null", "An index is a number or a text."));
         }
         let wanted = match collection.ty() {
             Type::Any | Type::AnyResource => Type::Any,
@@ -429,8 +431,9 @@ impl<'a> Evaluator<'a> {
             return Ok(Value::unknown().marked(source.sensitive));
         }
         let Some(elements) = source.elements().cloned() else {
+            let sensitive = source.sensitive;
             let value = self.with_item(each, source)?;
-            return Ok(Value::tuple(vec![value]));
+            return Ok(Value::tuple(vec![value]).marked(sensitive));
         };
         self.step(expr, elements.len())?;
         let values: Vec<Evaluated> = elements.iter().map(|element| self.with_item(each, element.clone())).collect();
@@ -608,12 +611,7 @@ impl<'a> Evaluator<'a> {
                 Ok(value) => value,
                 Err(undefined) => {
                     let summary = "This has no result";
-                    return Err(self.fail(
-                        expr,
-                        "operation-failed",
-                        summary,
-                        format!("{}.", sentence(&undefined.to_string())),
-                    ));
+                    return Err(self.fail(expr, "operation-failed", summary, format!("{}.", sentence(&undefined.to_string()))));
                 }
             },
             _ => Value::unknown_of(match operator {
@@ -705,14 +703,15 @@ impl<'a> Evaluator<'a> {
     /// Keys and values that a loop goes through; `None` while they are unknown.
     fn items_of(&mut self, expr: &Expr, collection: &Value) -> Result<Option<Vec<(Value, Value)>>, Failed> {
         if collection.is_null() {
-            let detail =
-                "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
+            let detail = "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
             return Err(self.fail(expr, "iteration-over-null-value", "A loop over null", detail));
         }
         Ok(Some(match &collection.data {
-            Data::List(_, elements) | Data::Tuple(elements) => {
-                elements.iter().enumerate().map(|(index, value)| (Value::count(index), value.clone())).collect()
-            }
+            Data::List(_, elements) | Data::Tuple(elements) => elements
+                .iter()
+                .enumerate()
+                .map(|(index, value)| (Value::count(index), value.clone()))
+                .collect(),
             Data::Set(_, elements) => elements.iter().map(|value| (value.clone(), value.clone())).collect(),
             Data::Map(..) | Data::Object(_) => {
                 let fields = collection.fields().into_iter().flatten();
@@ -720,10 +719,8 @@ impl<'a> Evaluator<'a> {
             }
             Data::Unknown(ty) if !ty.is_primitive() => return Ok(None),
             _ => {
-                let detail = format!(
-                    "It is {}; a loop needs a list, set, tuple, map or object.",
-                    with_article(&collection.ty())
-                );
+                let detail =
+                    format!("It is {}; a loop needs a list, set, tuple, map or object.", with_article(&collection.ty()));
                 return Err(self.fail(
                     expr,
                     "iteration-over-non-iterable-value",
@@ -766,10 +763,7 @@ impl<'a> Evaluator<'a> {
             false => convert(&key, &Type::Text).ok(),
         };
         let Some(text) = text else {
-            let detail = format!(
-                "It is {}; a key is a text.",
-                if key.is_null() { "null".into() } else { with_article(&key.ty()) }
-            );
+            let detail = format!("It is {}; a key is a text.", if key.is_null() { "null".into() } else { with_article(&key.ty()) });
             return Err(self.fail(key_expr, "invalid-object-key", "This is not a key", detail));
         };
         *sensitive |= text.sensitive;
@@ -824,7 +818,12 @@ impl<'a> Evaluator<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    fn interpolation(&mut self, inner: &Expr, text: &mut Option<String>, sensitive: &mut bool) -> Result<(), Failed> {
+    fn interpolation(
+        &mut self,
+        inner: &Expr,
+        text: &mut Option<String>,
+        sensitive: &mut bool,
+    ) -> Result<(), Failed> {
         const CODE: &str = "invalid-template-interpolation-value";
         let value = self.eval(inner)?;
         if value.is_null() {
@@ -848,12 +847,7 @@ impl<'a> Evaluator<'a> {
             (Some(more), Some(text)) => {
                 self.step(inner, more.len() / 64)?;
                 if text.len() + more.len() > LONGEST_TEXT {
-                    return Err(self.fail(
-                        inner,
-                        "too-large",
-                        "The text becomes too long",
-                        "A text may have up to 16 MiB.",
-                    ));
+                    return Err(self.fail(inner, "too-large", "The text becomes too long", "A text may have up to 16 MiB."));
                 }
                 text.push_str(more);
             }

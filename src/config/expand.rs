@@ -22,12 +22,20 @@ use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
 use crate::model::hazard::Acceptance;
 use crate::model::problem::did_you_mean;
 use crate::model::{
-    Address, Attribute, Block, Blocks, Datum, HazardCode, HostName, Key, Lifecycle, NestedBlock, Place, Problem,
-    Problems,
+    Address, Attribute, Block, Blocks, Datum, HazardCode, HostName, Key, Lifecycle, NestedBlock, Place, Problem, Problems,
 };
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
+
+/// The most dependencies of all instances together.
+const MOST_DEPENDENCIES: usize = 1_000_000;
+
+/// How deep values may nest, and objects of resources within each other.
+const DEEPEST: usize = 200;
+
+/// The most parts of one value.
+const LARGEST: usize = 2_000_000;
 
 /// Attributes that every resource block takes.
 const META: &[&str] = &["count", "for_each", "depends_on"];
@@ -50,6 +58,7 @@ pub struct World<'a> {
     pub blocks: Blocks,
     pub problems: Problems,
     wants_facts: bool,
+    dependency_count: usize,
 }
 
 /// The names that one block sees beyond those of the module.
@@ -97,11 +106,7 @@ impl Scope for Names<'_, '_> {
             ("each" | "count" | "self" | "path", _) => None,
             (kind, _) => {
                 let number = self.world.declarations.by_name.get(kind).and_then(|names| names.get(name));
-                Some(
-                    number
-                        .and_then(|number| self.world.resources.get(*number))
-                        .map_or(Found::Poisoned, |(found, _)| found.clone()),
-                )
+                Some(number.and_then(|number| self.world.resources.get(*number)).map_or(Found::Poisoned, |(found, _)| found.clone()))
             }
         }
     }
@@ -155,6 +160,7 @@ impl<'a> World<'a> {
             blocks: Blocks::new(),
             problems: Vec::new(),
             wants_facts: false,
+            dependency_count: 0,
         }
     }
 
@@ -173,8 +179,9 @@ impl<'a> World<'a> {
             }
         }
         self.validate_variables();
-        let settings = self
-            .with_evaluator(Own::default(), |evaluator| settings::read(evaluator, self.declarations.settings.as_ref()));
+        let settings = self.with_evaluator(Own::default(), |evaluator| {
+            settings::read(evaluator, self.declarations.settings.as_ref())
+        });
         let outputs = self.outputs();
         self.checks();
         let desired = Desired {
@@ -217,9 +224,7 @@ impl<'a> World<'a> {
         match evaluator.eval(expr) {
             Ok(value) => Ok(value),
             Err(Failed::Reported) => Err(tidy(std::mem::take(&mut evaluator.problems))),
-            Err(Failed::Poisoned) if !evaluator.problems.is_empty() => {
-                Err(tidy(std::mem::take(&mut evaluator.problems)))
-            }
+            Err(Failed::Poisoned) if !evaluator.problems.is_empty() => Err(tidy(std::mem::take(&mut evaluator.problems))),
             Err(Failed::Poisoned) => Err(vec![Problem::error(
                 "in-error",
                 "What this refers to is in error",
@@ -309,7 +314,14 @@ impl<'a> World<'a> {
         }
     }
 
-    fn check_expr(&self, expr: &Expr, kinds: &[&'static str], own: Own, within: Option<usize>, found: &mut Problems) {
+    fn check_expr(
+        &self,
+        expr: &Expr,
+        kinds: &[&'static str],
+        own: Own,
+        within: Option<usize>,
+        found: &mut Problems,
+    ) {
         for reference in references(expr) {
             if let Some(problem) = self.reference(&reference, kinds, own.clone(), within) {
                 found.push(problem.at(self.place(reference.span).as_ref()));
@@ -354,9 +366,7 @@ impl<'a> World<'a> {
             ("count", _) if own.count.is_none() => {
                 wrong("`count` has no meaning here", "It is the instance of a block with `count`.")
             }
-            ("count", Some(name)) if name != "index" => {
-                wrong("`count` has no such attribute", "There is `count.index`.")
-            }
+            ("count", Some(name)) if name != "index" => wrong("`count` has no such attribute", "There is `count.index`."),
             ("self", _) if own.this.is_none() => {
                 wrong("`self` has no meaning here", "It is the resource itself in its `postcondition`.")
             }
@@ -364,11 +374,9 @@ impl<'a> World<'a> {
                 wrong("`path` has no such attribute", "There are `path.module`, `path.root` and `path.cwd`.")
             }
             ("each" | "count" | "self" | "path", _) => None,
-            ("module", _) => Some(Problem::error(
-                "not-supported",
-                "Modules are not supported yet",
-                "Write the blocks of the module here.",
-            )),
+            ("module", _) => {
+                Some(Problem::error("not-supported", "Modules are not supported yet", "Write the blocks of the module here."))
+            }
             (kind, member) if kinds.contains(&kind) => {
                 let known = self.declarations.by_name.get(kind);
                 let Some(name) = member else {
@@ -376,8 +384,7 @@ impl<'a> World<'a> {
                 };
                 match known.and_then(|known| known.get(name)) {
                     None => {
-                        let known =
-                            known.into_iter().flat_map(|known| known.keys()).map(|name| name.as_ref()).collect();
+                        let known = known.into_iter().flat_map(|known| known.keys()).map(|name| name.as_ref()).collect();
                         let summary = format!("There is no resource `{kind}.{name}`");
                         let detail = names(known, kind, name);
                         Some(Problem::error("reference-to-undeclared-resource", summary, detail))
@@ -509,10 +516,8 @@ impl<'a> World<'a> {
         let mut queue = std::collections::VecDeque::from([first]);
         let mut last = None;
         'search: while let Some(index) = queue.pop_front() {
-            let mut next: Vec<NodeIndex> = graph
-                .neighbors_directed(index, petgraph::Direction::Incoming)
-                .filter(|next| within.contains(next))
-                .collect();
+            let mut next: Vec<NodeIndex> =
+                graph.neighbors_directed(index, petgraph::Direction::Incoming).filter(|next| within.contains(next)).collect();
             next.sort();
             for next in next {
                 if next == first {
@@ -561,7 +566,15 @@ impl<'a> World<'a> {
         let Some(local) = self.declarations.locals.get(name) else { return };
         let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&local.value));
         let dependencies = Arc::new(self.dependencies([&local.value], &Own::default()));
-        let found = value.map_or(Found::Poisoned, Found::Value);
+        let mut found = value.map_or(Found::Poisoned, Found::Value);
+        // Values grow from one local value to the next beyond what any expression could write.
+        if let Found::Value(value) = &found
+            && !value.fits(DEEPEST, LARGEST)
+        {
+            let detail = format!("A value may nest {DEEPEST} levels deep and have {LARGEST} parts.");
+            self.report(local.value.span, "too-complex", "This value is too large", detail);
+            found = Found::Poisoned;
+        }
         self.locals.insert(name.clone(), (found, dependencies));
     }
 
@@ -598,6 +611,34 @@ impl<'a> World<'a> {
             }
         }
         addresses
+    }
+
+    /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
+    /// else on all that `for_each` refers to.
+    fn instance_dependencies(
+        &mut self,
+        resource: &Resource,
+        own: &Own,
+        depends_on: &BTreeSet<Address>,
+    ) -> Option<BTreeSet<Address>> {
+        let body = &resource.block.body;
+        let given = own.each.as_ref().and_then(|(_, value)| value.identity());
+        let for_each = body.attribute("for_each").map(|attribute| &attribute.value);
+        let is_narrowed = |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
+        let expressions = Self::expressions_of(resource).into_iter().filter(|expr| !is_narrowed(expr));
+        let mut dependencies = self.dependencies(expressions, own);
+        dependencies.extend(given.map(|address| address.as_ref().clone()));
+        dependencies.extend(depends_on.iter().cloned());
+        self.dependency_count += dependencies.len();
+        if self.dependency_count > MOST_DEPENDENCIES {
+            let span = for_each.map_or(resource.block.header, |for_each| for_each.span);
+            let detail = format!(
+                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give                  `for_each` the resources themselves as values, so that each instance depends on its own only."
+            );
+            self.report(span, "too-complex", "There are too many dependencies", detail);
+            return None;
+        }
+        Some(dependencies)
     }
 
     /// The key that an index means, where that can be told in this scope.
@@ -656,10 +697,7 @@ impl<'a> World<'a> {
         let instances = self.instances_of(resource);
         let depends_on = self.depends_on(&resource.block.body);
         let poisoned_dependency = depends_on.is_none();
-        let (Ok(instances), false) = (instances, static_problems || poisoned_dependency) else {
-            // The attributes of an instance that cannot be are still checked where nothing is counted.
-            return;
-        };
+        let Ok(instances) = instances else { return };
         let block = Address::root(resource.kind.name(), &resource.name);
         let Some(instances) = instances else {
             self.wants_facts = true;
@@ -668,7 +706,7 @@ impl<'a> World<'a> {
         };
         let depends_on = depends_on.unwrap_or_default();
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        let mut failed = false;
+        let mut failed = static_problems || poisoned_dependency;
         for (key, own) in &instances {
             let address = match key {
                 Some(key) => block.clone().keyed(key.clone()),
@@ -831,7 +869,11 @@ impl<'a> World<'a> {
         Err(())
     }
 
-    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Vec<(Option<Key>, Own)>>, ()> {
+    fn for_each(
+        &mut self,
+        attribute: &SyntaxAttribute,
+        value: Value,
+    ) -> Result<Option<Vec<(Option<Key>, Own)>>, ()> {
         const CODE: &str = "invalid-for-each";
         let span = attribute.value.span;
         let keys_are_secret = match &value.data {
@@ -861,8 +903,7 @@ impl<'a> World<'a> {
                 if elements.iter().any(Value::is_unknown) {
                     return self.not_known(attribute);
                 }
-                let keys: Option<Vec<_>> =
-                    elements.iter().map(|element| element.as_text().map(|key| own(key, element))).collect();
+                let keys: Option<Vec<_>> = elements.iter().map(|element| element.as_text().map(|key| own(key, element))).collect();
                 keys.map(Some).ok_or_else(|| {
                     let detail = "A set for `for_each` holds texts. For other elements make a map with \
                                   `{ for x in ... : x.name => x }`.";
@@ -872,8 +913,7 @@ impl<'a> World<'a> {
             _ => {
                 let detail = match value.ty() {
                     Type::List(_) | Type::Tuple(_) => {
-                        "It is a list. Make it a set with `toset(...)`, or a map with `{ for x in ... : x.name => x }`."
-                            .to_owned()
+                        "It is a list. Make it a set with `toset(...)`, or a map with `{ for x in ... : x.name => x }`.".to_owned()
                     }
                     other => format!("It is {}. A map or a set of texts is required.", with_article(&other)),
                 };
@@ -928,9 +968,7 @@ impl<'a> World<'a> {
             fits &= attributes.is_some();
             let mut blocks = Vec::new();
             for block in &body.blocks {
-                let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else {
-                    continue;
-                };
+                let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else { continue };
                 match nested_block(evaluator, nested, block) {
                     Some(block) => blocks.push(block),
                     None => fits = false,
@@ -941,8 +979,7 @@ impl<'a> World<'a> {
         let (attributes, blocks) = decoded;
         let lifecycle = self.lifecycle(resource, own);
         let (Some(lifecycle), true) = (lifecycle, fits) else { return None };
-        let mut dependencies = self.dependencies(Self::expressions_of(resource), own);
-        dependencies.extend(depends_on.iter().cloned());
+        let dependencies = self.instance_dependencies(resource, own, depends_on)?;
         let place = self.place(resource.block.header);
         let mut block =
             Block { address: address.clone(), attributes, blocks, depends_on: dependencies, lifecycle, place };
@@ -971,6 +1008,11 @@ impl<'a> World<'a> {
             }
         }
         let value = self.object(resource, &block, &originals);
+        if !value.fits(DEEPEST, LARGEST) {
+            let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
+            self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
+            return None;
+        }
         self.blocks.insert(address.clone(), block);
         self.instances.insert(address, value.clone());
         self.postconditions(resource, own, &value).then_some(value)
@@ -1128,8 +1170,7 @@ impl<'a> World<'a> {
                     codes.insert(code);
                 }
                 Some(code) => {
-                    let detail =
-                        format!("{}. This hazard is never accepted: mend its cause.", sentence(code.meaning()));
+                    let detail = format!("{}. This hazard is never accepted: mend its cause.", sentence(code.meaning()));
                     self.report(span, CODE, format!("`{code}` cannot be accepted"), detail);
                     fits = false;
                 }
@@ -1152,8 +1193,7 @@ impl<'a> World<'a> {
         let mut holds = true;
         for lifecycle in resource.block.body.blocks("lifecycle") {
             for condition in lifecycle.body.blocks("postcondition") {
-                holds &=
-                    self.condition(condition, &own, "postcondition-failed", &resource_name(resource)) != Some(false);
+                holds &= self.condition(condition, &own, "postcondition-failed", &resource_name(resource)) != Some(false);
             }
         }
         holds
@@ -1179,12 +1219,11 @@ impl<'a> World<'a> {
             return Some(false);
         };
         let (holds, text, values) = self.with_evaluator(own.clone(), |evaluator| {
-            let holds =
-                evaluator.eval_as(&condition.value, &Type::Bool, "invalid-condition", "This is not a condition");
+            let holds = evaluator.eval_as(&condition.value, &Type::Bool, "invalid-condition", "This is not a condition");
             let text = match holds.as_ref().ok().and_then(Value::as_bool) {
-                Some(false) => evaluator
-                    .eval_as(&message.value, &Type::Text, "invalid-error-message", "This is not a message")
-                    .ok(),
+                Some(false) => {
+                    evaluator.eval_as(&message.value, &Type::Text, "invalid-error-message", "This is not a message").ok()
+                }
                 _ => None,
             };
             let values = match text {
@@ -1205,12 +1244,8 @@ impl<'a> World<'a> {
             Some(true) => Some(true),
             Some(false) => {
                 let detail = match text {
-                    Some(text) if text.sensitive => {
-                        "The message of this condition is sensitive and not shown.".to_owned()
-                    }
-                    Some(text) => {
-                        text.as_text().map_or("The message is not known.".to_owned(), |text| text.to_string())
-                    }
+                    Some(text) if text.sensitive => "The message of this condition is sensitive and not shown.".to_owned(),
+                    Some(text) => text.as_text().map_or("The message is not known.".to_owned(), |text| text.to_string()),
                     None => "The message of this condition has no value.".to_owned(),
                 };
                 let mut problem = match code {
@@ -1375,11 +1410,7 @@ fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) 
     evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
 }
 
-fn nested_block(
-    evaluator: &mut Evaluator<'_>,
-    schema: &'static BlockSchema,
-    block: &SyntaxBlock,
-) -> Option<NestedBlock> {
+fn nested_block(evaluator: &mut Evaluator<'_>, schema: &'static BlockSchema, block: &SyntaxBlock) -> Option<NestedBlock> {
     let mut originals = BTreeMap::new();
     let attributes = attributes(evaluator, schema.attributes, &block.body, block.header, &mut originals)?;
     let place = evaluator.sources.place(block.header);

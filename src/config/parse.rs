@@ -32,16 +32,17 @@ pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
         return (Body::default(), vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
     }
     let outline = source::outline(text);
+    let readable = source::without_large_numbers(text, &outline);
     if let Some(unclosed) = &outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
-    } else if let Ok(body) = parser::parse_body(text) {
+    } else if let Ok(body) = parser::parse_body(&readable) {
         let body = reader.body(&body);
         return (body, reader.problems);
     }
     let mut whole = Body { span: reader.span(0..text.len()), ..Body::default() };
     for item in outline.items {
         reader.base = item.start;
-        match parser::parse_body(&text[item.clone()]) {
+        match parser::parse_body(&readable[item.clone()]) {
             Ok(body) => {
                 let body = reader.body(&body);
                 whole.attributes.extend(body.attributes);
@@ -57,13 +58,15 @@ pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
 pub fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
     let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
-    if let Some(unclosed) = source::outline(text).unclosed {
+    let outline = source::outline(text);
+    let readable = source::without_large_numbers(text, &outline);
+    if let Some(unclosed) = outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
         return Err(reader.problems);
     }
     // Comments and line ends around an expression mean nothing; in parentheses the grammar skips them.
     let shift = "(\n".len();
-    let wrapped = format!("(\n{text}\n)");
+    let wrapped = format!("(\n{readable}\n)");
     match parser::parse_expr(&wrapped) {
         Ok(Expression::Parenthesis(inner)) => {
             let inner = inner.into_inner();
@@ -145,9 +148,10 @@ impl Reader<'_> {
         let length = rest.chars().next().map_or(0, char::len_utf8);
         let message = error.message().trim_end_matches('.').replace('\n', "; ");
         let (summary, advice) = match rest.chars().next() {
-            _ if message.contains("at most 64 nested") => {
-                ("This is nested too deeply", "Name a part of it in `locals`.")
+            _ if message.contains("redefined object key") => {
+                ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
             }
+            _ if message.contains("at most 64 nested") => ("This is nested too deeply", "Name a part of it in `locals`."),
             _ if message.contains("at most 128 chained") => {
                 ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")
             }
@@ -156,13 +160,8 @@ impl Reader<'_> {
             Some(',') if text[..offset].trim_end().ends_with(['[', '(', ',']) => {
                 ("An expression is missing here", "Add one, or remove the comma.")
             }
-            Some('\\') => {
-                ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.")
-            }
-            _ => (
-                "This is not valid here",
-                "A block on one line holds at most one attribute; arguments are written `name = value`.",
-            ),
+            Some('\\') => ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN."),
+            _ => ("This is not valid here", "A block on one line holds at most one attribute; arguments are written `name = value`."),
         };
         self.problem(offset..offset + length, "syntax", summary, format!("{advice} The parser says: {message}."));
     }
@@ -170,13 +169,14 @@ impl Reader<'_> {
     fn body(&mut self, body: &structure::Body) -> Body {
         let span = self.span_of(body.span(), Span { file: self.file, ..Span::default() });
         let mut read = Body { span, ..Body::default() };
+        let mut names = std::collections::HashSet::new();
         for structure in body {
             match structure {
                 Structure::Attribute(attribute) => {
                     let value = self.expr(&attribute.value);
                     let name_span = self.span_of(attribute.key.span(), value.span);
                     let name: Arc<str> = Arc::from(attribute.key.as_str());
-                    if read.attribute(&name).is_some() {
+                    if !names.insert(name.clone()) {
                         self.problem_at(
                             name_span,
                             "duplicate-attribute",
@@ -291,9 +291,10 @@ impl Reader<'_> {
 
     fn object_key(&mut self, key: &ObjectKey, otherwise: Span) -> Expr {
         match key {
-            ObjectKey::Ident(name) => {
-                Expr { span: self.span_of(name.span(), otherwise), node: Node::Literal(Value::text(name.as_str())) }
-            }
+            ObjectKey::Ident(name) => Expr {
+                span: self.span_of(name.span(), otherwise),
+                node: Node::Literal(Value::text(name.as_str())),
+            },
             ObjectKey::Expression(expression) => {
                 let expr = self.expr(expression);
                 match expr.node {
@@ -347,7 +348,12 @@ impl Reader<'_> {
         self.steps(inner, &traversal.operators, span)
     }
 
-    fn steps(&mut self, mut expr: Expr, operators: &[hcl::edit::Decorated<TraversalOperator>], whole: Span) -> Expr {
+    fn steps(
+        &mut self,
+        mut expr: Expr,
+        operators: &[hcl::edit::Decorated<TraversalOperator>],
+        whole: Span,
+    ) -> Expr {
         let start = expr.span;
         for (at, operator) in operators.iter().enumerate() {
             let rest = &operators[at + 1..];
@@ -542,14 +548,8 @@ struct Pieces {
 
 enum Piece {
     /// One line of the literal of that number.
-    Line {
-        literal: usize,
-        text: String,
-    },
-    Mark {
-        before: bool,
-        after: bool,
-    },
+    Line { literal: usize, text: String },
+    Mark { before: bool, after: bool },
 }
 
 impl Pieces {
@@ -569,10 +569,7 @@ impl Pieces {
     fn strip(&mut self) {
         for at in 0..self.row.len() {
             let Piece::Mark { before, after } = self.row[at] else { continue };
-            if before
-                && at > 0
-                && let Piece::Line { text, .. } = &mut self.row[at - 1]
-            {
+            if before && at > 0 && let Piece::Line { text, .. } = &mut self.row[at - 1] {
                 text.truncate(text.trim_end().len());
             }
             if after && let Some(Piece::Line { text, .. }) = self.row.get_mut(at + 1) {

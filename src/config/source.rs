@@ -123,6 +123,8 @@ pub struct Unclosed {
 pub struct Outline {
     /// The ranges of the attributes and blocks that stand outside of any other, without their surroundings.
     pub items: Vec<Range<usize>>,
+    /// Numbers that hardware floating point cannot hold.
+    pub large_numbers: Vec<Range<usize>>,
     pub unclosed: Option<Unclosed>,
 }
 
@@ -216,6 +218,17 @@ pub fn outline(text: &str) -> Outline {
                 }
                 at += 1;
             }
+            b'0'..=b'9' => {
+                let end = number_end(bytes, at);
+                if end - at > LONG_NUMBER || text[at..end].contains(['e', 'E']) {
+                    outline.large_numbers.push(at..end);
+                }
+                at = end;
+            }
+            _ if here.is_ascii_alphabetic() || here == b'_' || here >= 0x80 => {
+                let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || *byte >= 0x80;
+                at += rest.iter().take_while(|byte| is_name(byte)).count();
+            }
             b'\n' => {
                 if inside.is_empty()
                     && let Some(start) = item.take()
@@ -254,15 +267,50 @@ pub fn outline(text: &str) -> Outline {
     outline
 }
 
+/// A number with more digits than this can be too large for hardware floating point.
+const LONG_NUMBER: usize = 300;
+
+/// The end of the number that begins at `at`.
+fn number_end(bytes: &[u8], at: usize) -> usize {
+    let digits = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut end = digits(at);
+    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
+        end = digits(end + 1);
+    }
+    if let Some(b'e' | b'E') = bytes.get(end) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        if bytes.get(end + 1 + sign).is_some_and(u8::is_ascii_digit) {
+            end = digits(end + 1 + sign);
+        }
+    }
+    end
+}
+
+/// The text with its large numbers written as zeros, of the same length, for a parser that would refuse them. Their
+/// digits are read from the original.
+pub fn without_large_numbers<'a>(text: &'a str, outline: &Outline) -> std::borrow::Cow<'a, str> {
+    if outline.large_numbers.is_empty() {
+        return text.into();
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut at = 0;
+    for number in &outline.large_numbers {
+        masked.push_str(&text[at..number.start]);
+        masked.push_str(&"0".repeat(number.len()));
+        at = number.end;
+    }
+    masked.push_str(&text[at..]);
+    masked.into()
+}
+
 fn unclosed_text(opened: usize, end: usize) -> Unclosed {
     Unclosed {
         at: opened..end,
         code: "unterminated-string",
         summary: "This text is not closed",
-        detail:
-            "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
+        detail: "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
                  as a heredoc (`<<EOT`)."
-                .to_owned(),
+            .to_owned(),
     }
 }
 
@@ -329,8 +377,7 @@ mod tests {
 
     #[test]
     fn items_are_found_whatever_stands_in_texts() {
-        let text =
-            "a = \"}${ { b = \"x\" }[\"b\"] }\" # {\nblock \"x\" {\n  t = <<-EOT\n  }}}\n  EOT\n}\n\n/* { */ c = 1";
+        let text = "a = \"}${ { b = \"x\" }[\"b\"] }\" # {\nblock \"x\" {\n  t = <<-EOT\n  }}}\n  EOT\n}\n\n/* { */ c = 1";
         let items: Vec<&str> = outline(text).items.into_iter().map(|range| &text[range]).collect();
         assert_eq!(items.len(), 3, "{items:?}");
         assert!(items[1].starts_with("block") && items[1].trim_end().ends_with('}'));
@@ -364,10 +411,7 @@ mod tests {
         let (source, problem) = decode("a.hcl", b"\xef\xbb\xbfa = 1\r\n".to_vec());
         assert_eq!((source.text.as_str(), problem), ("a = 1\n", None));
         let (_, problem) = decode("a.hcl", b"a = 1\r\nb = \"\xff\"\n".to_vec());
-        assert_eq!(
-            problem.and_then(|problem| problem.place).map(|place| place.start),
-            Some(Position { line: 2, column: 6 })
-        );
+        assert_eq!(problem.and_then(|problem| problem.place).map(|place| place.start), Some(Position { line: 2, column: 6 }));
     }
 
     proptest! {

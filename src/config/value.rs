@@ -46,6 +46,7 @@ pub struct Object {
     // Counted once: objects of resources nest deeply, and these are asked at each step of an evaluation.
     sensitive_within: bool,
     unknown_within: bool,
+    depth: usize,
 }
 
 impl From<Data> for Value {
@@ -206,6 +207,38 @@ impl Value {
         }
     }
 
+    /// How many levels of collections and objects there are.
+    fn depth(&self) -> usize {
+        match &self.data {
+            Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+                1 + elements.iter().map(Value::depth).max().unwrap_or(0)
+            }
+            Data::Map(_, fields) => 1 + fields.values().map(Value::depth).max().unwrap_or(0),
+            Data::Object(object) => object.depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether the value has no more than that many levels, and, resources counted as one, that many parts.
+    pub fn fits(&self, levels: usize, parts: usize) -> bool {
+        fn count(value: &Value, levels: usize, parts: &mut usize) -> bool {
+            *parts = parts.saturating_sub(1);
+            if *parts == 0 {
+                return false;
+            }
+            let values: Box<dyn Iterator<Item = &Value>> = match &value.data {
+                Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => Box::new(elements.iter()),
+                Data::Map(_, fields) => Box::new(fields.values()),
+                Data::Object(object) if object.identity.is_some() => return object.depth <= levels,
+                Data::Object(object) => Box::new(object.fields.values()),
+                _ => return true,
+            };
+            levels > 0 && values.into_iter().all(|value| count(value, levels - 1, parts))
+        }
+        let mut parts = parts;
+        count(self, levels, &mut parts)
+    }
+
     /// Whether any part, at any depth, is sensitive.
     pub fn is_sensitive_anywhere(&self) -> bool {
         self.sensitive
@@ -225,8 +258,7 @@ impl Value {
             return self.clone();
         }
         let all = |elements: &Arc<Vec<Value>>| Arc::new(elements.iter().map(Value::without_marks).collect());
-        let fields =
-            |fields: &Fields| fields.iter().map(|(name, value)| (name.clone(), value.without_marks())).collect();
+        let fields = |fields: &Fields| fields.iter().map(|(name, value)| (name.clone(), value.without_marks())).collect();
         let data = match &self.data {
             Data::List(ty, elements) => Data::List(ty.clone(), all(elements)),
             Data::Set(ty, elements) => Data::Set(ty.clone(), all(elements)),
@@ -288,8 +320,9 @@ impl Value {
     /// Whether two known values are the same value of the same type; marks do not count.
     pub fn same(&self, other: &Value) -> bool {
         let all = |a: &[Value], b: &[Value]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
-        let fields =
-            |a: &Fields, b: &Fields| a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.same(b));
+        let fields = |a: &Fields, b: &Fields| {
+            a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.same(b))
+        };
         match (&self.data, &other.data) {
             (Data::Null(_), Data::Null(_)) => true,
             (Data::Bool(a), Data::Bool(b)) => a == b,
@@ -320,7 +353,10 @@ impl Value {
             Data::Null(_) => 8,
             Data::Unknown(_) => 9,
         };
-        fn all<'a>(a: impl IntoIterator<Item = &'a Value>, b: impl IntoIterator<Item = &'a Value>) -> Ordering {
+        fn all<'a>(
+            a: impl IntoIterator<Item = &'a Value>,
+            b: impl IntoIterator<Item = &'a Value>,
+        ) -> Ordering {
             let (mut a, mut b) = (a.into_iter(), b.into_iter());
             loop {
                 match (a.next(), b.next()) {
@@ -486,7 +522,8 @@ impl Object {
     pub fn new(fields: Fields, identity: Option<Arc<Address>>) -> Self {
         let sensitive_within = fields.values().any(Value::is_sensitive_anywhere);
         let unknown_within = fields.values().any(Value::has_unknown_within);
-        Object { fields, identity, sensitive_within, unknown_within }
+        let depth = 1 + fields.values().map(Value::depth).max().unwrap_or(0);
+        Object { fields, identity, sensitive_within, unknown_within, depth }
     }
 
     /// The type of the fields, also of a resource's object.

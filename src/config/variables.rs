@@ -344,8 +344,7 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
 /// The type that an expression like `list(object({ name = string }))` means.
 pub fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Type, Failed> {
     const CODE: &str = "invalid-type";
-    const TYPES: &str =
-        "Types are string, number, bool, any, list(...), set(...), map(...), tuple([...]) and object({...}).";
+    const TYPES: &str = "Types are string, number, bool, any, list(...), set(...), map(...), tuple([...]) and object({...}).";
     match &expr.bare().node {
         Node::Variable(name) => match name.as_ref() {
             "string" => Ok(Type::Text),
@@ -370,7 +369,8 @@ pub fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Typ
                 ("set", _) => Ok(Type::set(type_constraint(evaluator, argument)?)),
                 ("map", _) => Ok(Type::map(type_constraint(evaluator, argument)?)),
                 ("tuple", Node::Tuple(elements)) => {
-                    let elements: Vec<_> = elements.iter().map(|element| type_constraint(evaluator, element)).collect();
+                    let elements: Vec<_> =
+                        elements.iter().map(|element| type_constraint(evaluator, element)).collect();
                     Ok(Type::tuple(elements.into_iter().collect::<Result<_, _>>()?))
                 }
                 ("object", Node::Object(items)) => {
@@ -378,8 +378,7 @@ pub fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Typ
                     let mut failed = None;
                     for (key, value) in items {
                         let Some(name) = key.literal_text() else {
-                            failed =
-                                Some(type_error(evaluator, key, CODE, "A name of an attribute is required.".into()));
+                            failed = Some(type_error(evaluator, key, CODE, "A name of an attribute is required.".into()));
                             continue;
                         };
                         match field(evaluator, value) {

@@ -29,7 +29,7 @@ use super::ground::{self, Ground, Permissions};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::verdict::{Difference, Draft, Edit, Remedy, Standing, Verdict};
-use super::{Kind, Scene, image_storage, kind_of};
+use super::{Kind, Scene, image_storage};
 
 #[derive(Debug)]
 pub struct ExternalVolume;
@@ -606,7 +606,7 @@ impl<'a> Look<'a> {
         let wanted = self.wanted_root();
         match self.lineage.last() {
             None => {
-                ground::remember_made(verdict, &self.lineage);
+                ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
                 let made = Inode {
                     file_type: FileType::Directory,
                     mode: Mode::new(0o755).expect("twelve bits"),
@@ -889,12 +889,8 @@ impl<'a> Look<'a> {
 
     /// Whether another block of the configuration makes this path.
     fn is_made_by_the_plan(&self, wanted: &str) -> bool {
-        self.scene.blocks.values().filter(|other| other.address != *self.address).any(|other| {
-            kind_of(&other.address).is_some_and(|kind| {
-                kind.paths(other, self.scene.blocks).iter().any(|path| path == wanted)
-                    && kind.hosts(other, self.scene.blocks).contains(self.host)
-            })
-        })
+        let owner = self.scene.owners.get(self.host).and_then(|owners| owners.get(wanted));
+        owner.is_some_and(|owner| owner != self.address)
     }
 
     /// The device, if this plan formats it.
@@ -959,7 +955,7 @@ impl<'a> Look<'a> {
             .rolling_back()
         };
         let Some(inode) = self.lineage.last() else {
-            ground::remember_made(verdict, &self.lineage);
+            ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
             let drafts = vec![
                 ground::make_directory(&self.lineage),
                 lock(Vec::new()).undone_by(Command::new(["unlock_mount_point", self.at])),
@@ -1259,7 +1255,7 @@ impl<'a> Look<'a> {
 
     /// Who keeps the volume from being unmounted.
     fn in_use(&self, path: &str) -> Result<Option<Hazard>, String> {
-        let uses = open_files::read(self.scene.host(self.host), self.scene.watched(self.host), path)?;
+        let uses = open_files::read(self.scene.host(self.host), path)?;
         let nested = self.ground.mounts.below(path);
         if let Some(mount) = nested.first() {
             let known = self.scene.watched(self.host).contains(&mount.target);

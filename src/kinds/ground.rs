@@ -12,6 +12,7 @@ use super::ask::path::{FileType, Inode, Lineage};
 use super::ask::people::{self, QemuUser};
 use super::ask::system::{self, System};
 use super::ask::{Known, open_files};
+use super::scene::Scene;
 use super::verdict::{Difference, Draft, Remedy, Verdict};
 
 /// What every host is asked, whatever is placed on it. `watched` are the paths whose users must be known.
@@ -271,9 +272,10 @@ pub fn make_directory(lineage: &Lineage) -> Draft {
         .rolling_back()
 }
 
-/// What to remember of directories that are made here: they go when the resource goes.
-pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage) {
-    let made = lineage.missing().to_vec();
+/// What to remember of directories that are made here: they go when the resource goes. Those that another resource has, or has
+/// something in, are that one's affair.
+pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage, scene: &Scene, address: &Address, host: &HostName) {
+    let made: Vec<_> = lineage.missing().iter().filter(|path| !scene.is_wanted_by_others(path, address, host)).collect();
     verdict.memory.insert("made".to_owned(), serde_json::json!(made).to_string());
 }
 

@@ -373,7 +373,7 @@ impl Wanted<'_> {
             verdict.hazards.push(self.hazard(code, message, cure));
             return Ok(());
         }
-        let users = open_files::read(scene.host(self.host), scene.watched(self.host), path)?;
+        let users = open_files::read(scene.host(self.host), path)?;
         if have > self.size() {
             let hazard = self.hazard(
                 HazardCode::Shrink,

@@ -99,7 +99,7 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
         verdict.observed.insert("directory".to_owned(), "present".to_owned());
         return Ok(verdict);
     }
-    ground::remember_made(&mut verdict, &lineage);
+    ground::remember_made(&mut verdict, &lineage, scene, &block.address, host);
     let remedy = Remedy::Run(vec![ground::make_directory(&lineage)]);
     verdict.differences.push(Difference::new("directory", "absent", root(block), remedy));
     Ok(verdict)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Facts, Guard, HostFacts, HostName};
 
+use super::ask::mounts::is_within;
 use super::kind_of;
 
 /// What the state remembers of one resource.
@@ -24,6 +25,8 @@ pub struct Scene<'a> {
     pub memory: &'a BTreeMap<Address, Memory>,
     /// The paths of each host whose users were asked for.
     pub watched: &'a BTreeMap<HostName, Vec<String>>,
+    /// Which resource has which path, by host.
+    pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
 }
 
 impl Scene<'_> {
@@ -47,6 +50,13 @@ impl Scene<'_> {
 
     pub fn watched(&self, host: &HostName) -> &[String] {
         self.watched.get(host).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a path is another resource's on that host, or something of another resource lies below it.
+    pub fn is_wanted_by_others(&self, path: &str, address: &Address, host: &HostName) -> bool {
+        let Some(owners) = self.owners.get(host) else { return false };
+        let below = owners.range(path.to_owned()..).take_while(|(owned, _)| owned.starts_with(path));
+        below.filter(|(owned, _)| is_within(owned, path)).any(|(_, owner)| owner != address)
     }
 
     /// The room that images find in a volume on a host.

@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::run::{command, file_problem, find, not_started, run};
 use super::{HostRecord, Lab, LabHost, Record, Runs, SCRIPT, boot, each, host_dir, is_down, link_devices, loops};
 use crate::model::Problem;
@@ -16,10 +18,12 @@ pub(super) struct Engine {
     program: &'static str,
     /// What lifts the engine's own guards over /proc and /sys.
     unmask: &'static str,
+    /// Whether containers start from the limits of this process, raised to what the engine finds usual.
+    raises_limits: bool,
 }
 
-pub(super) const DOCKER: Engine = Engine { program: "docker", unmask: "systempaths=unconfined" };
-pub(super) const PODMAN: Engine = Engine { program: "podman", unmask: "unmask=ALL" };
+pub(super) const DOCKER: Engine = Engine { program: "docker", unmask: "systempaths=unconfined", raises_limits: false };
+pub(super) const PODMAN: Engine = Engine { program: "podman", unmask: "unmask=ALL", raises_limits: true };
 
 /// What a host of storage needs beyond an engine's defaults. Not `--privileged`: that asks for every capability there is,
 /// and fails where the machine itself lacks one.
@@ -33,6 +37,9 @@ const CAPABILITIES: [&str; 8] = [
     "DAC_READ_SEARCH",
     "AUDIT_WRITE",
 ];
+
+/// Files and processes of a container whose engine would raise the limits.
+const LIMIT: u64 = 4096;
 
 impl Engine {
     /// Why this engine cannot be used here, if so.
@@ -102,6 +109,13 @@ impl Engine {
         let mut create = command(self.program, ["create", "--name", &name, "--hostname", &host.label]);
         create.args(["--label", &self.label(lab), "--publish", "127.0.0.1::22", "--tmpfs", "/run", "--mount", &log]);
         create.args(["--device-cgroup-rule", "a *:* rwm", "--security-opt", self.unmask]);
+        if self.raises_limits {
+            // Root may lack the right to raise them, so they are set to what is enough for a test and less than usual.
+            for (name, resource) in [("nofile", Resource::Nofile), ("nproc", Resource::Nproc)] {
+                let most = getrlimit(resource).maximum.map_or(LIMIT, |most| most.min(LIMIT));
+                create.args(["--ulimit", &format!("{name}={most}:{most}")]);
+            }
+        }
         create.args(["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]);
         create.args(CAPABILITIES.iter().flat_map(|capability| ["--cap-add", capability]));
         let (image, sshd) = match &lab.image {

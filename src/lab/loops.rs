@@ -91,16 +91,27 @@ pub(super) fn belonging(all: &[Loop], dir: &Path, devices: &BTreeSet<String>) ->
     }
 }
 
-/// The file systems that a process sees and this one does not, as `MAJOR:MINOR`.
+/// The file systems that are a host's own, as `MAJOR:MINOR`: those that its first process sees and this one does not, and
+/// its root where that is an overlay, which engines mount on the machine too.
 pub(super) fn private_file_systems(pid: i32) -> Result<BTreeSet<String>, Problem> {
-    let seen = |path: String| {
+    let read = |path: String| {
         let path = Path::new(&path);
-        let text = fs::read_to_string(path).map_err(|error| file_problem("read", path, &error))?;
-        Ok::<_, Problem>(text.lines().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned).collect())
+        fs::read_to_string(path).map_err(|error| file_problem("read", path, &error))
     };
-    let theirs: BTreeSet<String> = seen(format!("/proc/{pid}/mountinfo"))?;
-    let ours = seen("/proc/self/mountinfo".to_owned())?;
-    Ok(theirs.difference(&ours).cloned().collect())
+    let theirs = read(format!("/proc/{pid}/mountinfo"))?;
+    Ok(private(&theirs, &read("/proc/self/mountinfo".to_owned())?))
+}
+
+fn private(theirs: &str, ours: &str) -> BTreeSet<String> {
+    let devices = |text: &str| -> BTreeSet<String> {
+        text.lines().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned).collect()
+    };
+    let is_own_root = |line: &&str| line.split(' ').nth(4) == Some("/") && line.contains(" - overlay ");
+    let root: String = theirs.lines().filter(is_own_root).map(|line| format!("{line}\n")).collect();
+    let roots_of_ours: String = ours.lines().filter(is_own_root).map(|line| format!("{line}\n")).collect();
+    let mut private: BTreeSet<String> = devices(theirs).difference(&devices(ours)).cloned().collect();
+    private.extend(devices(&root).difference(&devices(&roots_of_ours)).cloned());
+    private
 }
 
 /// Detaches devices and waits until they are gone: at once, or when the last mount of them goes.
@@ -151,6 +162,19 @@ mod tests {
         assert_eq!(names("/lab", &[]), ["/dev/loop0", "/dev/loop1", "/dev/loop2"]);
         assert_eq!(names("/lab", &["0:99"]), ["/dev/loop0", "/dev/loop1", "/dev/loop2", "/dev/loop3"]);
         assert_eq!(names("/other", &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_host_owns_what_the_machine_does_not_see_and_its_overlay() {
+        let machine =
+            "1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:39 / /var/lib/docker/x/merged rw - overlay overlay rw\n";
+        let container = "3 0 0:39 / / rw - overlay overlay rw\n4 3 0:50 / /run rw - tmpfs tmpfs rw\n\
+                         5 3 254:0 /usr /usr ro - ext4 /dev/vda rw\n";
+        assert_eq!(private(container, machine).into_iter().collect::<Vec<_>>(), ["0:39", "0:50"]);
+        // A machine that is itself a container: while a host boots, it still sees the machine's root.
+        let machine = "1 0 0:20 / / rw - overlay overlay rw\n";
+        let host = "3 0 0:20 / / rw - overlay overlay rw\n4 3 7:1 / /x rw - ext4 /dev/loop1 rw\n";
+        assert_eq!(private(host, machine).into_iter().collect::<Vec<_>>(), ["7:1"]);
     }
 
     #[test]

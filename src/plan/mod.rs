@@ -268,6 +268,20 @@ fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
     paths.into_iter().map(|(host, paths)| (host, paths.into_iter().collect())).collect()
 }
 
+/// Which resource has which path, by host.
+fn owners(blocks: &Blocks) -> BTreeMap<HostName, BTreeMap<String, Address>> {
+    let mut all: BTreeMap<HostName, BTreeMap<String, Address>> = BTreeMap::new();
+    for block in blocks.values() {
+        let Some(kind) = kind_of(&block.address) else { continue };
+        let paths = kind.paths(block, blocks);
+        for host in kind.hosts(block, blocks) {
+            let of_host = all.entry(host).or_default();
+            of_host.extend(paths.iter().map(|path| (path.clone(), block.address.clone())));
+        }
+    }
+    all
+}
+
 /// Everything that a plan is made from.
 #[derive(Debug)]
 pub struct Input<'a> {
@@ -307,7 +321,7 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
         hazards: Vec::new(),
         accepted: BTreeSet::new(),
     };
-    making.judge(&Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched });
+    making.judge(&Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners(desired) });
     making.remove(&memory, &watched);
     making.finish(&memory)
 }

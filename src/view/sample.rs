@@ -57,6 +57,8 @@ pub(super) fn empty() -> Plan {
         outputs: BTreeMap::new(),
         max_hosts_at_once: 0,
         parallelism: 10,
+        state_path: "state/larder.state.json".to_owned(),
+        found: std::collections::BTreeMap::new(),
     }
 }
 

@@ -43,9 +43,9 @@ impl Style {
     }
 }
 
-/// Columns of a terminal that the text takes; wide characters take two.
+/// Columns of a terminal that the text takes: wide characters take two, colours none.
 pub(super) fn width(text: &str) -> usize {
-    text.width()
+    anstream::adapter::strip_str(text).map(|part| part.width()).sum()
 }
 
 /// The text with blanks up to that many columns.
@@ -59,4 +59,17 @@ pub(super) fn count(number: usize, noun: &str) -> String {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
     }
+}
+
+/// Rows with their columns one below the other, two blanks between them; none behind the last one.
+pub(super) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<_> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max())
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, columns)| pad(cell, columns.unwrap_or(0)));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }

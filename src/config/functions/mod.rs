@@ -16,6 +16,7 @@ mod numeric;
 mod secret;
 mod string;
 mod time;
+mod yaml;
 
 use super::convert::{convert, with_article};
 use super::eval::{Evaluated, Evaluator, Failed, LONGEST_TEXT};
@@ -283,9 +284,7 @@ pub fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
             let argument = call.arguments.get(index).or(call.arguments.last()).unwrap_or(expr);
             let name = function.parameter(index).map_or("", |parameter| parameter.name);
             let detail = match secret {
-                true => {
-                    format!("`{name}` of `{}` does not fit. More cannot be said: a value is sensitive.", function.name)
-                }
+                true => format!("`{name}` of `{}` does not fit. More cannot be said: a value is sensitive.", function.name),
                 false => format!("`{name}` of `{}`: {why}.", function.name),
             };
             Err(evaluator.fail(argument, "invalid-function-argument", "This argument does not fit", detail))

@@ -3,6 +3,7 @@
 use crate::model::{Guard, HostFacts, Question};
 
 use super::mounts::is_within;
+use super::path;
 use super::{Known, failure};
 
 /// One open file, working directory, program or mapping.
@@ -43,8 +44,9 @@ fn quote_glob(path: &str) -> String {
 }
 
 /// The uses below one path, out of the answer about several.
-pub fn read(facts: &HostFacts, asked: &[String], path: &str) -> Known<Vec<Use>> {
-    let reply = facts.said(&question(asked))?;
+pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
+    let question = covering(facts, path).ok_or_else(|| format!("the host was not asked who uses {path}"))?;
+    let reply = facts.said(question)?;
     if reply.status != 0 {
         return Err(failure(&reply));
     }
@@ -53,6 +55,15 @@ pub fn read(facts: &HostFacts, asked: &[String], path: &str) -> Known<Vec<Use>> 
     uses.sort();
     uses.dedup();
     Ok(uses)
+}
+
+/// The question that was asked about the path or a directory above it.
+fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
+    let HostFacts::Reached(answers) = facts else { return None };
+    let first = question(&[]);
+    let asked = answers.range(&first..).map(|(question, _)| question).take_while(|question| question.0.first() == first.0.first());
+    let covers = |question: &&Question| path::with_ancestors(path).iter().any(|above| question.0[1..].contains(&quote_glob(above)));
+    asked.into_iter().find(covers)
 }
 
 /// A guard that holds while nobody uses anything at or below a path.
