@@ -248,7 +248,7 @@ fn images_are_never_shrunk_and_never_without_room() {
     // In a volume that exists, what is free now counts.
     site.write(&(base.clone() + &image("a", "20MiB", "allocation = \"full\"") + &image("b", "10MiB", "") + &image("c", "60MiB", "allocation = \"falloc\"")));
     let plan = site.refused();
-    assert_hazard(&plan, "capacity", "image.c", "hv1", &["needs 60MiB"], "");
+    assert_hazard(&plan, "capacity", "image.c", "hv1", &["1 image needs 60.0 MiB"], "");
     // Smaller, or another format, is refused; the file is as it was.
     site.write(&(base.clone() + &image("a", "10MiB", "allocation = \"full\"") + &image("b", "10MiB", "")));
     let plan = site.refused();
