@@ -769,7 +769,7 @@ impl<'a> Look<'a> {
             (Source::Bind { .. }, _) => self.bound.as_ref().and_then(Lineage::last).cloned(),
             // A tmpfs gets owner and mode with its mount options, and so after each boot.
             (Source::Tmpfs { .. }, _) => return Ok(()),
-            _ => None,
+            _ => self.root_at_previous_place(),
         };
         verdict.differences.extend(ground::permission_differences(
             self.at,
@@ -909,6 +909,18 @@ impl<'a> Look<'a> {
     /// Whether the volume was at that path before its mount point changed.
     fn was_at(&self, path: &str) -> bool {
         self.scene.previous(self.address).is_some_and(|previous| mount_point(previous) == path)
+    }
+
+    /// The root directory of a file system that is still mounted where the volume was before its mount point changed.
+    fn root_at_previous_place(&self) -> Option<Inode> {
+        let previous = self.scene.previous(self.address)?;
+        let old = mount_point(previous);
+        match self.ground.mounts.at(old).as_slice() {
+            [mount] if self.is_ours(&self.source, mount) => {
+                path::read(self.scene.host(self.host), old).ok()?.last().cloned()
+            }
+            _ => None,
+        }
     }
 
     /// Whether another block of the configuration makes this path.
@@ -1171,7 +1183,7 @@ impl<'a> Look<'a> {
         }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };
         let want = new.clone().unwrap_or_else(|| "absent".to_owned());
-        let draft = edit_draft(self.at, old, new);
+        let draft = edit_draft(self.at, old, new, &self.ground.fstab.text);
         let draft = if matches!(self.mounted(), Mounted::Ours(_)) { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new("fstab", have, want, Remedy::Run(vec![draft])));
     }
@@ -1454,7 +1466,7 @@ impl<'a> Look<'a> {
                 "fstab",
                 have,
                 "absent",
-                Remedy::Run(vec![edit_draft(self.at, old, None)]),
+                Remedy::Run(vec![edit_draft(self.at, old, None, &self.ground.fstab.text)]),
             ));
         }
         if verdict.standing == Standing::Present || self.scene.remembered(self.address, self.host, "made").is_some() {
@@ -1548,7 +1560,7 @@ impl<'a> Look<'a> {
     }
 }
 
-fn edit_draft(path: &str, old: Vec<String>, new: Option<String>) -> Draft {
+fn edit_draft(path: &str, old: Vec<String>, new: Option<String>, text: &str) -> Draft {
     let summary = match (&new, old.is_empty()) {
         (Some(_), true) => format!("add the line of {path} to /etc/fstab"),
         (Some(_), false) => format!("change the line of {path} in /etc/fstab"),
@@ -1559,6 +1571,10 @@ fn edit_draft(path: &str, old: Vec<String>, new: Option<String>) -> Draft {
     };
     let draft = Draft::new("fstab", summary, words(&new, &old));
     let draft = match (&new, old.as_slice()) {
+        // A text without a newline at its end gets one when a line is appended; the dash takes that back as well.
+        (Some(line), []) if !text.is_empty() && !text.ends_with('\n') => {
+            draft.undone_by(Command::new(["edit_fstab", "-", line]))
+        }
         (Some(line), []) => draft.undone_by(words(&None, std::slice::from_ref(line))),
         (Some(line), [one]) => draft.undone_by(words(&Some(one.clone()), std::slice::from_ref(line))),
         (None, [one]) => draft.undone_by(words(&Some(one.clone()), &[])),
