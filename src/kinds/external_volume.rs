@@ -445,7 +445,9 @@ fn owner_of_source<'a>(source: &Source, block: &Block, scene: &'a Scene, host: &
 
 /// Two blocks that want other permissions of one directory.
 fn contradiction(block: &Block, owner: &Block, host: &HostName) -> Option<Hazard> {
-    let name = ["owner", "group", "mode"].into_iter().find(|name| block.datum(name).is_some() && block.datum(name) != owner.datum(name))?;
+    let name = ["owner", "group", "mode"]
+        .into_iter()
+        .find(|name| block.datum(name).is_some() && block.datum(name) != owner.datum(name))?;
     Some(Hazard::new(
         HazardCode::Unsupported,
         &block.address,
