@@ -12,9 +12,6 @@ struct Table {
 }
 
 impl Kind for Table {
-    fn hosts(&self, _: &Block, _: &Blocks) -> Vec<larder::model::HostName> {
-        Vec::new()
-    }
 
     fn name(&self) -> &'static str {
         self.name
