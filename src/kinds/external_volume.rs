@@ -674,6 +674,9 @@ impl<'a> Look<'a> {
     }
 
     fn observe_permissions(&self, verdict: &mut Verdict, inode: &Inode) {
+        if owner_of_source(&self.source, self.block, self.scene, self.host).is_some() {
+            return;
+        }
         verdict.observed.insert("owner".to_owned(), self.ground.user_name(inode.uid));
         verdict.observed.insert("group".to_owned(), self.ground.group_name(inode.gid));
         verdict.observed.insert("mode".to_owned(), inode.mode.to_string());
