@@ -23,7 +23,8 @@ fn configuration(more: &str) -> String {
 fn cost(site: &Site, run: impl FnOnce() -> Run) -> (Run, BTreeMap<&'static str, [usize; 2]>) {
     let count = |host: &str| {
         let log = std::fs::read_to_string(site.lab().sshd_log(&HostName::from(host))).expect("the log of sshd");
-        ["Accepted publickey for ", "Starting session: "].map(|line| log.lines().filter(|one| one.starts_with(line)).count())
+        ["Accepted publickey for ", "Starting session: "]
+            .map(|line| log.lines().filter(|one| one.starts_with(line)).count())
     };
     let before: BTreeMap<_, _> = HOSTS.iter().map(|host| (*host, count(host))).collect();
     let run = run();
@@ -36,7 +37,10 @@ fn cost(site: &Site, run: impl FnOnce() -> Run) -> (Run, BTreeMap<&'static str, 
 
 #[track_caller]
 fn assert_one_each(cost: &BTreeMap<&str, [usize; 2]>) {
-    assert!(cost.len() == HOSTS.len() && cost.values().all(|cost| *cost == [1, 1]), "[connections, processes]: {cost:?}");
+    assert!(
+        cost.len() == HOSTS.len() && cost.values().all(|cost| *cost == [1, 1]),
+        "[connections, processes]: {cost:?}"
+    );
 }
 
 #[test]
@@ -73,7 +77,9 @@ fn a_plan_and_an_apply_are_one_connection_and_one_process_each() {
     let (_, paid) = cost(&site, || site.larder(&["apply", "saved"]).expect(0));
     assert_one_each(&paid);
 
-    let (_, paid) = cost(&site, || site.larder(&["destroy", "-auto-approve", "-accept", "data-loss@external_volume.ram"]).expect(0));
+    let (_, paid) = cost(&site, || {
+        site.larder(&["destroy", "-auto-approve", "-accept", "data-loss@external_volume.ram"]).expect(0)
+    });
     assert_one_each(&paid);
 
     for quiet in [["validate"].as_slice(), &["state", "list"], &["output"], &["show"]] {

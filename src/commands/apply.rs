@@ -240,17 +240,20 @@ async fn carry_out(
             limit => limit.min(plan.parallelism),
         };
         let hosts: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| step.host.clone()).collect();
-        let started = Event::Started { plan: plan.hash.clone(), steps: plan.steps.len(), hosts: hosts.iter().cloned().collect() };
+        let started =
+            Event::Started { plan: plan.hash.clone(), steps: plan.steps.len(), hosts: hosts.iter().cloned().collect() };
         // A receiver that is gone only means that nobody watches.
         let _ = events.send(started);
-        let (steps, sessions, problem) = apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &running.cancel).await;
+        let (steps, sessions, problem) =
+            apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &running.cancel).await;
         (report.steps, looked.sessions, trouble, journal) = (steps, sessions, problem, Some(opened));
         report.interrupted = running.cancel.is_cancelled();
         for host in hosts {
             let _ = events.send(Event::Verifying { host });
         }
         looked.look_again(&state).await;
-        let _ = events.send(Event::Ended { successful: report.steps.iter().all(|step| step.outcome == StepOutcome::Done) });
+        let _ =
+            events.send(Event::Ended { successful: report.steps.iter().all(|step| step.outcome == StepOutcome::Done) });
         drop(events);
         let _ = watch.await;
     }
@@ -270,7 +273,8 @@ async fn carry_out(
         let left = looked.plan(workspace, &state)?;
         (report.leftovers, report.unverified) = leftovers(plan, &left);
         waits = plan.waits() && left.has_changes();
-        report.waiting = left.changes.iter().filter(|change| waited(plan, &change.address) && left.has_changes()).count();
+        report.waiting =
+            left.changes.iter().filter(|change| waited(plan, &change.address) && left.has_changes()).count();
     }
     if let Some(journal) = journal {
         journal.end(report.is_successful())?;
@@ -305,7 +309,11 @@ fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)
         });
         leftovers.extend(differing);
         for (host, action) in &change.hosts {
-            let before = plan.changes.iter().find(|before| before.address == change.address).and_then(|before| before.hosts.get(host));
+            let before = plan
+                .changes
+                .iter()
+                .find(|before| before.address == change.address)
+                .and_then(|before| before.hosts.get(host));
             if *action == Action::Unknown && before.is_some_and(|before| *before != Action::Unknown) {
                 let why = change.reasons.get(host).cloned().unwrap_or_else(|| "it does not answer any more".to_owned());
                 unverified.push((host.clone(), format!("{}: {why}", change.address)));
