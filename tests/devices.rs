@@ -44,17 +44,33 @@ fn a_device_with_anything_on_it_is_refused_and_stays_as_it_is() {
     let site = Site::up(&["hv1", "hv2"]);
     // Each with the shell that prepares it ("$1" is the device), and words that say what is on it.
     let table: &[(&str, &str, &[&str])] = &[
-        ("mbr", r"printf '\125\252' | dd of=$1 bs=1 seek=510 status=none; printf '\200\000\001\000\203\376\077\000\077\000\000\000\000\020\000\000' | dd of=$1 bs=1 seek=446 conv=notrunc status=none", &["partition table (dos)"]),
+        (
+            "mbr",
+            r"printf '\125\252' | dd of=$1 bs=1 seek=510 status=none; printf '\200\000\001\000\203\376\077\000\077\000\000\000\000\020\000\000' | dd of=$1 bs=1 seek=446 conv=notrunc status=none",
+            &["partition table (dos)"],
+        ),
         ("gpt", r"printf 'EFI PART' | dd of=$1 bs=512 seek=1 conv=notrunc status=none", &["not zero"]),
         ("minix", "mkfs.minix $1 >/dev/null", &["minix"]),
-        ("ext4", "mkfs.ext4 -q -L old $1 && mount -t ext4 $1 /mnt && echo precious >/mnt/file && umount /mnt", &["ext4 label old"]),
+        (
+            "ext4",
+            "mkfs.ext4 -q -L old $1 && mount -t ext4 $1 /mnt && echo precious >/mnt/file && umount /mnt",
+            &["ext4 label old"],
+        ),
         ("otherxfs", "mkfs.ext4 -q -L otherxfs $1", &["ext4 label otherxfs"]),
         ("swap", "mkswap -q $1", &["swap"]),
         ("luks", r"printf 'LUKS\272\276\000\001aes' | dd of=$1 conv=notrunc status=none", &["crypto_LUKS"]),
-        ("lvm", r"printf 'LABELONE\001\000\000\000\000\000\000\000\000\000\000\000\040\000\000\000LVM2 001' | dd of=$1 bs=512 seek=1 conv=notrunc status=none", &["LVM2_member"]),
+        (
+            "lvm",
+            r"printf 'LABELONE\001\000\000\000\000\000\000\000\000\000\000\000\040\000\000\000LVM2 001' | dd of=$1 bs=512 seek=1 conv=notrunc status=none",
+            &["LVM2_member"],
+        ),
         ("noise", "dd if=/dev/urandom of=$1 bs=4096 count=1 status=none", &["not zero"]),
         ("tail", r"printf x | dd of=$1 bs=1M seek=19 conv=notrunc status=none", &["not zero"]),
-        ("zfs", r"printf '\014\261\272\000\000\000\000\000' | dd of=$1 bs=1024 seek=132 conv=notrunc status=none", &["not zero"]),
+        (
+            "zfs",
+            r"printf '\014\261\272\000\000\000\000\000' | dd of=$1 bs=1024 seek=132 conv=notrunc status=none",
+            &["not zero"],
+        ),
         ("held", "mkfs.ext4 -q -L held $1; mkdir -p /data/held && mount $1 /data/held", &["is mounted on /data/held"]),
     ];
     for (name, script, _) in table {
@@ -88,11 +104,46 @@ fn a_device_with_anything_on_it_is_refused_and_stays_as_it_is() {
         assert_hazard(&plan, code, &address, "hv1", &[words[0], &device(name)], "");
         assert_eq!(actions(&plan, &address, "hv1"), [""; 0], "{name}");
     }
-    assert_hazard(&plan, "unsupported", "external_volume.small", "hv1", &["has 20MiB", "xfs needs at least 300MiB"], "larger device");
-    assert_hazard(&plan, "device-differs", "external_volume.missing", "hv2", &["no device", &device("missing")], "Attach it");
-    assert_hazard(&plan, "device-differs", "external_volume.file", "hv2", &["no block device but a regular"], "Correct the path");
-    assert_hazard(&plan, "device-differs", "external_volume.directory", "hv2", &["no block device but a directory"], "Correct the path");
-    assert_hazard(&plan, "device-differs", "external_volume.null", "hv2", &["no block device but a character special file"], "");
+    assert_hazard(
+        &plan,
+        "unsupported",
+        "external_volume.small",
+        "hv1",
+        &["has 20MiB", "xfs needs at least 300MiB"],
+        "larger device",
+    );
+    assert_hazard(
+        &plan,
+        "device-differs",
+        "external_volume.missing",
+        "hv2",
+        &["no device", &device("missing")],
+        "Attach it",
+    );
+    assert_hazard(
+        &plan,
+        "device-differs",
+        "external_volume.file",
+        "hv2",
+        &["no block device but a regular"],
+        "Correct the path",
+    );
+    assert_hazard(
+        &plan,
+        "device-differs",
+        "external_volume.directory",
+        "hv2",
+        &["no block device but a directory"],
+        "Correct the path",
+    );
+    assert_hazard(
+        &plan,
+        "device-differs",
+        "external_volume.null",
+        "hv2",
+        &["no block device but a character special file"],
+        "",
+    );
     // What can be done is shown, and nothing of it is done.
     assert_eq!(actions(&plan, "external_volume.good", "hv1")[0], "format");
     for hazard in plan["hazards"].as_array().expect("hazards") {
@@ -100,10 +151,23 @@ fn a_device_with_anything_on_it_is_refused_and_stays_as_it_is() {
     }
     assert_eq!(["hv1", "hv2"].map(|host| site.snapshot(host)), before);
     assert_eq!(sums(), bytes);
-    assert_eq!(site.sh("hv1", &format!("mount -t ext4 {} /mnt && cat /mnt/file && umount /mnt", device("ext4"))), "precious\n");
+    assert_eq!(
+        site.sh("hv1", &format!("mount -t ext4 {} /mnt && cat /mnt/file && umount /mnt", device("ext4"))),
+        "precious\n"
+    );
     // Without `format`, even a blank one is left alone.
-    site.write(&(hosts(&["hv1", "hv2"]) + &volume("good", "hv1", &device("good"), "ext4", "").replace("format = true", "format = false")));
-    assert_hazard(&site.refused(), "not-blank", "external_volume.good", "hv1", &["holds no file system, not ext4"], "format = true");
+    site.write(
+        &(hosts(&["hv1", "hv2"])
+            + &volume("good", "hv1", &device("good"), "ext4", "").replace("format = true", "format = false")),
+    );
+    assert_hazard(
+        &site.refused(),
+        "not-blank",
+        "external_volume.good",
+        "hv1",
+        &["holds no file system, not ext4"],
+        "format = true",
+    );
 }
 
 #[test]
@@ -163,7 +227,10 @@ fn a_device_volume_is_made_once_moved_adopted_and_comes_back_at_boot() {
     let plan = site.apply_exactly();
     assert_eq!(actions(&plan, "external_volume.a", "hv1")[..2], ["unmount", "fstab"]);
     assert_eq!(site.sh("hv1", "grep -c larder /etc/fstab").trim(), "1");
-    assert_eq!(site.sh("hv1", &format!("mount -t xfs {} /mnt && cat /mnt/file; umount /mnt", device("a"))), "data of a\n");
+    assert_eq!(
+        site.sh("hv1", &format!("mount -t xfs {} /mnt && cat /mnt/file; umount /mnt", device("a"))),
+        "data of a\n"
+    );
     // And is found again, not made anew.
     site.write(&moved);
     let plan = site.apply_exactly();
@@ -225,7 +292,10 @@ fn what_changed_on_a_device_since_the_plan_stops_the_apply() {
     site.write(&(hosts(&["hv1"]) + &volume("d", "hv1", &path, "ext4", "")));
     site.larder(&["plan", "-out", "first.plan"]).expect(0);
     // Somebody else formats it in between.
-    site.sh("hv1", &format!("mkfs.ext4 -q -L theirs {path} && mount -t ext4 {path} /mnt && echo theirs >/mnt/file && umount /mnt"));
+    site.sh(
+        "hv1",
+        &format!("mkfs.ext4 -q -L theirs {path} && mount -t ext4 {path} /mnt && echo theirs >/mnt/file && umount /mnt"),
+    );
     let before = site.snapshot("hv1");
     let run = site.larder(&["apply", "first.plan"]).expect(4);
     assert!(run.out.contains("changed") || run.err.contains("changed"), "{run:?}");
@@ -234,10 +304,15 @@ fn what_changed_on_a_device_since_the_plan_stops_the_apply() {
     assert_eq!((&after["etc"], &after["mounts"]), (&before["etc"], &before["mounts"]));
     assert_eq!(site.sh("hv1", &format!("mount -t ext4 {path} /mnt && cat /mnt/file && umount /mnt")), "theirs\n");
     // Formatted as it should be between plan and mount, but with another UUID: that is another file system.
-    site.write(&(hosts(&["hv1"]) + &volume("d", "hv1", &path, "ext4", "").replace("label  = \"d\"", "label = \"theirs\"")));
+    site.write(
+        &(hosts(&["hv1"]) + &volume("d", "hv1", &path, "ext4", "").replace("label  = \"d\"", "label = \"theirs\"")),
+    );
     site.larder(&["plan", "-out", "second.plan"]).expect(0);
     site.sh("hv1", &format!("mkfs.ext4 -q -F -L theirs {path}"));
     let run = site.larder(&["apply", "second.plan"]).expect(4);
-    assert!(run.out.contains("UUID") || run.out.contains("file system on") || run.err.contains("file system on"), "{run:?}");
+    assert!(
+        run.out.contains("UUID") || run.out.contains("file system on") || run.err.contains("file system on"),
+        "{run:?}"
+    );
     site.sh("hv1", "! mountpoint -q /srv/d && ! [ -e /srv/d ] && ! grep -q /srv/d /etc/fstab");
 }

@@ -5,5 +5,9 @@
 mod configurations;
 #[path = "language/conformance.rs"]
 mod conformance;
+#[path = "language/hostile.rs"]
+mod hostile;
 #[path = "language/kinds.rs"]
 mod kinds;
+#[path = "language/unknown.rs"]
+mod unknown;

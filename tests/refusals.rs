@@ -31,20 +31,111 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
          printf 'tmpfs /srv/other tmpfs x-larder.id=external_volume.theirs 0 0\\n/dev/sdz1 /srv/taken xfs noauto 0 0\\n' >/etc/fstab",
     );
     let table: &[(&str, &str, String, &str, &[&str], &str)] = &[
-        ("full", "/srv/full", tmpfs().into(), "hides-data", &["/srv/full on hv1 is not empty", "guest.qcow2, old"], "accept = [\"hides-data\"]"),
+        (
+            "full",
+            "/srv/full",
+            tmpfs().into(),
+            "hides-data",
+            &["/srv/full on hv1 is not empty", "guest.qcow2, old"],
+            "accept = [\"hides-data\"]",
+        ),
         ("plain", "/srv/plain", tmpfs().into(), "wrong-source", &["/srv/plain on hv1 is no directory"], "Move it away"),
-        ("below", "/srv/plain/x", "directory {}".into(), "wrong-source", &["/srv/plain on hv1 is no directory"], "Move it away"),
-        ("link", "/srv/link/x", "directory {}".into(), "wrong-source", &["/srv/link on hv1 is a symbolic link"], "real path"),
-        ("over", "/srv/over", bind("/data/src"), "wrong-source", &["/srv/over on hv1 is tmpfs none and not a bind mount of /data/src"], "Unmount it"),
-        ("twice", "/srv/twice", bind("/data/src"), "wrong-source", &["2 mounts are stacked on /srv/twice on hv1"], "findmnt /srv/twice"),
-        ("sourceless", "/srv/a", bind("/data/missing"), "device-differs", &["/data/missing", "does not exist on hv1"], "Make it there first"),
-        ("sourcefile", "/srv/b", bind("/data/file"), "device-differs", &["/data/file", "is no directory on hv1"], "correct the path"),
-        ("other", "/srv/other", tmpfs().into(), "foreign", &["/srv/other", "/etc/fstab on hv1 belongs to external_volume.theirs"], "Remove it there"),
-        ("taken", "/srv/taken", tmpfs().into(), "wrong-source", &["/etc/fstab on hv1 mounts something else on /srv/taken", "/dev/sdz1"], "Remove the line"),
-        ("closed", "/closed/x", "directory {}".into(), "no-access", &["libvirt-qemu cannot reach /closed/x on hv1: /closed is 0750 0:0"], "chmod o+x /closed"),
-        ("private", "/srv/c", "mode = \"0700\"\n  owner = \"root\"\n  directory {}".into(), "no-access", &["libvirt-qemu cannot use /srv/c on hv1"], "libvirt-qemu"),
-        ("nobody", "/srv/d", "owner = \"nosuchuser\"\n  directory {}".into(), "unsupported", &["hv1 has no user nosuchuser"], "Create the user"),
-        ("nogroup", "/srv/e", "group = \"nosuchgroup\"\n  directory {}".into(), "unsupported", &["hv1 has no group nosuchgroup"], "Create the group"),
+        (
+            "below",
+            "/srv/plain/x",
+            "directory {}".into(),
+            "wrong-source",
+            &["/srv/plain on hv1 is no directory"],
+            "Move it away",
+        ),
+        (
+            "link",
+            "/srv/link/x",
+            "directory {}".into(),
+            "wrong-source",
+            &["/srv/link on hv1 is a symbolic link"],
+            "real path",
+        ),
+        (
+            "over",
+            "/srv/over",
+            bind("/data/src"),
+            "wrong-source",
+            &["/srv/over on hv1 is tmpfs none and not a bind mount of /data/src"],
+            "Unmount it",
+        ),
+        (
+            "twice",
+            "/srv/twice",
+            bind("/data/src"),
+            "wrong-source",
+            &["2 mounts are stacked on /srv/twice on hv1"],
+            "findmnt /srv/twice",
+        ),
+        (
+            "sourceless",
+            "/srv/a",
+            bind("/data/missing"),
+            "device-differs",
+            &["/data/missing", "does not exist on hv1"],
+            "Make it there first",
+        ),
+        (
+            "sourcefile",
+            "/srv/b",
+            bind("/data/file"),
+            "device-differs",
+            &["/data/file", "is no directory on hv1"],
+            "correct the path",
+        ),
+        (
+            "other",
+            "/srv/other",
+            tmpfs().into(),
+            "foreign",
+            &["/srv/other", "/etc/fstab on hv1 belongs to external_volume.theirs"],
+            "Remove it there",
+        ),
+        (
+            "taken",
+            "/srv/taken",
+            tmpfs().into(),
+            "wrong-source",
+            &["/etc/fstab on hv1 mounts something else on /srv/taken", "/dev/sdz1"],
+            "Remove the line",
+        ),
+        (
+            "closed",
+            "/closed/x",
+            "directory {}".into(),
+            "no-access",
+            &["libvirt-qemu cannot reach /closed/x on hv1: /closed is 0750 0:0"],
+            "chmod o+x /closed",
+        ),
+        (
+            "private",
+            "/srv/c",
+            "mode = \"0700\"\n  owner = \"root\"\n  directory {}".into(),
+            "no-access",
+            &["libvirt-qemu cannot use /srv/c on hv1"],
+            "libvirt-qemu",
+        ),
+        (
+            "nobody",
+            "/srv/d",
+            "owner = \"nosuchuser\"\n  directory {}".into(),
+            "unsupported",
+            &["hv1 has no user nosuchuser"],
+            "Create the user",
+        ),
+        (
+            "nogroup",
+            "/srv/e",
+            "group = \"nosuchgroup\"\n  directory {}".into(),
+            "unsupported",
+            &["hv1 has no group nosuchgroup"],
+            "Create the group",
+        ),
     ];
     let blocks: String = table.iter().map(|(name, at, inside, ..)| volume(name, at, inside)).collect();
     site.write(&(storage(&["hv1"]) + &blocks));
@@ -60,7 +151,9 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
         assert_eq!(hazard["accepted"], false);
     }
     assert_eq!(site.snapshot("hv1"), before);
-    assert!(!site.state().exists() || !std::fs::read_to_string(site.state()).expect("a state").contains("external_volume"));
+    assert!(
+        !site.state().exists() || !std::fs::read_to_string(site.state()).expect("a state").contains("external_volume")
+    );
 
     // Those that can be accepted are, on the command line or in the block; those that cannot be are not.
     site.write(&(storage(&["hv1"]) + &volume("over", "/srv/over", &bind("/data/src"))));
@@ -85,7 +178,10 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
     // What was hidden comes back when the volumes go.
     site.write(&storage(&["hv1"]));
     site.apply_exactly();
-    assert_eq!(site.sh("hv1", "ls -A /srv/full /srv/full2"), "/srv/full:\nguest.qcow2\nold\n\n/srv/full2:\nguest.qcow2\n");
+    assert_eq!(
+        site.sh("hv1", "ls -A /srv/full /srv/full2"),
+        "/srv/full:\nguest.qcow2\nold\n\n/srv/full2:\nguest.qcow2\n"
+    );
 }
 
 /// A process on the host that has a file open, until its standard input ends. Gives its number there.
@@ -101,7 +197,9 @@ fn nothing_is_taken_away_from_under_a_process() {
     let site = Site::up(&["hv1", "hv2"]);
     let two = ["hv1", "hv2"];
     let all = |extra: &str| {
-        storage(&two) + &volume("ram", "/srv/ram", &(tmpfs().to_owned() + extra)) + &volume("plain", "/srv/plain", &bind("/data"))
+        storage(&two)
+            + &volume("ram", "/srv/ram", &(tmpfs().to_owned() + extra))
+            + &volume("plain", "/srv/plain", &bind("/data"))
     };
     for host in two {
         site.sh(host, "mkdir -p /data");
@@ -120,7 +218,14 @@ fn nothing_is_taken_away_from_under_a_process() {
         site.write(configuration);
         let plan = site.refused();
         let named = format!("sleep (pid {pid}) has /srv/plain/web.qcow2 open");
-        assert_hazard(&plan, "in-use", "external_volume.plain", "hv2", &["/srv/plain on hv2 is in use", &named], "does not kill");
+        assert_hazard(
+            &plan,
+            "in-use",
+            "external_volume.plain",
+            "hv2",
+            &["/srv/plain on hv2 is in use", &named],
+            "does not kill",
+        );
         assert_eq!(two.map(|host| site.snapshot(host)), before);
     }
     site.sh("hv2", &format!("kill -0 {pid}"));
@@ -151,7 +256,11 @@ fn protection_outlives_the_block_and_destruction_has_a_limit() {
     let two = ["hv1", "hv2"];
     let limit = "larder {\n  apply {\n    max_destroy = 1\n  }\n}\n";
     let protected = "\n  lifecycle {\n    prevent_destroy = true\n  }";
-    site.write(&(storage(&two) + &volume("ram", "/srv/ram", &(tmpfs().to_owned() + protected)) + &volume("b", "/srv/b", tmpfs())));
+    site.write(
+        &(storage(&two)
+            + &volume("ram", "/srv/ram", &(tmpfs().to_owned() + protected))
+            + &volume("b", "/srv/b", tmpfs())),
+    );
     site.apply_exactly();
     let before = two.map(|host| site.snapshot(host));
     site.write(&(storage(&two) + &volume("b", "/srv/b", tmpfs())));
@@ -159,7 +268,9 @@ fn protection_outlives_the_block_and_destruction_has_a_limit() {
     assert_eq!(common::hazard(&plan, "protected", "external_volume.ram")["can_be_accepted"], false);
     assert_eq!(hazards(&plan), ["protected"]);
     // Neither leaving the storage nor `destroy` gets around it.
-    site.write(&(storage(&["hv1"]) + &hosts(&["hv2"]) + &volume("ram", "/srv/ram", tmpfs()) + &volume("b", "/srv/b", tmpfs())));
+    site.write(
+        &(storage(&["hv1"]) + &hosts(&["hv2"]) + &volume("ram", "/srv/ram", tmpfs()) + &volume("b", "/srv/b", tmpfs())),
+    );
     assert!(hazards(&site.refused()).contains(&"protected".to_owned()));
     site.larder(&["destroy", "-auto-approve"]).expect(6);
     site.write(&(limit.to_owned() + &storage(&two) + &volume("ram", "/srv/ram", &(tmpfs().to_owned() + protected))));
@@ -168,7 +279,9 @@ fn protection_outlives_the_block_and_destruction_has_a_limit() {
     assert!(hazard["message"].as_str().expect("a message").contains("2 things"), "{hazard:#}");
     assert_eq!(two.map(|host| site.snapshot(host)), before);
     // Without protection, and host by host, it goes.
-    site.write(&(limit.to_owned() + &storage(&two) + &volume("ram", "/srv/ram", tmpfs()) + &volume("b", "/srv/b", tmpfs())));
+    site.write(
+        &(limit.to_owned() + &storage(&two) + &volume("ram", "/srv/ram", tmpfs()) + &volume("b", "/srv/b", tmpfs())),
+    );
     site.apply_exactly();
     site.write(&(storage(&two)));
     site.apply_exactly();
@@ -205,18 +318,29 @@ fn a_host_that_is_down_is_unknown_and_never_absent() {
         let all = plan["hazards"].as_array().expect("hazards").clone();
         let of = all.into_iter().filter(|one| one["address"] == address && one["code"] == "host-unknown");
         let of: Vec<_> = of.collect();
-        assert!(!of.is_empty() && of.iter().all(|one| one["message"].as_str().is_some_and(|text| text.contains("hv3"))), "{plan:#}");
+        assert!(
+            !of.is_empty() && of.iter().all(|one| one["message"].as_str().is_some_and(|text| text.contains("hv3"))),
+            "{plan:#}"
+        );
     };
     refused(&plan, "external_volume.ram");
     site.larder(&["apply", "-auto-approve"]).expect(6);
     site.sh("hv1", "mountpoint -q /srv/ram");
     // A host that is unknown cannot leave either.
-    site.write(&(storage(&["hv1", "hv2"]) + &hosts(&["hv3"]) + &volume("ram", "/srv/ram", tmpfs()) + &volume("new", "/srv/new", tmpfs())));
+    site.write(
+        &(storage(&["hv1", "hv2"])
+            + &hosts(&["hv3"])
+            + &volume("ram", "/srv/ram", tmpfs())
+            + &volume("new", "/srv/new", tmpfs())),
+    );
     let plan = site.larder(&["plan", "-json"]).expect(8).json();
     assert_eq!(change(&plan, "external_volume.ram")["hosts"]["hv3"], "unknown");
     assert_eq!(plan["steps"], Value::Array(Vec::new()), "{plan:#}");
     site.larder(&["apply", "-auto-approve"]).expect(8);
-    assert_eq!(site.snapshot("hv1")["mounts"].replace("/srv/new", "").lines().count(), before[0]["mounts"].lines().count() + 1);
+    assert_eq!(
+        site.snapshot("hv1")["mounts"].replace("/srv/new", "").lines().count(),
+        before[0]["mounts"].lines().count() + 1
+    );
 
     // It comes back, and what was left undone is done: on it alone.
     site.wait(site.lab().restart(&"hv3".into())).expect("a host that is up");
@@ -231,12 +355,18 @@ fn a_host_that_is_down_is_unknown_and_never_absent() {
 fn images_are_never_shrunk_and_never_without_room() {
     let site = Site::up(&["hv1"]);
     let image = |name: &str, size: &str, more: &str| {
-        format!("image \"{name}\" {{\n  volume = external_volume.ram\n  format = \"raw\"\n  size = \"{size}\"\n  {more}\n}}\n")
+        format!(
+            "image \"{name}\" {{\n  volume = external_volume.ram\n  format = \"raw\"\n  size = \"{size}\"\n  {more}\n}}\n"
+        )
     };
     let base = storage(&["hv1"]) + &volume("ram", "/srv/ram", "tmpfs {\n    size = \"64MiB\"\n  }");
     // Each would find room; all together do not, and nothing is begun.
     let before = site.snapshot("hv1");
-    site.write(&(base.clone() + &image("a", "30MiB", "allocation = \"full\"") + &image("b", "40MiB", "allocation = \"falloc\"")));
+    site.write(
+        &(base.clone()
+            + &image("a", "30MiB", "allocation = \"full\"")
+            + &image("b", "40MiB", "allocation = \"falloc\"")),
+    );
     let plan = site.refused();
     assert_hazard(&plan, "capacity", "image.b", "hv1", &["2 images together need", "/srv/ram"], "smaller or sparse");
     assert_eq!(site.snapshot("hv1"), before);
@@ -246,26 +376,59 @@ fn images_are_never_shrunk_and_never_without_room() {
     let sums = || site.sh("hv1", "cd /srv/ram && sha256sum a.raw b.raw && stat -c '%i %s %a %U:%G' a.raw b.raw");
     let made = sums();
     // In a volume that exists, what is free now counts.
-    site.write(&(base.clone() + &image("a", "20MiB", "allocation = \"full\"") + &image("b", "10MiB", "") + &image("c", "60MiB", "allocation = \"falloc\"")));
+    site.write(
+        &(base.clone()
+            + &image("a", "20MiB", "allocation = \"full\"")
+            + &image("b", "10MiB", "")
+            + &image("c", "60MiB", "allocation = \"falloc\"")),
+    );
     let plan = site.refused();
     assert_hazard(&plan, "capacity", "image.c", "hv1", &["1 image needs 60.0 MiB"], "");
     // Smaller, or another format, is refused; the file is as it was.
     site.write(&(base.clone() + &image("a", "10MiB", "allocation = \"full\"") + &image("b", "10MiB", "")));
     let plan = site.refused();
-    assert_hazard(&plan, "shrink", "image.a", "hv1", &["/srv/ram/a.raw on hv1 has 20MiB", "wants 10MiB"], "size = \"20MiB\"");
-    site.write(&(base.clone() + &image("a", "20MiB", "allocation = \"full\"") + &image("b", "10MiB", "").replace("\"raw\"", "\"qcow2\"\n  name = \"b.raw\"")));
-    assert_hazard(&site.refused(), "wrong-source", "image.b", "hv1", &["is raw of 10MiB, not qcow2"], "never converted");
+    assert_hazard(
+        &plan,
+        "shrink",
+        "image.a",
+        "hv1",
+        &["/srv/ram/a.raw on hv1 has 20MiB", "wants 10MiB"],
+        "size = \"20MiB\"",
+    );
+    site.write(
+        &(base.clone()
+            + &image("a", "20MiB", "allocation = \"full\"")
+            + &image("b", "10MiB", "").replace("\"raw\"", "\"qcow2\"\n  name = \"b.raw\"")),
+    );
+    assert_hazard(
+        &site.refused(),
+        "wrong-source",
+        "image.b",
+        "hv1",
+        &["is raw of 10MiB, not qcow2"],
+        "never converted",
+    );
     assert_eq!(sums(), made);
     // It grows in place.
     site.write(&(base.clone() + &image("a", "24MiB", "allocation = \"full\"") + &image("b", "10MiB", "")));
     let plan = site.apply_exactly();
     assert_eq!(actions(&plan, "image.a", "hv1"), ["grow"]);
     assert_eq!(site.sh("hv1", "head -c 20971520 /srv/ram/a.raw | sha256sum").split(' ').next(), made.split(' ').next());
-    assert_eq!(site.sh("hv1", "stat -c %i /srv/ram/a.raw").trim(), made.lines().nth(2).and_then(|line| line.split(' ').next()).expect("an inode"));
+    assert_eq!(
+        site.sh("hv1", "stat -c %i /srv/ram/a.raw").trim(),
+        made.lines().nth(2).and_then(|line| line.split(' ').next()).expect("an inode")
+    );
     // A file of another kind under the name is not touched either.
     site.sh("hv1", "rm /srv/ram/b.raw && mkdir /srv/ram/b.raw");
     site.write(&(base + &image("a", "24MiB", "allocation = \"full\"") + &image("b", "10MiB", "")));
-    assert_hazard(&site.refused(), "wrong-source", "image.b", "hv1", &["/srv/ram/b.raw on hv1 is no regular file"], "Move it away");
+    assert_hazard(
+        &site.refused(),
+        "wrong-source",
+        "image.b",
+        "hv1",
+        &["/srv/ram/b.raw on hv1 is no regular file"],
+        "Move it away",
+    );
 }
 
 #[test]
@@ -274,17 +437,23 @@ fn two_resources_with_one_path_are_an_error_that_names_both() {
     let larder = |configuration: &str| {
         std::fs::write(directory.path().join("main.hcl"), configuration).expect("a file");
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_larder"));
-        let output = command.current_dir(directory.path()).args(["validate", "-json"]).output().expect("the binary runs");
+        let output =
+            command.current_dir(directory.path()).args(["validate", "-json"]).output().expect("the binary runs");
         (output.status.code(), String::from_utf8(output.stdout).expect("text"))
     };
     let image = |name: &str| {
-        format!("image \"{name}\" {{\n  volume = external_volume.a\n  format = \"raw\"\n  size = \"1MiB\"\n  name = \"same.raw\"\n}}\n")
+        format!(
+            "image \"{name}\" {{\n  volume = external_volume.a\n  format = \"raw\"\n  size = \"1MiB\"\n  name = \"same.raw\"\n}}\n"
+        )
     };
     let volumes = storage(&["hv1", "hv2"]) + &volume("a", "/srv/a", tmpfs());
     let table = [
         (volumes.clone() + &volume("b", "/srv//a/", tmpfs()), ["external_volume.a", "external_volume.b", "/srv/a"]),
         (volumes.clone() + &image("x") + &image("y"), ["image.x", "image.y", "/srv/a/same.raw"]),
-        (volumes.clone() + &volume("b", "/var/lib/larder/storages/main", tmpfs()), ["external_volume.b", "image_storage.main", "main"]),
+        (
+            volumes.clone() + &volume("b", "/var/lib/larder/storages/main", tmpfs()),
+            ["external_volume.b", "image_storage.main", "main"],
+        ),
     ];
     for (configuration, words) in table {
         let (exit, out) = larder(&configuration);

@@ -8,7 +8,10 @@ use common::{Site, actions, assert_hazard, change, edits, storage};
 fn a_volume_lives_through_its_whole_life() {
     let site = Site::up(&["hv1", "hv2"]);
     let volume = |extra: &str| {
-        format!("{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{extra}}}\n", storage(&["hv1", "hv2"]))
+        format!(
+            "{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{extra}}}\n",
+            storage(&["hv1", "hv2"])
+        )
     };
     let before = site.snapshot("hv1");
     site.write(&volume(""));
@@ -131,7 +134,9 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     assert_eq!(actions(&plan, "image.web", "hv1"), ["create"]);
     assert_eq!(actions(&plan, "external_volume.ssd", "hv2"), [""; 0]);
     assert!(!plan["steps"].to_string().contains("hv3"), "{plan:#}");
-    assert!(position(&plan, "image.web", "hv1", "create") > position(&plan, "external_volume.ssd", "hv1", "check-access"));
+    assert!(
+        position(&plan, "image.web", "hv1", "create") > position(&plan, "external_volume.ssd", "hv1", "check-access")
+    );
     let (added, removed) = edits(&plan, "hv2", "/etc/fstab");
     assert_eq!(removed, [""; 0]);
     assert_eq!(added.len(), 2, "{added:?}");
@@ -146,7 +151,8 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     for path in ["/home/images/a", "/srv/scratch/b", "/srv/ssd/c", "/srv/ram/d"] {
         site.sh("hv1", &format!("head -c 70000 /dev/urandom >{path}"));
     }
-    let contents = || site.sh("hv1", "sha256sum /home/images/a /srv/scratch/b /srv/scratch/old /srv/ssd/c /srv/ssd/web.raw");
+    let contents =
+        || site.sh("hv1", "sha256sum /home/images/a /srv/scratch/b /srv/scratch/old /srv/ssd/c /srv/ssd/web.raw");
     let written = contents();
     let mounted_ram = site.sh("hv1", "sha256sum /srv/ram/d");
 
@@ -155,7 +161,13 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     site.sh("hv1", "chmod 0700 /home/images /srv/scratch /srv/ram /srv/ssd");
     let plan = site.apply_exactly();
     assert_eq!(plan["drift"].as_array().map(Vec::len), Some(4), "{plan:#}");
-    assert!(plan["drift"].as_array().expect("drift").iter().all(|one| one["attribute"] == "mode" && one["host"] == "hv1" && one["recorded"] == "0770" && one["have"] == "0700"), "{plan:#}");
+    assert!(
+        plan["drift"].as_array().expect("drift").iter().all(|one| one["attribute"] == "mode"
+            && one["host"] == "hv1"
+            && one["recorded"] == "0770"
+            && one["have"] == "0700"),
+        "{plan:#}"
+    );
     for address in ALL {
         assert_eq!(change(&plan, address)["action"], "update");
         assert_eq!(actions(&plan, address, "hv1"), ["chmod", "check-access"], "{address}");
@@ -168,7 +180,10 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     let plan = site.apply_exactly();
     for (address, host) in [("scratch", "hv1"), ("scratch", "hv2"), ("ram", "hv1"), ("ram", "hv2"), ("ssd", "hv1")] {
         assert_eq!(actions(&plan, &format!("external_volume.{address}"), host), ["remount", "fstab", "check-access"]);
-        assert!(site.sh(host, &format!("findmnt -no OPTIONS /srv/{address}")).contains("noatime"), "{address} on {host}");
+        assert!(
+            site.sh(host, &format!("findmnt -no OPTIONS /srv/{address}")).contains("noatime"),
+            "{address} on {host}"
+        );
     }
     assert_eq!(actions(&plan, "external_volume.local", "hv1"), [""; 0]);
     let (added, removed) = edits(&plan, "hv1", "/etc/fstab");
@@ -184,7 +199,10 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     let on_others = plan["steps"].as_array().expect("steps").iter().filter(|step| step["host"] != "hv3").count();
     assert_eq!(on_others, 0, "{plan:#}");
     assert_eq!(all()[..2], settled[..2]);
-    assert_eq!(site.sh("hv3", "stat -c '%a %U:%G' /srv/scratch /srv/ram /home/images"), "770 libvirt-qemu:kvm\n".repeat(3));
+    assert_eq!(
+        site.sh("hv3", "stat -c '%a %U:%G' /srv/scratch /srv/ram /home/images"),
+        "770 libvirt-qemu:kvm\n".repeat(3)
+    );
     site.sh("hv3", "echo kept >/home/images/kept");
 
     // A host leaves: everything of it is taken away in order, and what lay in the directory stays.
@@ -206,7 +224,14 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     let empty = site_of(&["hv1", "hv2"], "").replace(&volumes(""), "");
     site.write(&empty);
     let plan = site.refused();
-    assert_hazard(&plan, "data-loss", "external_volume.ram", "hv1", &["/srv/ram", "deletes d"], "--accept data-loss@external_volume.ram");
+    assert_hazard(
+        &plan,
+        "data-loss",
+        "external_volume.ram",
+        "hv1",
+        &["/srv/ram", "deletes d"],
+        "--accept data-loss@external_volume.ram",
+    );
     assert_eq!(all()[..2], settled[..2]);
     let plan = site.apply_exactly_with(&["-accept", "data-loss@external_volume.ram"]);
     for address in ["external_volume.scratch", "external_volume.ram"] {

@@ -43,7 +43,9 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
         for (address, record) in &mut next.resources {
             let found = after.found.get(address);
             for (host, placement) in &mut record.placements {
-                if let Some(one) = found.and_then(|hosts| hosts.get(host)).filter(|one| one.standing == Standing::Present) {
+                if let Some(one) =
+                    found.and_then(|hosts| hosts.get(host)).filter(|one| one.standing == Standing::Present)
+                {
                     placement.observed = one.observed.clone();
                 }
             }

@@ -45,7 +45,9 @@ fn status(looked: &Looked, plan: &Plan) -> Status {
         .filter(|block| kind_of(&block.address).is_some_and(|kind| !kind.image_directories(block).is_empty()));
     let hosts = looked.facts.hosts.iter().map(|(name, facts)| match facts {
         HostFacts::Reached(_) => HostStatus { name: name.clone(), state: Health::Ok, message: None },
-        HostFacts::Unreachable(why) => HostStatus { name: name.clone(), state: Health::Unknown, message: Some(why.clone()) },
+        HostFacts::Unreachable(why) => {
+            HostStatus { name: name.clone(), state: Health::Unknown, message: Some(why.clone()) }
+        }
     });
     Status {
         volumes: volumes.map(|block| volume(block, looked, plan)).collect(),

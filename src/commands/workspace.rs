@@ -114,10 +114,20 @@ impl Workspace {
 /// What the language has and this version cannot carry out: better refused than left out in silence.
 fn unsupported(desired: &Desired) -> Problems {
     let moved = desired.moved.iter().map(|moved| {
-        Problem::error("not-supported", format!("`moved` from {} is not supported yet", moved.from), "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.").at(moved.place.as_ref())
+        Problem::error(
+            "not-supported",
+            format!("`moved` from {} is not supported yet", moved.from),
+            "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.",
+        )
+        .at(moved.place.as_ref())
     });
     let removed = desired.removed.iter().filter(|removed| removed.destroy).map(|removed| {
-        Problem::error("not-supported", format!("`removed` with destroy = true is not supported yet ({})", removed.from), "Leave destroy out: the object is forgotten and kept on disk. Delete it by hand if it is not needed.").at(removed.place.as_ref())
+        Problem::error(
+            "not-supported",
+            format!("`removed` with destroy = true is not supported yet ({})", removed.from),
+            "Leave destroy out: the object is forgotten and kept on disk. Delete it by hand if it is not needed.",
+        )
+        .at(removed.place.as_ref())
     });
     moved.chain(removed).collect()
 }

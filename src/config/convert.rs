@@ -8,7 +8,7 @@ use super::value::{Data, Fields, Object, Value};
 
 /// Why a value does not fit a type: where inside the value, and what is wrong there. Never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub(super) struct Misfit {
     pub path: String,
     pub why: String,
 }
@@ -34,7 +34,7 @@ impl std::fmt::Display for Misfit {
 }
 
 /// The value as a value of that type.
-pub fn convert(value: &Value, to: &Type) -> Result<Value, Misfit> {
+pub(super) fn convert(value: &Value, to: &Type) -> Result<Value, Misfit> {
     let sensitive = value.sensitive;
     convert_data(value, to).map(|converted| converted.marked(sensitive))
 }
@@ -57,7 +57,9 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
         _ => {}
     }
     match (&value.data, to) {
-        (Data::Bool(_), Type::Bool) | (Data::Number(_), Type::Number) | (Data::Text(_), Type::Text) => Ok(value.clone()),
+        (Data::Bool(_), Type::Bool) | (Data::Number(_), Type::Number) | (Data::Text(_), Type::Text) => {
+            Ok(value.clone())
+        }
         (Data::Number(number), Type::Text) => Ok(Value::text(&number.to_string())),
         (Data::Bool(boolean), Type::Text) => Ok(Value::from(boolean.to_string())),
         (Data::Text(text), Type::Number) => match Number::parse(text) {
@@ -94,7 +96,9 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             }
             let elements = elements.iter().zip(types.iter()).enumerate();
             let converted: Result<Vec<_>, _> = elements
-                .map(|(index, (element, ty))| convert(element, ty).map_err(|misfit| misfit.within(format!("[{index}]"))))
+                .map(|(index, (element, ty))| {
+                    convert(element, ty).map_err(|misfit| misfit.within(format!("[{index}]")))
+                })
                 .collect();
             Ok(Value::tuple(converted?))
         }
@@ -123,7 +127,7 @@ fn mismatch(_from: &Type, to: &Type) -> Misfit {
 }
 
 /// "a string", "an object", as it stands in a sentence.
-pub fn with_article(ty: &Type) -> String {
+pub(super) fn with_article(ty: &Type) -> String {
     let words = ty.words();
     match words.starts_with(['a', 'e', 'i', 'o', 'u']) {
         true => format!("an {words}"),
@@ -185,19 +189,23 @@ fn convert_object(
 }
 
 /// Whether some value of the one type can become a value of the other.
-pub fn convertible(from: &Type, to: &Type) -> bool {
+pub(super) fn convertible(from: &Type, to: &Type) -> bool {
     if from == to {
         return true;
     }
     match (from, to) {
         (_, Type::Any) | (Type::Any, _) => true,
         (Type::Number | Type::Bool, Type::Text) | (Type::Text, Type::Number | Type::Bool) => true,
-        (Type::List(a) | Type::Set(a), Type::List(b) | Type::Set(b)) | (Type::Map(a), Type::Map(b)) => convertible(a, b),
+        (Type::List(a) | Type::Set(a), Type::List(b) | Type::Set(b)) | (Type::Map(a), Type::Map(b)) => {
+            convertible(a, b)
+        }
         (Type::Tuple(elements), Type::List(b) | Type::Set(b)) => match **b {
             Type::Any => unify(elements).is_some(),
             _ => elements.iter().all(|element| convertible(element, b)),
         },
-        (Type::Tuple(a), Type::Tuple(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| convertible(a, b)),
+        (Type::Tuple(a), Type::Tuple(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| convertible(a, b))
+        }
         (Type::Object(fields), Type::Map(b)) => match **b {
             Type::Any => unify(&fields.values().map(|field| field.ty.clone()).collect::<Vec<_>>()).is_some(),
             _ => fields.values().all(|field| convertible(&field.ty, b)),
@@ -214,7 +222,7 @@ pub fn convertible(from: &Type, to: &Type) -> bool {
 }
 
 /// The type that all these types can become, if there is one.
-pub fn unify(types: &[Type]) -> Option<Type> {
+pub(super) fn unify(types: &[Type]) -> Option<Type> {
     let first = types.first()?;
     if types.iter().all(|ty| ty == first) {
         return Some(first.plain());
@@ -227,8 +235,7 @@ pub fn unify(types: &[Type]) -> Option<Type> {
         count(|ty| matches!(ty, Type::List(_))),
         count(|ty| matches!(ty, Type::Set(_))),
     );
-    let (objects, tuples) =
-        (count(|ty| matches!(ty, Type::Object(_))), count(|ty| matches!(ty, Type::Tuple(_))));
+    let (objects, tuples) = (count(|ty| matches!(ty, Type::Object(_))), count(|ty| matches!(ty, Type::Tuple(_))));
     let resources = count(Type::is_resource);
     if resources > 0 && resources + open == all {
         return Some(if open > 0 { Type::Any } else { Type::AnyResource });

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::source::{Sources, Span};
-use super::syntax::{Attribute, Block, Body, Expr};
+use super::syntax::{Attribute, Block, Body, Expr, Node};
 use crate::kinds::Kind;
+use crate::model::address::ModuleStep;
 use crate::model::problem::did_you_mean;
-use crate::model::{Address, Place, Problem, Problems};
+use crate::model::{Address, Key, Place, Problem, Problems};
 
 /// All declarations of one module.
 #[derive(Debug, Default)]
-pub struct Declarations {
+pub(super) struct Declarations {
     pub variables: BTreeMap<Arc<str>, Block>,
     pub locals: BTreeMap<Arc<str>, Attribute>,
     pub resources: Vec<Resource>,
@@ -27,7 +28,7 @@ pub struct Declarations {
 }
 
 /// A resource block.
-pub struct Resource {
+pub(super) struct Resource {
     pub kind: &'static dyn Kind,
     pub name: Arc<str>,
     pub block: Block,
@@ -69,10 +70,10 @@ const WORDS: &[(&str, usize)] = &[
 ];
 
 /// Roots of references, which cannot be names of kinds.
-pub const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "self", "module"];
+pub(super) const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "self", "module"];
 
 /// Reads the declarations of all files.
-pub fn declare(sources: &Sources, bodies: Vec<Body>, kinds: &[&'static dyn Kind]) -> Declarations {
+pub(super) fn declare(sources: &Sources, bodies: Vec<Body>, kinds: &[&'static dyn Kind]) -> Declarations {
     let mut declarer = Declarer { sources, kinds, found: Declarations::default() };
     for body in bodies {
         declarer.body(body);
@@ -105,7 +106,12 @@ impl Declarer<'_> {
                  value, write `locals {{ {} = ... }}`.",
                 attribute.name
             );
-            self.problem(attribute.name_span, "unexpected-attribute", "An attribute stands outside of any block", detail);
+            self.problem(
+                attribute.name_span,
+                "unexpected-attribute",
+                "An attribute stands outside of any block",
+                detail,
+            );
         }
         for block in body.blocks {
             self.block(block);
@@ -155,7 +161,8 @@ impl Declarer<'_> {
             "larder" => match &self.found.settings {
                 None => self.found.settings = Some(block),
                 Some(first) => {
-                    let detail = format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
+                    let detail =
+                        format!("The first `larder` block is at {}. Put both into one.", self.at(first.header));
                     self.problem(block.header, "duplicate-block", "There are two `larder` blocks", detail);
                 }
             },
@@ -194,12 +201,7 @@ impl Declarer<'_> {
         Some(name.clone())
     }
 
-    fn named(
-        &mut self,
-        name: Arc<str>,
-        block: Block,
-        table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>,
-    ) {
+    fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
         if let Some(first) = table(&mut self.found).get(&name).map(|first| first.header) {
             let detail = format!("The first is at {}. Rename or remove one of the two.", self.at(first));
             let summary = format!("{} `{name}` is declared twice", block.word);
@@ -292,13 +294,59 @@ impl Declarer<'_> {
 }
 
 /// The address that an expression spells; the error is a sentence.
-pub fn address_of(sources: &Sources, expr: &Expr) -> Result<Address, String> {
-    let text: String = sources.slice(expr.span).split_whitespace().collect();
-    text.parse::<Address>().map_err(|error| super::eval::sentence(&error.to_string()) + ".")
+pub(super) fn address_of(sources: &Sources, expr: &Expr) -> Result<Address, String> {
+    spelled(expr).ok_or_else(|| {
+        let text = sources.slice(expr.span);
+        let text = if text.len() > 80 { "It" } else { text };
+        format!("`{text}` is not an address; write it like `image.web`, `image.web[0]` or `image.web[\"key\"]`.")
+    })
+}
+
+fn spelled(expr: &Expr) -> Option<Address> {
+    let (inner, key) = match &expr.node {
+        Node::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
+        _ => (expr, None),
+    };
+    let Node::Attribute(owner, name, _) = &inner.node else { return None };
+    let (owner, kind) = match &owner.node {
+        Node::Variable(kind) => (None, kind),
+        Node::Attribute(owner, kind, _) => (Some(owner.as_ref()), kind),
+        _ => return None,
+    };
+    if kind.as_ref() == "module" {
+        return None;
+    }
+    let mut module = Vec::new();
+    let mut owner = owner;
+    // `module.NAME` or `module.NAME[key]`, from the innermost outwards.
+    while let Some(at) = owner {
+        let (at, key) = match &at.node {
+            Node::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
+            _ => (at, None),
+        };
+        let Node::Attribute(before, name, _) = &at.node else { return None };
+        module.push(ModuleStep { name: name.to_string(), key });
+        owner = match &before.node {
+            Node::Variable(word) if word.as_ref() == "module" => None,
+            Node::Attribute(before, word, _) if word.as_ref() == "module" => Some(before.as_ref()),
+            _ => return None,
+        };
+    }
+    module.reverse();
+    Some(Address { module, kind: kind.to_string(), name: name.to_string(), key })
+}
+
+fn literal_key(key: &Expr) -> Option<Key> {
+    let Node::Literal(value) = &key.node else { return None };
+    match (value.as_text(), value.as_number()) {
+        (Some(text), _) => Some(Key::Text(text.to_string())),
+        (_, Some(number)) => number.to_u64().map(Key::Index),
+        _ => None,
+    }
 }
 
 /// Problems for attributes and blocks of a body that `owner` does not know.
-pub fn unexpected(
+pub(super) fn unexpected(
     sources: &Sources,
     body: &Body,
     attributes: &[&str],
@@ -324,11 +372,7 @@ pub fn unexpected(
         }
         let name = &block.word;
         let (code, summary, detail) = if name.as_ref() == "dynamic" {
-            (
-                "not-supported",
-                "`dynamic` blocks are not supported yet".to_owned(),
-                "Write the blocks out.".to_owned(),
-            )
+            ("not-supported", "`dynamic` blocks are not supported yet".to_owned(), "Write the blocks out.".to_owned())
         } else if attributes.contains(&name.as_ref()) {
             (
                 "unknown-block",

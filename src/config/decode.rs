@@ -14,7 +14,7 @@ use crate::model::{Address, Datum, Mode, Size};
 
 /// Why a value does not fit an attribute: code, summary, and detail with the cure.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unfit {
+pub(super) struct Unfit {
     pub code: &'static str,
     pub summary: String,
     pub detail: String,
@@ -25,19 +25,21 @@ fn unfit(code: &'static str, summary: impl Into<String>, detail: impl Into<Strin
 }
 
 /// The value in the type of the attribute; `None` for null, which is absence.
-pub fn datum(schema: &AttributeSchema, value: &Value) -> Result<Option<Datum>, Unfit> {
+pub(super) fn datum(schema: &AttributeSchema, value: &Value) -> Result<Option<Datum>, Unfit> {
     if value.is_null() {
         return Ok(None);
     }
     let sensitive = schema.secret || value.is_sensitive_anywhere();
-    let decoded = decode(schema, &value.without_marks()).map_err(|unfit| match sensitive && !unfit.detail.is_empty() {
-        // What is wrong with a text mostly quotes the text.
-        true => Unfit {
-            summary: format!("`{}` cannot be this", schema.name),
-            detail: format!("{} More cannot be said: the value is sensitive.", shape(schema.ty)), ..unfit
-        },
-        false => unfit,
-    })?;
+    let decoded =
+        decode(schema, &value.without_marks()).map_err(|unfit| match sensitive && !unfit.detail.is_empty() {
+            // What is wrong with a text mostly quotes the text.
+            true => Unfit {
+                summary: format!("`{}` cannot be this", schema.name),
+                detail: format!("{} More cannot be said: the value is sensitive.", shape(schema.ty)),
+                ..unfit
+            },
+            false => unfit,
+        })?;
     Ok(Some(decoded))
 }
 
@@ -70,7 +72,9 @@ fn decode(schema: &AttributeSchema, value: &Value) -> Result<Datum, Unfit> {
         (Wanted::Size, Data::Number(number)) => Datum::Size(size_of_number(number)?),
         (Wanted::Size, Data::Text(text)) => {
             let size = text.parse::<Size>();
-            Datum::Size(size.map_err(|error| unfit("invalid-size", "This is not a size", sentence(&format!("{error}."))))?)
+            Datum::Size(
+                size.map_err(|error| unfit("invalid-size", "This is not a size", sentence(&format!("{error}."))))?,
+            )
         }
         (Wanted::Mode, Data::Number(number)) => Datum::Mode(mode(&format!("{:0>4}", number.to_string()))?),
         (Wanted::Mode, Data::Text(text)) => Datum::Mode(mode(text)?),
@@ -205,12 +209,13 @@ fn mode(digits: &str) -> Result<Mode, Unfit> {
     digits.parse().map_err(|error| unfit("invalid-mode", "This is not a mode", sentence(&format!("{error}."))))
 }
 
-const UNITS: &[(&str, u64)] =
-    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Milliseconds of `10s`, `1h30m`, `500ms`.
 fn duration(text: &str) -> Result<u64, Unfit> {
-    let wrong = |summary: &str| unfit("invalid-duration", summary, format!("{} Units are ms, s, m, h and d.", shape(Wanted::Duration)));
+    let wrong = |summary: &str| {
+        unfit("invalid-duration", summary, format!("{} Units are ms, s, m, h and d.", shape(Wanted::Duration)))
+    };
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err(wrong("This is not a duration"));
@@ -323,7 +328,7 @@ fn resources(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unf
 }
 
 /// The value that other expressions read. `resource` gives the object of an address.
-pub fn value(ty: Wanted, datum: Option<&Datum>, resource: &dyn Fn(&Address) -> Value) -> Value {
+pub(super) fn value(ty: Wanted, datum: Option<&Datum>, resource: &dyn Fn(&Address) -> Value) -> Value {
     let Some(datum) = datum else { return Value::null_of(value_type(ty)) };
     match datum {
         Datum::Unknown => Value::unknown_of(value_type(ty)),
@@ -339,7 +344,8 @@ pub fn value(ty: Wanted, datum: Option<&Datum>, resource: &dyn Fn(&Address) -> V
             Value::map(Type::Text, fields.collect::<Fields>())
         }
         Datum::IntegerMap(map) => {
-            let fields = map.iter().map(|(name, number)| (Arc::from(name.as_str()), Value::from(Number::from(*number))));
+            let fields =
+                map.iter().map(|(name, number)| (Arc::from(name.as_str()), Value::from(Number::from(*number))));
             Value::map(Type::Number, fields.collect::<Fields>())
         }
         Datum::Any(json) => Value::from_json(json),

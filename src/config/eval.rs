@@ -15,16 +15,16 @@ use super::value::{Data, Fields, Value};
 use crate::model::problem::did_you_mean;
 use crate::model::{Problem, Problems};
 
-/// The most steps of one evaluation. A configuration can be any text, and three loops within each other over a thousand
-/// elements must end with a sentence, not never.
-const MOST_STEPS: u64 = 20_000_000;
+/// The most steps of one expression, or of one block. A configuration can be any text, and three loops within each other
+/// over a thousand elements must end with a sentence, not never.
+pub(super) const MOST_STEPS: u64 = 5_000_000;
 /// The longest text that an expression may build, in bytes.
-pub const LONGEST_TEXT: usize = 16 << 20;
+pub(super) const LONGEST_TEXT: usize = 16 << 20;
 /// How deep expressions may nest, through templates in templates.
 const DEEPEST: usize = 400;
 
 /// Where names come from.
-pub trait Scope {
+pub(super) trait Scope {
     /// The value of a name that stands alone: `var`, `each`, `host`.
     fn whole(&self, root: &str) -> Found;
 
@@ -40,7 +40,7 @@ pub trait Scope {
 
 /// What became of a name.
 #[derive(Debug, Clone)]
-pub enum Found {
+pub(super) enum Found {
     Value(Value),
     /// It is declared, but in error, which is reported already.
     Poisoned,
@@ -49,16 +49,16 @@ pub enum Found {
 
 /// An expression has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failed {
+pub(super) enum Failed {
     /// The reason is among the problems of the evaluator.
     Reported,
     /// Something that it refers to is in error.
     Poisoned,
 }
 
-pub type Evaluated = Result<Value, Failed>;
+pub(super) type Evaluated = Result<Value, Failed>;
 
-pub struct Evaluator<'a> {
+pub(super) struct Evaluator<'a> {
     pub scope: &'a dyn Scope,
     pub sources: &'a Sources,
     pub problems: Problems,
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Evaluator<'_> {
 }
 
 impl<'a> Evaluator<'a> {
-    pub fn new(scope: &'a dyn Scope, sources: &'a Sources) -> Self {
+    pub(super) fn new(scope: &'a dyn Scope, sources: &'a Sources) -> Self {
         Evaluator {
             scope,
             sources,
@@ -91,22 +91,22 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Another evaluator whose steps count towards the same limit.
-    pub fn nested<'b>(&self, scope: &'b dyn Scope, sources: &'b Sources) -> Evaluator<'b> {
+    pub(super) fn nested<'b>(&self, scope: &'b dyn Scope, sources: &'b Sources) -> Evaluator<'b> {
         Evaluator { steps: self.steps, depth: self.depth + 1, ..Evaluator::new(scope, sources) }
     }
 
     /// How many steps were taken.
-    pub fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Goes on counting from here.
-    pub fn set_steps(&mut self, steps: u64) {
+    pub(super) fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
     }
 
     /// Reports what is wrong at `expr`, with the values of the names in it.
-    pub fn fail(
+    pub(super) fn fail(
         &mut self,
         expr: &Expr,
         code: &str,
@@ -131,7 +131,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The names in an expression with their values, as people may see them.
-    pub fn values_in(&mut self, expr: &Expr) -> Vec<(String, String)> {
+    pub(super) fn values_in(&mut self, expr: &Expr) -> Vec<(String, String)> {
         if self.explaining {
             return Vec::new();
         }
@@ -156,7 +156,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Counts work, so that a hopeless expression ends.
-    pub fn step(&mut self, expr: &Expr, count: usize) -> Result<(), Failed> {
+    pub(super) fn step(&mut self, expr: &Expr, count: usize) -> Result<(), Failed> {
         let before = self.steps;
         self.steps = self.steps.saturating_add(count as u64);
         if self.steps <= MOST_STEPS {
@@ -175,7 +175,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The value of the expression, converted; the misfit is reported.
-    pub fn eval_as(&mut self, expr: &Expr, ty: &Type, code: &str, summary: &str) -> Evaluated {
+    pub(super) fn eval_as(&mut self, expr: &Expr, ty: &Type, code: &str, summary: &str) -> Evaluated {
         let value = self.eval(expr)?;
         convert(&value, ty).map_err(|misfit| {
             let given = value.ty().words();
@@ -183,17 +183,12 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    pub fn eval(&mut self, expr: &Expr) -> Evaluated {
+    pub(super) fn eval(&mut self, expr: &Expr) -> Evaluated {
         self.step(expr, 1)?;
         self.depth += 1;
         if self.depth > DEEPEST {
             self.depth -= 1;
-            return Err(self.fail(
-                expr,
-                "too-complex",
-                "This is nested too deeply",
-                "Name a part of it in `locals`.",
-            ));
+            return Err(self.fail(expr, "too-complex", "This is nested too deeply", "Name a part of it in `locals`."));
         }
         let value = self.eval_node(expr);
         self.depth -= 1;
@@ -298,7 +293,13 @@ impl<'a> Evaluator<'a> {
                         true => String::new(),
                         false => missing_name(&what, "attribute", name, &known),
                     };
-                    Err(self.fail_at(name_span, expr, "unsupported-attribute", format!("There is no attribute `{name}`"), detail))
+                    Err(self.fail_at(
+                        name_span,
+                        expr,
+                        "unsupported-attribute",
+                        format!("There is no attribute `{name}`"),
+                        detail,
+                    ))
                 }
             },
             Data::Map(_, fields) => match fields.get(name) {
@@ -309,7 +310,13 @@ impl<'a> Evaluator<'a> {
                         true => String::new(),
                         false => missing_name("This map", "element", name, &known),
                     };
-                    Err(self.fail_at(name_span, expr, "missing-map-element", format!("There is no element `{name}`"), detail))
+                    Err(self.fail_at(
+                        name_span,
+                        expr,
+                        "missing-map-element",
+                        format!("There is no element `{name}`"),
+                        detail,
+                    ))
                 }
             },
             Data::Null(_) => Err(self.fail(
@@ -354,7 +361,13 @@ impl<'a> Evaluator<'a> {
             ));
         }
         if key.is_null() {
-            return Err(self.fail_at(key_expr.span, expr, CODE, "The index is null", "An index is a number or a text."));
+            return Err(self.fail_at(
+                key_expr.span,
+                expr,
+                CODE,
+                "The index is null",
+                "An index is a number or a text.",
+            ));
         }
         let wanted = match collection.ty() {
             Type::Any | Type::AnyResource => Type::Any,
@@ -611,7 +624,12 @@ impl<'a> Evaluator<'a> {
                 Ok(value) => value,
                 Err(undefined) => {
                     let summary = "This has no result";
-                    return Err(self.fail(expr, "operation-failed", summary, format!("{}.", sentence(&undefined.to_string()))));
+                    return Err(self.fail(
+                        expr,
+                        "operation-failed",
+                        summary,
+                        format!("{}.", sentence(&undefined.to_string())),
+                    ));
                 }
             },
             _ => Value::unknown_of(match operator {
@@ -703,15 +721,14 @@ impl<'a> Evaluator<'a> {
     /// Keys and values that a loop goes through; `None` while they are unknown.
     fn items_of(&mut self, expr: &Expr, collection: &Value) -> Result<Option<Vec<(Value, Value)>>, Failed> {
         if collection.is_null() {
-            let detail = "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
+            let detail =
+                "A loop needs a list, set, tuple, map or object. Use `coalesce` or a condition where it can be null.";
             return Err(self.fail(expr, "iteration-over-null-value", "A loop over null", detail));
         }
         Ok(Some(match &collection.data {
-            Data::List(_, elements) | Data::Tuple(elements) => elements
-                .iter()
-                .enumerate()
-                .map(|(index, value)| (Value::count(index), value.clone()))
-                .collect(),
+            Data::List(_, elements) | Data::Tuple(elements) => {
+                elements.iter().enumerate().map(|(index, value)| (Value::count(index), value.clone())).collect()
+            }
             Data::Set(_, elements) => elements.iter().map(|value| (value.clone(), value.clone())).collect(),
             Data::Map(..) | Data::Object(_) => {
                 let fields = collection.fields().into_iter().flatten();
@@ -719,8 +736,10 @@ impl<'a> Evaluator<'a> {
             }
             Data::Unknown(ty) if !ty.is_primitive() => return Ok(None),
             _ => {
-                let detail =
-                    format!("It is {}; a loop needs a list, set, tuple, map or object.", with_article(&collection.ty()));
+                let detail = format!(
+                    "It is {}; a loop needs a list, set, tuple, map or object.",
+                    with_article(&collection.ty())
+                );
                 return Err(self.fail(
                     expr,
                     "iteration-over-non-iterable-value",
@@ -763,7 +782,10 @@ impl<'a> Evaluator<'a> {
             false => convert(&key, &Type::Text).ok(),
         };
         let Some(text) = text else {
-            let detail = format!("It is {}; a key is a text.", if key.is_null() { "null".into() } else { with_article(&key.ty()) });
+            let detail = format!(
+                "It is {}; a key is a text.",
+                if key.is_null() { "null".into() } else { with_article(&key.ty()) }
+            );
             return Err(self.fail(key_expr, "invalid-object-key", "This is not a key", detail));
         };
         *sensitive |= text.sensitive;
@@ -818,12 +840,7 @@ impl<'a> Evaluator<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    fn interpolation(
-        &mut self,
-        inner: &Expr,
-        text: &mut Option<String>,
-        sensitive: &mut bool,
-    ) -> Result<(), Failed> {
+    fn interpolation(&mut self, inner: &Expr, text: &mut Option<String>, sensitive: &mut bool) -> Result<(), Failed> {
         const CODE: &str = "invalid-template-interpolation-value";
         let value = self.eval(inner)?;
         if value.is_null() {
@@ -847,7 +864,12 @@ impl<'a> Evaluator<'a> {
             (Some(more), Some(text)) => {
                 self.step(inner, more.len() / 64)?;
                 if text.len() + more.len() > LONGEST_TEXT {
-                    return Err(self.fail(inner, "too-large", "The text becomes too long", "A text may have up to 16 MiB."));
+                    return Err(self.fail(
+                        inner,
+                        "too-large",
+                        "The text becomes too long",
+                        "A text may have up to 16 MiB.",
+                    ));
                 }
                 text.push_str(more);
             }
@@ -894,7 +916,7 @@ enum ForElement {
 }
 
 /// Whether two values are equal; `None` while that is not known.
-pub fn equal(left: &Value, right: &Value) -> Option<bool> {
+pub(super) fn equal(left: &Value, right: &Value) -> Option<bool> {
     if left.identity().is_some() && left.identity() == right.identity() {
         return Some(true);
     }
@@ -962,7 +984,7 @@ fn is_name(expr: &Expr) -> bool {
 }
 
 /// Calls `visit` with each expression that stands directly in this one, those of templates too.
-pub fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+pub(super) fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     match &expr.node {
         Node::Literal(_) | Node::Variable(_) | Node::Item => {}
         Node::Template(parts) => each_of_parts(parts, visit),
@@ -1009,7 +1031,7 @@ fn each_of_parts<'e>(parts: &'e [Part], visit: &mut dyn FnMut(&'e Expr)) {
 }
 
 /// "X has no attribute `nmae`. Did you mean `name`?", or the names that there are.
-pub fn missing_name(owner: &str, what: &str, name: &str, known: &[&str]) -> String {
+pub(super) fn missing_name(owner: &str, what: &str, name: &str, known: &[&str]) -> String {
     if let Some(close) = did_you_mean(name, known.iter().copied()) {
         return format!("{owner} has no {what} `{name}`. Did you mean `{close}`?");
     }
@@ -1026,7 +1048,7 @@ pub fn missing_name(owner: &str, what: &str, name: &str, known: &[&str]) -> Stri
 }
 
 /// The same text with a capital at the beginning.
-pub fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),

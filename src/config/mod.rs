@@ -208,22 +208,13 @@ impl Configuration {
         world.expression(&expr, &sources, &self.kinds)
     }
 
-    fn world<'a>(
-        &'a self,
-        facts: Option<&'a BTreeMap<HostName, serde_json::Value>>,
-    ) -> (expand::World<'a>, Evaluated) {
+    fn world<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (expand::World<'a>, Evaluated) {
         let mut problems = self.declarations.problems.clone();
         let scope = variables::NoNames { directory: &self.directory, environment: &self.environment };
         let variables: BTreeMap<_, Found> =
             variables::values(&self.declarations, &self.given, &self.sources, &scope, &mut problems);
-        let mut world = expand::World::new(
-            &self.declarations,
-            &self.sources,
-            &self.directory,
-            &self.environment,
-            facts,
-            variables,
-        );
+        let mut world =
+            expand::World::new(&self.declarations, &self.sources, &self.directory, &self.environment, facts, variables);
         world.problems = problems;
         world.run(&self.kinds)
     }

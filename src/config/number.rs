@@ -383,10 +383,7 @@ impl From<usize> for Number {
 impl Number {
     fn counted(value: IBig) -> Self {
         let zeros = value.trailing_zeros().unwrap_or(0);
-        Number {
-            repr: Repr::Finite { mantissa: value >> zeros, exponent: zeros as i64 },
-            precision: COUNTED,
-        }
+        Number { repr: Repr::Finite { mantissa: value >> zeros, exponent: zeros as i64 }, precision: COUNTED }
     }
 }
 

@@ -20,10 +20,13 @@ use super::value::Value;
 use crate::model::{Problem, Problems};
 
 /// The longest source file, in bytes. Parsing object literals takes quadratic time.
-pub const LONGEST_FILE: usize = 8 << 20;
+pub(super) const LONGEST_FILE: usize = 8 << 20;
+
+/// The most attributes and indexes behind each other.
+const LONGEST_CHAIN: usize = 64;
 
 /// Reads a whole file. What could be read is returned even when there are problems.
-pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
+pub(super) fn file(sources: &Sources, file: u32) -> (Body, Problems) {
     let text = sources.text(file);
     let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
     if text.len() > LONGEST_FILE {
@@ -39,7 +42,7 @@ pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
         let body = reader.body(&body);
         return (body, reader.problems);
     }
-    let mut whole = Body { span: reader.span(0..text.len()), ..Body::default() };
+    let mut whole = Body::default();
     for item in outline.items {
         reader.base = item.start;
         match parser::parse_body(&readable[item.clone()]) {
@@ -55,7 +58,7 @@ pub fn file(sources: &Sources, file: u32) -> (Body, Problems) {
 }
 
 /// Reads one expression that stands alone.
-pub fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
+pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
     let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
     let outline = source::outline(text);
@@ -90,7 +93,7 @@ pub fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
 }
 
 /// Reads a text as a template, as `templatefile` does.
-pub fn template(sources: &Sources, file: u32) -> Result<Expr, Problems> {
+pub(super) fn template(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
     let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
     match parser::parse_template(text) {
@@ -151,7 +154,12 @@ impl Reader<'_> {
             _ if message.contains("redefined object key") => {
                 ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
             }
-            _ if message.contains("at most 64 nested") => ("This is nested too deeply", "Name a part of it in `locals`."),
+            _ if message.contains("redefined attribute") => {
+                ("This attribute is set twice", "Each attribute stands once in a block. Remove one of the two.")
+            }
+            _ if message.contains("at most 64 nested") => {
+                ("This is nested too deeply", "Name a part of it in `locals`.")
+            }
             _ if message.contains("at most 128 chained") => {
                 ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")
             }
@@ -160,15 +168,20 @@ impl Reader<'_> {
             Some(',') if text[..offset].trim_end().ends_with(['[', '(', ',']) => {
                 ("An expression is missing here", "Add one, or remove the comma.")
             }
-            Some('\\') => ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN."),
-            _ => ("This is not valid here", "A block on one line holds at most one attribute; arguments are written `name = value`."),
+            Some('\\') => {
+                ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.")
+            }
+            _ => (
+                "This is not valid here",
+                "A block on one line holds at most one attribute; arguments are written `name = value`.",
+            ),
         };
-        self.problem(offset..offset + length, "syntax", summary, format!("{advice} The parser says: {message}."));
+        let code = if message.contains("redefined attribute") { "duplicate-attribute" } else { "syntax" };
+        self.problem(offset..offset + length, code, summary, format!("{advice} The parser says: {message}."));
     }
 
     fn body(&mut self, body: &structure::Body) -> Body {
-        let span = self.span_of(body.span(), Span { file: self.file, ..Span::default() });
-        let mut read = Body { span, ..Body::default() };
+        let mut read = Body::default();
         let mut names = std::collections::HashSet::new();
         for structure in body {
             match structure {
@@ -239,7 +252,7 @@ impl Reader<'_> {
                 self.expr(&conditional.true_expr),
                 self.expr(&conditional.false_expr),
             ])),
-            Expression::FuncCall(call) => self.call(call, span),
+            Expression::FuncCall(call) => self.call(call),
             Expression::Traversal(traversal) => return self.traversal(traversal, span),
             Expression::UnaryOp(operation) => {
                 let inner = Box::new(self.expr(&operation.expr));
@@ -291,18 +304,16 @@ impl Reader<'_> {
 
     fn object_key(&mut self, key: &ObjectKey, otherwise: Span) -> Expr {
         match key {
-            ObjectKey::Ident(name) => Expr {
-                span: self.span_of(name.span(), otherwise),
-                node: Node::Literal(Value::text(name.as_str())),
-            },
+            ObjectKey::Ident(name) => {
+                Expr { span: self.span_of(name.span(), otherwise), node: Node::Literal(Value::text(name.as_str())) }
+            }
             ObjectKey::Expression(expression) => {
                 let expr = self.expr(expression);
                 match expr.node {
                     // A name that stands alone is a key, whatever else it might mean.
                     Node::Variable(name) => Expr { span: expr.span, node: Node::Literal(Value::text(&name)) },
-                    Node::Literal(ref value) if self.is_keyword(expr.span) => {
+                    Node::Literal(_) if self.is_keyword(expr.span) => {
                         let name = self.sources.slice(expr.span).to_owned();
-                        let _ = value;
                         Expr { span: expr.span, node: Node::Literal(Value::text(&name)) }
                     }
                     Node::Attribute(..) => {
@@ -324,7 +335,7 @@ impl Reader<'_> {
         matches!(self.sources.slice(span), "null" | "true" | "false")
     }
 
-    fn call(&mut self, call: &ast::FuncCall, span: Span) -> Node {
+    fn call(&mut self, call: &ast::FuncCall) -> Node {
         let mut name = String::new();
         for part in &call.name.namespace {
             name.push_str(part.as_str());
@@ -333,11 +344,8 @@ impl Reader<'_> {
         name.push_str(call.name.name.as_str());
         // The functions of Terraform's core can be written with their namespace.
         let name = name.strip_prefix("core::").unwrap_or(&name);
-        let start = call.name.namespace.first().unwrap_or(&call.name.name).span();
-        let end = self.span_of(call.name.name.span(), span);
         Node::Call(Box::new(Call {
             name: Arc::from(name),
-            name_span: self.span_of(start, span).to(end),
             arguments: call.args.iter().map(|argument| self.expr(argument)).collect(),
             expands: call.args.expand_final(),
         }))
@@ -345,15 +353,15 @@ impl Reader<'_> {
 
     fn traversal(&mut self, traversal: &ast::Traversal, span: Span) -> Expr {
         let inner = self.expr(&traversal.expr);
+        if traversal.operators.len() > LONGEST_CHAIN {
+            let detail = format!("At most {LONGEST_CHAIN} steps follow each other. Name a part of it in `locals`.");
+            self.problem_at(span, "syntax", "This is nested too deeply", detail);
+            return inner;
+        }
         self.steps(inner, &traversal.operators, span)
     }
 
-    fn steps(
-        &mut self,
-        mut expr: Expr,
-        operators: &[hcl::edit::Decorated<TraversalOperator>],
-        whole: Span,
-    ) -> Expr {
+    fn steps(&mut self, mut expr: Expr, operators: &[hcl::edit::Decorated<TraversalOperator>], whole: Span) -> Expr {
         let start = expr.span;
         for (at, operator) in operators.iter().enumerate() {
             let rest = &operators[at + 1..];
@@ -436,7 +444,7 @@ impl Reader<'_> {
             pieces.dedent();
         }
         let mut texts = pieces.texts();
-        let mut parts = self.parts(template, quoting, &mut texts);
+        let mut parts = self.parts(template, &mut texts);
         // A lone interpolation is its value, not a text.
         if parts.len() == 1 && matches!(parts[0], Part::Interpolation(_)) {
             if let Some(Part::Interpolation(inner)) = parts.pop() {
@@ -503,7 +511,7 @@ impl Reader<'_> {
     }
 
     /// The tree of the template again, with the texts that [`Self::flatten`] laid out.
-    fn parts(&mut self, template: &Template, quoting: Quoting, texts: &mut std::vec::IntoIter<String>) -> Vec<Part> {
+    fn parts(&mut self, template: &Template, texts: &mut std::vec::IntoIter<String>) -> Vec<Part> {
         let name = |ident: &hcl::edit::Decorated<hcl::edit::Ident>| Arc::from(ident.as_str());
         let mut parts = Vec::new();
         for element in template {
@@ -520,9 +528,9 @@ impl Reader<'_> {
                 Element::Directive(directive) => parts.push(match directive.as_ref() {
                     Directive::If(directive) => Part::If {
                         condition: self.expr(&directive.if_expr.cond_expr),
-                        then: self.parts(&directive.if_expr.template, quoting, texts),
+                        then: self.parts(&directive.if_expr.template, texts),
                         otherwise: match &directive.else_expr {
-                            Some(otherwise) => self.parts(&otherwise.template, quoting, texts),
+                            Some(otherwise) => self.parts(&otherwise.template, texts),
                             None => Vec::new(),
                         },
                     },
@@ -530,7 +538,7 @@ impl Reader<'_> {
                         key_name: directive.for_expr.key_var.as_ref().map(name),
                         value_name: name(&directive.for_expr.value_var),
                         collection: self.expr(&directive.for_expr.collection_expr),
-                        body: self.parts(&directive.for_expr.template, quoting, texts),
+                        body: self.parts(&directive.for_expr.template, texts),
                     },
                 }),
             }
@@ -548,8 +556,14 @@ struct Pieces {
 
 enum Piece {
     /// One line of the literal of that number.
-    Line { literal: usize, text: String },
-    Mark { before: bool, after: bool },
+    Line {
+        literal: usize,
+        text: String,
+    },
+    Mark {
+        before: bool,
+        after: bool,
+    },
 }
 
 impl Pieces {
@@ -569,7 +583,10 @@ impl Pieces {
     fn strip(&mut self) {
         for at in 0..self.row.len() {
             let Piece::Mark { before, after } = self.row[at] else { continue };
-            if before && at > 0 && let Piece::Line { text, .. } = &mut self.row[at - 1] {
+            if before
+                && at > 0
+                && let Piece::Line { text, .. } = &mut self.row[at - 1]
+            {
                 text.truncate(text.trim_end().len());
             }
             if after && let Some(Piece::Line { text, .. }) = self.row.get_mut(at + 1) {

@@ -8,7 +8,7 @@ use super::syntax::{Expr, Node, Part};
 
 /// A name that no loop around it binds.
 #[derive(Debug)]
-pub struct Reference<'e> {
+pub(super) struct Reference<'e> {
     pub root: Arc<str>,
     /// `NAME` of `root.NAME` or `root["NAME"]`.
     pub member: Option<Arc<str>>,
@@ -21,7 +21,7 @@ pub struct Reference<'e> {
 }
 
 /// All references of the expression, in the order of the text.
-pub fn references(expr: &Expr) -> Vec<Reference<'_>> {
+pub(super) fn references(expr: &Expr) -> Vec<Reference<'_>> {
     let mut walk = Walk { bound: Vec::new(), found: Vec::new() };
     walk.expr(expr);
     walk.found
@@ -105,7 +105,7 @@ impl<'e> Walk<'e> {
             self.expr(inner);
             return;
         };
-        if self.bound.iter().any(|bound| *bound == root) {
+        if self.bound.contains(&root) {
             return;
         }
         let mut reference =

@@ -34,11 +34,10 @@ impl Default for Settings {
 const APPLY: &[&str] = &["parallelism", "max_destroy", "max_hosts_at_once"];
 
 /// Reads the block; problems go to the evaluator.
-pub fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Settings {
+pub(super) fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Settings {
     let mut settings = Settings::default();
     let Some(block) = block else { return settings };
-    let problems =
-        unexpected(evaluator.sources, &block.body, &["required_version"], &["state", "apply"], "`larder`");
+    let problems = unexpected(evaluator.sources, &block.body, &["required_version"], &["state", "apply"], "`larder`");
     evaluator.problems.extend(problems);
     if let Some(attribute) = block.body.attribute("required_version")
         && let Some(text) = text(evaluator, attribute)
@@ -56,7 +55,13 @@ pub fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Settings {
                     && let Some(path) = text(evaluator, attribute)
                 {
                     match path.trim().is_empty() {
-                        true => report(evaluator, attribute, "invalid-path", "The path of the state is empty", "Name a file."),
+                        true => report(
+                            evaluator,
+                            attribute,
+                            "invalid-path",
+                            "The path of the state is empty",
+                            "Name a file.",
+                        ),
                         false => settings.state_path = path,
                     }
                 }
@@ -167,7 +172,13 @@ fn check_version(evaluator: &mut Evaluator<'_>, attribute: &Attribute, constrain
         Some(true) => {}
         Some(false) => {
             let detail = format!("This is Larder {own}. Install a version that fits, or change `required_version`.");
-            report(evaluator, attribute, "required-version", "This configuration needs another version of Larder", &detail);
+            report(
+                evaluator,
+                attribute,
+                "required-version",
+                "This configuration needs another version of Larder",
+                &detail,
+            );
         }
         None => {
             let detail = "Write it like `\">= 0.1\"`, `\"~> 0.1\"` or `\">= 0.1, < 2\"`.";

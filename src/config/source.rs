@@ -8,7 +8,7 @@ use crate::model::{Place, Position, Problem};
 
 /// A range of bytes of one source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Span {
+pub(super) struct Span {
     pub file: u32,
     pub start: u32,
     pub end: u32,
@@ -16,13 +16,13 @@ pub struct Span {
 
 impl Span {
     /// From the beginning of the one to the end of the other.
-    pub fn to(self, other: Span) -> Span {
+    pub(super) fn to(self, other: Span) -> Span {
         Span { end: other.end.max(self.start), ..self }
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct Source {
+pub(super) struct Source {
     pub name: String,
     /// Without byte order mark; lines end with a line feed.
     pub text: String,
@@ -30,7 +30,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn new(name: String, text: String) -> Self {
+    pub(super) fn new(name: String, text: String) -> Self {
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Source { name, text, line_starts }
     }
@@ -48,24 +48,24 @@ impl Source {
 
 /// All files of a configuration.
 #[derive(Debug, Clone, Default)]
-pub struct Sources(Vec<Source>);
+pub(super) struct Sources(Vec<Source>);
 
 impl Sources {
-    pub fn add(&mut self, source: Source) -> u32 {
+    pub(super) fn add(&mut self, source: Source) -> u32 {
         self.0.push(source);
         self.0.len() as u32 - 1
     }
 
-    pub fn text(&self, file: u32) -> &str {
+    pub(super) fn text(&self, file: u32) -> &str {
         self.0.get(file as usize).map_or("", |source| &source.text)
     }
 
-    pub fn slice(&self, span: Span) -> &str {
+    pub(super) fn slice(&self, span: Span) -> &str {
         self.text(span.file).get(span.start as usize..span.end as usize).unwrap_or("")
     }
 
     /// Where the bytes stand, for people. `None` for text that is in no file.
-    pub fn place(&self, span: Span) -> Option<Place> {
+    pub(super) fn place(&self, span: Span) -> Option<Place> {
         let source = self.0.get(span.file as usize)?;
         Some(Place {
             file: source.name.clone(),
@@ -75,13 +75,13 @@ impl Sources {
     }
 
     /// Texts by file name.
-    pub fn by_name(&self) -> BTreeMap<String, String> {
+    pub(super) fn by_name(&self) -> BTreeMap<String, String> {
         self.0.iter().map(|source| (source.name.clone(), source.text.clone())).collect()
     }
 }
 
 /// The text of a file: without byte order mark, with line feeds only. What is not UTF-8 is replaced, and said so.
-pub fn decode(name: &str, bytes: Vec<u8>) -> (Source, Option<Problem>) {
+pub(super) fn decode(name: &str, bytes: Vec<u8>) -> (Source, Option<Problem>) {
     let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => rest.to_vec(),
         None => bytes,
@@ -111,7 +111,7 @@ pub fn decode(name: &str, bytes: Vec<u8>) -> (Source, Option<Problem>) {
 
 /// Text that is opened and not closed, or closed and not opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unclosed {
+pub(super) struct Unclosed {
     pub at: Range<usize>,
     pub code: &'static str,
     pub summary: &'static str,
@@ -120,7 +120,7 @@ pub struct Unclosed {
 
 /// What a look at the brackets of a file tells.
 #[derive(Debug, Default)]
-pub struct Outline {
+pub(super) struct Outline {
     /// The ranges of the attributes and blocks that stand outside of any other, without their surroundings.
     pub items: Vec<Range<usize>>,
     /// Numbers that hardware floating point cannot hold.
@@ -139,7 +139,7 @@ enum Inside {
 }
 
 /// Finds the top-level items of a file and the first text or bracket that is not closed.
-pub fn outline(text: &str) -> Outline {
+pub(super) fn outline(text: &str) -> Outline {
     let bytes = text.as_bytes();
     let mut outline = Outline::default();
     let mut inside: Vec<(Inside, usize)> = Vec::new();
@@ -288,7 +288,7 @@ fn number_end(bytes: &[u8], at: usize) -> usize {
 
 /// The text with its large numbers written as zeros, of the same length, for a parser that would refuse them. Their
 /// digits are read from the original.
-pub fn without_large_numbers<'a>(text: &'a str, outline: &Outline) -> std::borrow::Cow<'a, str> {
+pub(super) fn without_large_numbers<'a>(text: &'a str, outline: &Outline) -> std::borrow::Cow<'a, str> {
     if outline.large_numbers.is_empty() {
         return text.into();
     }
@@ -308,9 +308,10 @@ fn unclosed_text(opened: usize, end: usize) -> Unclosed {
         at: opened..end,
         code: "unterminated-string",
         summary: "This text is not closed",
-        detail: "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
+        detail:
+            "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
                  as a heredoc (`<<EOT`)."
-            .to_owned(),
+                .to_owned(),
     }
 }
 
@@ -377,7 +378,8 @@ mod tests {
 
     #[test]
     fn items_are_found_whatever_stands_in_texts() {
-        let text = "a = \"}${ { b = \"x\" }[\"b\"] }\" # {\nblock \"x\" {\n  t = <<-EOT\n  }}}\n  EOT\n}\n\n/* { */ c = 1";
+        let text =
+            "a = \"}${ { b = \"x\" }[\"b\"] }\" # {\nblock \"x\" {\n  t = <<-EOT\n  }}}\n  EOT\n}\n\n/* { */ c = 1";
         let items: Vec<&str> = outline(text).items.into_iter().map(|range| &text[range]).collect();
         assert_eq!(items.len(), 3, "{items:?}");
         assert!(items[1].starts_with("block") && items[1].trim_end().ends_with('}'));
@@ -411,7 +413,10 @@ mod tests {
         let (source, problem) = decode("a.hcl", b"\xef\xbb\xbfa = 1\r\n".to_vec());
         assert_eq!((source.text.as_str(), problem), ("a = 1\n", None));
         let (_, problem) = decode("a.hcl", b"a = 1\r\nb = \"\xff\"\n".to_vec());
-        assert_eq!(problem.and_then(|problem| problem.place).map(|place| place.start), Some(Position { line: 2, column: 6 }));
+        assert_eq!(
+            problem.and_then(|problem| problem.place).map(|place| place.start),
+            Some(Position { line: 2, column: 6 })
+        );
     }
 
     proptest! {

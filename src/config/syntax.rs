@@ -6,13 +6,13 @@ use super::source::Span;
 use super::value::Value;
 
 #[derive(Debug, Clone)]
-pub struct Expr {
+pub(super) struct Expr {
     pub span: Span,
     pub node: Node,
 }
 
 #[derive(Debug, Clone)]
-pub enum Node {
+pub(super) enum Node {
     Literal(Value),
     Variable(Arc<str>),
     Template(Vec<Part>),
@@ -35,16 +35,15 @@ pub enum Node {
 }
 
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(super) struct Call {
     pub name: Arc<str>,
-    pub name_span: Span,
     pub arguments: Vec<Expr>,
     /// The last argument is written with `...`: its elements are the arguments.
     pub expands: bool,
 }
 
 #[derive(Debug, Clone)]
-pub struct For {
+pub(super) struct For {
     pub key_name: Option<Arc<str>>,
     pub value_name: Arc<str>,
     pub collection: Expr,
@@ -58,7 +57,7 @@ pub struct For {
 
 /// One part of a template.
 #[derive(Debug, Clone)]
-pub enum Part {
+pub(super) enum Part {
     Text(Arc<str>),
     Interpolation(Expr),
     If { condition: Expr, then: Vec<Part>, otherwise: Vec<Part> },
@@ -66,7 +65,7 @@ pub enum Part {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binary {
+pub(super) enum Binary {
     Add,
     Subtract,
     Multiply,
@@ -83,21 +82,20 @@ pub enum Binary {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Body {
+pub(super) struct Body {
     pub attributes: Vec<Attribute>,
     pub blocks: Vec<Block>,
-    pub span: Span,
 }
 
 #[derive(Debug, Clone)]
-pub struct Attribute {
+pub(super) struct Attribute {
     pub name: Arc<str>,
     pub name_span: Span,
     pub value: Expr,
 }
 
 #[derive(Debug, Clone)]
-pub struct Block {
+pub(super) struct Block {
     pub word: Arc<str>,
     /// The word and the labels.
     pub header: Span,
@@ -106,16 +104,16 @@ pub struct Block {
 }
 
 impl Body {
-    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name.as_ref() == name)
     }
 
-    pub fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {
+    pub(super) fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {
         self.blocks.iter().filter(move |block| block.word.as_ref() == word)
     }
 
     /// All expressions, those of nested blocks too.
-    pub fn expressions(&self) -> Vec<&Expr> {
+    pub(super) fn expressions(&self) -> Vec<&Expr> {
         let mut all: Vec<&Expr> = self.attributes.iter().map(|attribute| &attribute.value).collect();
         for block in &self.blocks {
             all.extend(block.body.expressions());
@@ -126,7 +124,7 @@ impl Body {
 
 impl Expr {
     /// The expression without parentheses around it.
-    pub fn bare(&self) -> &Expr {
+    pub(super) fn bare(&self) -> &Expr {
         match &self.node {
             Node::Parentheses(inner) => inner.bare(),
             _ => self,
@@ -134,7 +132,7 @@ impl Expr {
     }
 
     /// The text of a literal.
-    pub fn literal_text(&self) -> Option<&Arc<str>> {
+    pub(super) fn literal_text(&self) -> Option<&Arc<str>> {
         match &self.node {
             Node::Literal(value) => value.as_text(),
             _ => None,
@@ -142,7 +140,7 @@ impl Expr {
     }
 
     /// `a.b.c` as its words, if the expression is nothing else.
-    pub fn words(&self) -> Option<Vec<Arc<str>>> {
+    pub(super) fn words(&self) -> Option<Vec<Arc<str>>> {
         match &self.node {
             Node::Variable(name) => Some(vec![name.clone()]),
             Node::Attribute(inner, name, _) => {

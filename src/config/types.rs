@@ -85,9 +85,7 @@ impl Type {
             Type::Set(inner) => Type::set(inner.plain()),
             Type::Map(inner) => Type::map(inner.plain()),
             Type::Tuple(elements) => Type::tuple(elements.iter().map(Type::plain).collect()),
-            Type::Object(fields) => {
-                Type::object(fields.iter().map(|(name, field)| (name.clone(), field.ty.plain())))
-            }
+            Type::Object(fields) => Type::object(fields.iter().map(|(name, field)| (name.clone(), field.ty.plain()))),
             other => other.clone(),
         }
     }

@@ -13,7 +13,7 @@ use super::number::Number;
 use super::types::{Field, Type};
 use crate::model::Address;
 
-pub type Fields = BTreeMap<Arc<str>, Value>;
+pub(super) type Fields = BTreeMap<Arc<str>, Value>;
 
 #[derive(Debug, Clone)]
 pub struct Value {
@@ -258,7 +258,8 @@ impl Value {
             return self.clone();
         }
         let all = |elements: &Arc<Vec<Value>>| Arc::new(elements.iter().map(Value::without_marks).collect());
-        let fields = |fields: &Fields| fields.iter().map(|(name, value)| (name.clone(), value.without_marks())).collect();
+        let fields =
+            |fields: &Fields| fields.iter().map(|(name, value)| (name.clone(), value.without_marks())).collect();
         let data = match &self.data {
             Data::List(ty, elements) => Data::List(ty.clone(), all(elements)),
             Data::Set(ty, elements) => Data::Set(ty.clone(), all(elements)),
@@ -320,9 +321,8 @@ impl Value {
     /// Whether two known values are the same value of the same type; marks do not count.
     pub fn same(&self, other: &Value) -> bool {
         let all = |a: &[Value], b: &[Value]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
-        let fields = |a: &Fields, b: &Fields| {
-            a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.same(b))
-        };
+        let fields =
+            |a: &Fields, b: &Fields| a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.same(b));
         match (&self.data, &other.data) {
             (Data::Null(_), Data::Null(_)) => true,
             (Data::Bool(a), Data::Bool(b)) => a == b,
@@ -353,10 +353,7 @@ impl Value {
             Data::Null(_) => 8,
             Data::Unknown(_) => 9,
         };
-        fn all<'a>(
-            a: impl IntoIterator<Item = &'a Value>,
-            b: impl IntoIterator<Item = &'a Value>,
-        ) -> Ordering {
+        fn all<'a>(a: impl IntoIterator<Item = &'a Value>, b: impl IntoIterator<Item = &'a Value>) -> Ordering {
             let (mut a, mut b) = (a.into_iter(), b.into_iter());
             loop {
                 match (a.next(), b.next()) {

@@ -11,7 +11,7 @@ use super::eval::{Evaluator, Failed, Found, Scope, missing_name};
 use super::source::{self, Source, Sources, Span};
 use super::syntax::{Block, Expr, Node};
 use super::types::{Field, Type};
-use super::value::{Data, Value};
+use super::value::Value;
 use super::{parse, references};
 use crate::model::{Problem, Problems};
 
@@ -26,7 +26,7 @@ pub enum VarSource {
 
 /// A value for a variable, before the variable's type is asked.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub(super) struct Given {
     pub name: Arc<str>,
     pub value: GivenValue,
     /// "`LARDER_VAR_x`", "`-var`", or the file.
@@ -36,14 +36,14 @@ pub struct Given {
 }
 
 #[derive(Debug, Clone)]
-pub enum GivenValue {
+pub(super) enum GivenValue {
     /// Text of the environment or the command line.
     Text(String),
     Expr(Box<Expr>),
 }
 
 /// Reads all given values in the order of precedence, the last one counts.
-pub fn given(
+pub(super) fn given(
     directory: &Path,
     names: &[String],
     inputs: &super::Inputs,
@@ -121,7 +121,7 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
 }
 
 /// A scope without any name: the values of variables are written out.
-pub struct NoNames<'a> {
+pub(super) struct NoNames<'a> {
     pub directory: &'a Path,
     pub environment: &'a BTreeMap<String, String>,
 }
@@ -153,7 +153,7 @@ struct Declared {
 }
 
 /// The value of each variable, or that it is in error.
-pub fn values(
+pub(super) fn values(
     declarations: &Declarations,
     given: &[Given],
     sources: &Sources,
@@ -325,7 +325,7 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
         None => None,
         Some(attribute) => {
             let value = literal(evaluator, &attribute.value, "A default");
-            let Some((value, ty)) = value.zip(ty.clone()) else { return None };
+            let (value, ty) = value.zip(ty.clone())?;
             match convert(&value, &ty) {
                 Ok(value) => Some(value),
                 Err(misfit) => {
@@ -342,9 +342,10 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
 }
 
 /// The type that an expression like `list(object({ name = string }))` means.
-pub fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Type, Failed> {
+pub(super) fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Type, Failed> {
     const CODE: &str = "invalid-type";
-    const TYPES: &str = "Types are string, number, bool, any, list(...), set(...), map(...), tuple([...]) and object({...}).";
+    const TYPES: &str =
+        "Types are string, number, bool, any, list(...), set(...), map(...), tuple([...]) and object({...}).";
     match &expr.bare().node {
         Node::Variable(name) => match name.as_ref() {
             "string" => Ok(Type::Text),
@@ -369,8 +370,7 @@ pub fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Typ
                 ("set", _) => Ok(Type::set(type_constraint(evaluator, argument)?)),
                 ("map", _) => Ok(Type::map(type_constraint(evaluator, argument)?)),
                 ("tuple", Node::Tuple(elements)) => {
-                    let elements: Vec<_> =
-                        elements.iter().map(|element| type_constraint(evaluator, element)).collect();
+                    let elements: Vec<_> = elements.iter().map(|element| type_constraint(evaluator, element)).collect();
                     Ok(Type::tuple(elements.into_iter().collect::<Result<_, _>>()?))
                 }
                 ("object", Node::Object(items)) => {
@@ -378,7 +378,8 @@ pub fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Typ
                     let mut failed = None;
                     for (key, value) in items {
                         let Some(name) = key.literal_text() else {
-                            failed = Some(type_error(evaluator, key, CODE, "A name of an attribute is required.".into()));
+                            failed =
+                                Some(type_error(evaluator, key, CODE, "A name of an attribute is required.".into()));
                             continue;
                         };
                         match field(evaluator, value) {
@@ -433,9 +434,4 @@ fn field(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Field, Failed> {
         }
     };
     Ok(Field { ty, optional: Some(optional) })
-}
-
-/// Whether the value of a variable is sensitive all through.
-pub fn is_secret(found: Option<&Found>) -> bool {
-    matches!(found, Some(Found::Value(Value { sensitive: true, data })) if !matches!(data, Data::Null(_)))
 }

@@ -436,6 +436,27 @@ struct Look<'a> {
     bound: Option<Lineage>,
 }
 
+/// The resource that a bind mount shows at a second place.
+fn owner_of_source<'a>(source: &Source, block: &Block, scene: &'a Scene, host: &HostName) -> Option<&'a Block> {
+    let Source::Bind { source } = source else { return None };
+    let owner = scene.owners.get(host)?.get(source)?;
+    scene.block(owner).filter(|owner| owner.address != block.address)
+}
+
+/// Two blocks that want other permissions of one directory.
+fn contradiction(block: &Block, owner: &Block, host: &HostName) -> Option<Hazard> {
+    let name = ["owner", "group", "mode"]
+        .into_iter()
+        .find(|name| block.datum(name).is_some() && block.datum(name) != owner.datum(name))?;
+    Some(Hazard::new(
+        HazardCode::Unsupported,
+        &block.address,
+        Some(host),
+        format!("{} and {} are one directory and want another {name} of it", block.address, owner.address),
+        format!("Set {name} in {} only, or the same in both.", owner.address),
+    ))
+}
+
 /// How the mount point is taken.
 enum Mounted<'a> {
     Nothing,
@@ -455,8 +476,13 @@ impl<'a> Look<'a> {
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
         let entries = if is_directory { path::read_entries(facts, at)? } else { Vec::new() };
         let mut hazards = Vec::new();
-        let wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
         let source = source(block).ok_or("the block is incomplete")?;
+        let mut wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
+        if let Some(owner) = owner_of_source(&source, block, scene, host) {
+            // Both are one directory: its permissions are the other resource's affair.
+            hazards.extend(contradiction(block, owner, host));
+            wanted = Permissions::default();
+        }
         let device = match &source {
             Source::Device { path, .. } => Some(device::read(facts, path)?),
             _ => None,
@@ -1300,7 +1326,9 @@ impl<'a> Look<'a> {
             .needing_all_members();
         draft = match mount.fstype.as_str() {
             "tmpfs" => draft.without_inverse("what a tmpfs holds is gone when it is unmounted"),
-            _ if self.is_ours(&self.source, mount) && path == self.at => draft.undone_by(self.mount_draft(self.uuid().as_deref()).command),
+            _ if self.is_ours(&self.source, mount) && path == self.at => {
+                draft.undone_by(self.mount_draft(self.uuid().as_deref()).command)
+            }
             _ => draft.without_inverse("the block that described the mount has changed"),
         };
         let entries = path::read_entries(self.scene.host(self.host), path);

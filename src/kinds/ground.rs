@@ -275,7 +275,8 @@ pub fn make_directory(lineage: &Lineage) -> Draft {
 /// What to remember of directories that are made here: they go when the resource goes. Those that another resource has, or has
 /// something in, are that one's affair.
 pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage, scene: &Scene, address: &Address, host: &HostName) {
-    let made: Vec<_> = lineage.missing().iter().filter(|path| !scene.is_wanted_by_others(path, address, host)).collect();
+    let made: Vec<_> =
+        lineage.missing().iter().filter(|path| !scene.is_wanted_by_others(path, address, host)).collect();
     verdict.memory.insert("made".to_owned(), serde_json::json!(made).to_string());
 }
 

@@ -321,7 +321,13 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
         hazards: Vec::new(),
         accepted: BTreeSet::new(),
     };
-    making.judge(&Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners(desired) });
+    making.judge(&Scene {
+        blocks: desired,
+        facts: input.facts,
+        memory: &memory,
+        watched: &watched,
+        owners: &owners(desired),
+    });
     making.remove(&memory, &watched);
     making.finish(&memory)
 }

@@ -40,7 +40,12 @@ impl Run {
     /// Whether the text stands in what was printed, on either stream.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.out.contains(text) || self.err.contains(text), "no {text:?} in stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert!(
+            self.out.contains(text) || self.err.contains(text),
+            "no {text:?} in stdout:\n{}\nstderr:\n{}",
+            self.out,
+            self.err
+        );
         self
     }
 }
@@ -63,7 +68,10 @@ impl Site {
     /// Starts the hosts. Needs root: container hosts are made of namespaces and mounts.
     #[track_caller]
     pub fn up(names: &[&str]) -> Self {
-        assert!(rustix::process::geteuid().is_root(), "tests on container hosts need root: run `make test`, which uses sudo");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "tests on container hosts need root: run `make test`, which uses sudo"
+        );
         let directory = tempfile::Builder::new().prefix("larder-test-").tempdir().expect("a directory");
         let lab = Lab::at(directory.path().join(".larder/lab"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -177,7 +185,10 @@ impl Drop for Site {
 #[track_caller]
 pub fn change<'a>(plan: &'a Value, address: &str) -> &'a Value {
     let changes = plan["changes"].as_array().expect("changes");
-    changes.iter().find(|change| change["address"] == address).unwrap_or_else(|| panic!("no change of {address} in {plan:#}"))
+    changes
+        .iter()
+        .find(|change| change["address"] == address)
+        .unwrap_or_else(|| panic!("no change of {address} in {plan:#}"))
 }
 
 /// The actions of the steps at one address and host, in order.

@@ -386,3 +386,212 @@ locals {
     assert!(!format!("{:?}", evaluated.problems).contains("hunter2"), "{:#?}", evaluated.problems);
     assert!(evaluated.problems.iter().any(|problem| problem.values.iter().any(|(_, value)| value == "(sensitive)")));
 }
+
+#[test]
+fn conditions_are_checked_with_their_own_words() {
+    let text = with_base(
+        r#"
+image_storage "x" {
+  hosts = [host.hv1]
+  lifecycle {
+    prevent_destroy = true
+    ignore_changes  = [mode, root]
+    accept          = ["hides-data", "capacity"]
+    precondition {
+      condition     = length(values(host)) == 2
+      error_message = "Two hosts are needed."
+    }
+    postcondition {
+      condition     = self.root == "/elsewhere"
+      error_message = "The root is ${self.root}."
+    }
+  }
+}
+"#,
+    );
+    let evaluated = evaluate(&text);
+    let [problem] = evaluated.problems.as_slice() else { panic!("{:#?}", evaluated.problems) };
+    assert_eq!(problem.code, "postcondition-failed");
+    assert_eq!(problem.detail, "The root is /var/lib/larder/storages/x.");
+    assert_eq!(problem.values, [("self.root".to_owned(), "\"/var/lib/larder/storages/x\"".to_owned())]);
+    let block = &blocks(&text.replace("/elsewhere", "/var/lib/larder/storages/x"))["image_storage.x"];
+    assert!(block.lifecycle.prevent_destroy);
+    assert_eq!(block.lifecycle.ignore_changes.len(), 2);
+    assert_eq!(block.lifecycle.accept.len(), 2);
+}
+
+#[test]
+fn outputs_say_when_they_are_sensitive() {
+    let variable = "variable \"p\" {\n  sensitive = true\n  default   = \"x\"\n}\n";
+    assert_eq!(problems(&format!("{variable}output \"o\" {{\n  value = [var.p]\n}}\n")), ["sensitive-output 6:11"]);
+    let evaluated = evaluate(&format!(
+        "{variable}output \"o\" {{\n  value       = {{ a = var.p }}\n  sensitive   = true\n  description = \"d\"\n}}\n"
+    ));
+    assert_eq!(evaluated.problems, []);
+    let output = &evaluated.desired.outputs["o"];
+    assert_eq!(output.value, Some(serde_json::json!({ "a": "x" })));
+    assert_eq!(
+        (output.ty.as_str(), output.sensitive, output.description.as_deref()),
+        ("object({a: string})", true, Some("d"))
+    );
+}
+
+#[test]
+fn secrets_come_from_outside_and_stay_sensitive() {
+    let text = r#"
+locals {
+  command = secret_command(["sh", "-c", "printf 'from a command\n'"])
+  file    = secret_file("secret")
+  env     = env("SECRET")
+}
+output "all" {
+  value     = "${local.command}, ${local.file}, ${local.env}"
+  sensitive = true
+}
+output "are_sensitive" {
+  value = alltrue([for s in [local.command, local.file, local.env] : issensitive(s)])
+}
+"#;
+    let mut inputs = Inputs::default();
+    let files = [("main.hcl", text), ("secret", "from a file\n")];
+    assert_eq!(
+        evaluate_with(&files, &inputs, None).problems.iter().map(short).collect::<Vec<_>>(),
+        ["error-in-function-call 5:13"]
+    );
+    inputs.environment.insert("SECRET".into(), "from the environment".into());
+    let evaluated = evaluate_with(&files, &inputs, None);
+    assert_eq!(evaluated.problems, []);
+    let all = evaluated.desired.outputs["all"].value.clone();
+    assert_eq!(all, Some("from a command, from a file, from the environment".into()));
+    assert_eq!(evaluated.desired.outputs["are_sensitive"].value, Some(true.into()));
+}
+
+#[test]
+fn mistakes_have_codes_and_places() {
+    for (text, expected) in [
+        ("x = 1\n", &["unexpected-attribute 1:1"][..]),
+        ("hots \"a\" {\n}\n", &["unknown-block 1:1"]),
+        ("host \"a\" {\n}\nhost \"a\" {\n}\n", &["duplicate-address 3:1"]),
+        ("host {\n}\n", &["wrong-labels 1:1"]),
+        ("host \"a b\" {\n}\n", &["invalid-name 1:6"]),
+        ("locals {\n  a = 1\n}\nlocals {\n  a = 2\n}\n", &["duplicate-address 5:3"]),
+        ("host \"a\" {\n  port = 1\n  port = 2\n}\n", &["duplicate-attribute 3:3"]),
+        ("host \"a\" {\n  for_each = [\"x\"]\n}\n", &["invalid-for-each 2:14"]),
+        ("host \"a\" {\n  for_each = sensitive(toset([\"x\"]))\n}\n", &["invalid-for-each 2:14"]),
+        ("host \"a\" {\n  count = -1\n}\n", &["invalid-count 2:11"]),
+        ("host \"a\" {\n  count    = 1\n  for_each = {}\n}\n", &["invalid-count 2:3"]),
+        ("host \"a\" {\n  address = each.key\n}\n", &["invalid-reference 2:13"]),
+        ("host \"a\" {\n  address = host.b.facts.name\n}\nhost \"b\" {\n}\n", &["host-needs-facts 2:13"]),
+        ("host \"a\" {\n  depends_on = [\"x\"]\n}\n", &["invalid-depends-on 2:17"]),
+        ("host \"a\" {\n  depends_on = [image.b]\n}\n", &["reference-to-undeclared-resource 2:17"]),
+        ("host \"a\" {\n  lifecycle {\n    accept = [\"in-use\"]\n  }\n}\n", &["invalid-accept 3:15"]),
+        ("host \"a\" {\n  lifecycle {\n    ignore_changes = [addres]\n  }\n}\n", &["invalid-ignore-changes 3:23"]),
+        ("module \"m\" {\n  source = \"./m\"\n}\n", &["not-supported 1:1"]),
+        ("import {\n  to = host.a\n}\n", &["not-supported 1:1"]),
+        ("host \"a\" {\n  dynamic \"x\" {\n  }\n}\n", &["not-supported 2:3"]),
+        ("moved {\n  from = 1\n  to   = host.a\n}\n", &["not-an-address 2:10"]),
+        ("larder {\n  required_version = \">= 99\"\n}\n", &["required-version 2:22"]),
+        ("larder {\n  state \"s3\" {\n  }\n}\n", &["not-supported 2:3"]),
+        ("larder {\n  apply {\n    parallelism = 0\n  }\n}\n", &["wrong-type 3:19"]),
+        ("variable \"v\" {\n}\n", &["missing-variable 1:1"]),
+        ("variable \"v\" {\n  type    = number\n  default = \"x\"\n}\n", &["invalid-default 3:13"]),
+        ("variable \"v\" {\n  type    = strng\n  default = \"x\"\n}\n", &["invalid-type 2:13"]),
+        ("locals {\n  a = \"x\n}\n", &["unterminated-string 2:7"]),
+        ("locals {\n  a = = 1\n}\nlocals {\n  b = 'x'\n}\n", &["syntax 2:7", "syntax 5:7"]),
+    ] {
+        assert_eq!(problems(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn settings_moves_and_removals_are_plain_data() {
+    let evaluated = evaluate(
+        r#"
+larder {
+  required_version = "~> 0.1"
+  state "local" {
+    path = "x.json"
+  }
+  apply {
+    parallelism = 3
+    max_destroy = 1
+  }
+}
+moved {
+  from = image.a["x y"]
+  to   = image.b[0]
+}
+moved {
+  from = module.m["a b"].module.n.image.a
+  to   = module.m["a b"].image.b["c"]
+}
+removed {
+  from    = external_volume.old
+  destroy = true
+}
+"#,
+    );
+    assert_eq!(evaluated.problems, []);
+    let desired = evaluated.desired;
+    assert_eq!((desired.settings.state_path.as_str(), desired.settings.parallelism), ("x.json", 3));
+    assert_eq!((desired.settings.max_destroy, desired.settings.max_hosts_at_once), (1, 0));
+    assert_eq!(desired.moved[0].from.to_string(), "image.a[\"x y\"]");
+    assert_eq!(desired.moved[0].to.to_string(), "image.b[0]");
+    assert_eq!(desired.moved[1].from.to_string(), "module.m[\"a b\"].module.n.image.a");
+    assert_eq!(desired.moved[1].to.to_string(), "module.m[\"a b\"].image.b[\"c\"]");
+    assert!(desired.removed[0].destroy);
+}
+
+#[test]
+fn a_directory_without_configuration_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("x.test.hcl"), "").expect("a file");
+    let loaded = load(directory.path(), &Inputs::default(), kinds());
+    assert!(loaded.configuration.is_none());
+    assert_eq!(loaded.problems.iter().map(short).collect::<Vec<_>>(), ["no-configuration"]);
+    let missing = load(&directory.path().join("missing"), &Inputs::default(), kinds());
+    assert_eq!(missing.problems.iter().map(short).collect::<Vec<_>>(), ["unreadable-directory"]);
+}
+
+#[test]
+fn every_attribute_can_be_read_in_its_canonical_form() {
+    let text = with_base(
+        r#"
+external_volume "v" {
+  storage = image_storage.main
+  brick {
+    host = host.hv1
+    path = "/b"
+  }
+  cifs {
+    password = "secret"
+  }
+}
+image "i" {
+  volume   = external_volume.v
+  format   = "raw"
+  size     = 1073741824
+  numbers  = { a = 1 }
+  template = true
+}
+output "all" {
+  value = [
+    image.i.size, image.i.numbers, image.i.template, image.i.backing, image_storage.main.mode, host.hv1.connect_timeout,
+    host.hv1.labels.rack, host.hv1.name, external_volume.v.nfs, external_volume.v.brick[0].host.address,
+    image.i.volume.storage.hosts[1].address, length(image), keys(host), issensitive(external_volume.v.cifs.password),
+  ]
+}
+"#,
+    );
+    let evaluated = evaluate(&text);
+    assert_eq!(evaluated.problems, []);
+    assert_eq!(
+        evaluated.desired.outputs["all"].value,
+        Some(serde_json::json!([
+            "1GiB", { "a": 1 }, true, null, "0770", "10s", "a", "hv1", null, "10.0.0.11", "10.0.0.12", 1, ["hv1", "hv2"], true
+        ]))
+    );
+    assert!(!evaluated.desired.wants_facts);
+    let secret = &evaluated.desired.blocks[&Address::root("external_volume", "v")];
+    assert!(secret.nested("cifs").expect("the block").attributes["password"].sensitive);
+}

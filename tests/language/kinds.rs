@@ -3,7 +3,7 @@
 use larder::kinds::Kind;
 use larder::kinds::schema::{AttributeSchema, BlockSchema, Schema, Type};
 use larder::model::block::Attributes as _;
-use larder::model::{Block, Blocks, Datum, Problem, Problems};
+use larder::model::{Block, Blocks, Datum, HostName, Problem, Problems};
 
 struct Table {
     name: &'static str,
@@ -12,6 +12,7 @@ struct Table {
 }
 
 impl Kind for Table {
+
     fn name(&self) -> &'static str {
         self.name
     }
@@ -22,6 +23,10 @@ impl Kind for Table {
 
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems {
         (self.complete)(block, all)
+    }
+
+    fn hosts(&self, block: &Block, _all: &Blocks) -> Vec<HostName> {
+        block.resources("hosts").iter().map(|host| HostName(host.default_name())).collect()
     }
 }
 
@@ -143,7 +148,7 @@ static KINDS: [Table; 4] = [
 ];
 
 /// The kinds of the tests.
-pub fn kinds() -> &'static [&'static dyn Kind] {
+pub(crate) fn kinds() -> &'static [&'static dyn Kind] {
     static REFERENCES: [&dyn Kind; 4] = [&KINDS[0], &KINDS[1], &KINDS[2], &KINDS[3]];
     &REFERENCES
 }

@@ -23,18 +23,24 @@ pub(super) const TABLE: &[Function] = &[
     function("anytrue", &[takes("list", Takes::Any)], Takes::Bool, |_, arguments| {
         Ok(bools(arguments)?.into_iter().any(|value| value == Some(true)).into())
     }),
-    function("chunklist", &[takes("list", Takes::ListOf).shape(), takes("size", Takes::Number)], Takes::Any, |_, arguments| {
-        let size = usize::try_from(whole(arguments, 1)?).map_err(|_| Fault::call("the size cannot be negative"))?;
-        let ty = Type::list(element_type(&arguments[0]));
-        let all = elements(arguments, 0);
-        let chunks = match size {
-            0 if all.is_empty() => Vec::new(),
-            0 => vec![arguments[0].clone()],
-            _ => all.chunks(size).map(|chunk| Value::list(element_type(&arguments[0]), chunk.to_vec())).collect(),
-        };
-        Ok(Value::list(ty, chunks))
-    }),
-    function("coalesce", &[], Takes::Any, |_, arguments| coalesce(arguments)).and_more(takes("vals", Takes::Any).as_it_is()),
+    function(
+        "chunklist",
+        &[takes("list", Takes::ListOf).shape(), takes("size", Takes::Number)],
+        Takes::Any,
+        |_, arguments| {
+            let size = usize::try_from(whole(arguments, 1)?).map_err(|_| Fault::call("the size cannot be negative"))?;
+            let ty = Type::list(element_type(&arguments[0]));
+            let all = elements(arguments, 0);
+            let chunks = match size {
+                0 if all.is_empty() => Vec::new(),
+                0 => vec![arguments[0].clone()],
+                _ => all.chunks(size).map(|chunk| Value::list(element_type(&arguments[0]), chunk.to_vec())).collect(),
+            };
+            Ok(Value::list(ty, chunks))
+        },
+    ),
+    function("coalesce", &[], Takes::Any, |_, arguments| coalesce(arguments))
+        .and_more(takes("vals", Takes::Any).as_it_is()),
     function("coalescelist", &[], Takes::Any, |_, arguments| {
         if arguments.is_empty() {
             return Err(Fault::call("at least one list is required"));
@@ -115,9 +121,12 @@ pub(super) const TABLE: &[Function] = &[
         };
         Ok(Value::count(length))
     }),
-    function("lookup", &[takes("inputMap", Takes::Any).shape(), takes("key", Takes::Text)], Takes::Any, |_, arguments| {
-        lookup(arguments)
-    })
+    function(
+        "lookup",
+        &[takes("inputMap", Takes::Any).shape(), takes("key", Takes::Text)],
+        Takes::Any,
+        |_, arguments| lookup(arguments),
+    )
     .and_more(takes("default", Takes::Any).as_it_is()),
     function(
         "matchkeys",
@@ -125,7 +134,8 @@ pub(super) const TABLE: &[Function] = &[
         Takes::Any,
         |_, arguments| matchkeys(arguments),
     ),
-    function("merge", &[], Takes::Any, |_, arguments| merge(arguments)).and_more(takes("maps", Takes::Any).shape().or_null()),
+    function("merge", &[], Takes::Any, |_, arguments| merge(arguments))
+        .and_more(takes("maps", Takes::Any).shape().or_null()),
     function("one", &[LIST.shape()], Takes::Any, |_, arguments| {
         let Some(all) = arguments[0].elements() else {
             return Err(Fault::argument(0, "a list, set or tuple is required"));
@@ -154,8 +164,10 @@ pub(super) const TABLE: &[Function] = &[
     function("setsubtract", &[takes("a", Takes::SetOf), takes("b", Takes::SetOf)], Takes::Any, |_, arguments| {
         sets(arguments, |element, others| !others.iter().any(|other| other.contains(element)), false)
     }),
-    function("setunion", &[takes("first_set", Takes::SetOf)], Takes::Any, |_, arguments| sets(arguments, |_, _| true, true))
-        .and_more(takes("other_sets", Takes::SetOf)),
+    function("setunion", &[takes("first_set", Takes::SetOf)], Takes::Any, |_, arguments| {
+        sets(arguments, |_, _| true, true)
+    })
+    .and_more(takes("other_sets", Takes::SetOf)),
     function(
         "slice",
         &[LIST.shape(), takes("start_index", Takes::Number), takes("end_index", Takes::Number)],
@@ -170,7 +182,9 @@ pub(super) const TABLE: &[Function] = &[
         sorted.sort_unstable();
         Ok(Value::texts(sorted))
     }),
-    function("transpose", &[takes("values", Takes::TextsByText)], Takes::TextsByText, |_, arguments| transpose(arguments)),
+    function("transpose", &[takes("values", Takes::TextsByText)], Takes::TextsByText, |_, arguments| {
+        transpose(arguments)
+    }),
     function("values", &[takes("mapping", Takes::Any).shape()], Takes::Any, |_, arguments| {
         let Some(fields) = arguments[0].fields() else {
             return Err(Fault::call("a map or object is required"));
@@ -181,9 +195,12 @@ pub(super) const TABLE: &[Function] = &[
             _ => Value::tuple(values),
         })
     }),
-    function("zipmap", &[takes("keys", Takes::Texts), takes("values", Takes::Any).shape()], Takes::Any, |_, arguments| {
-        zipmap(arguments)
-    }),
+    function(
+        "zipmap",
+        &[takes("keys", Takes::Texts), takes("values", Takes::Any).shape()],
+        Takes::Any,
+        |_, arguments| zipmap(arguments),
+    ),
 ];
 
 /// Values in the order of sets.
@@ -216,11 +233,8 @@ fn bools(arguments: &[Value]) -> Result<Vec<Option<bool>>, Fault> {
 }
 
 fn coalesce(arguments: &[Value]) -> Outcome {
-    let types: Vec<Type> = arguments
-        .iter()
-        .filter(|value| !matches!(value.data, Data::Null(Type::Any)))
-        .map(Value::ty)
-        .collect();
+    let types: Vec<Type> =
+        arguments.iter().filter(|value| !matches!(value.data, Data::Null(Type::Any))).map(Value::ty).collect();
     if types.is_empty() {
         return Err(Fault::call("all arguments are null"));
     }
@@ -286,13 +300,7 @@ fn element(arguments: &[Value]) -> Outcome {
 /// Adds the elements of nested lists; false where a nested list is not known.
 fn flatten(value: &Value, sensitive: bool, flat: &mut Vec<Value>) -> bool {
     match (&value.data, value.elements()) {
-        (Data::Unknown(ty), _) => match ty {
-            Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_) => false,
-            _ => {
-                flat.push(value.clone().marked(sensitive));
-                true
-            }
-        },
+        (Data::Unknown(Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_)), _) => false,
         (_, Some(elements)) => {
             let sensitive = sensitive || value.sensitive;
             elements.iter().all(|element| flatten(element, sensitive, flat))
@@ -417,7 +425,8 @@ fn set_product(arguments: &[Value]) -> Outcome {
             return Err(Fault::argument(index, "a list, set or tuple is required"));
         }
         all_sets &= matches!(value.data, Data::Set(..));
-        let list = convert(value, &Type::list(Type::Any)).map_err(|misfit| Fault::argument(index, misfit.to_string()))?;
+        let list =
+            convert(value, &Type::list(Type::Any)).map_err(|misfit| Fault::argument(index, misfit.to_string()))?;
         types.push(element_type(&list));
         let elements = elements(&[list], 0).to_vec();
         count = count.saturating_mul(elements.len());

@@ -9,9 +9,11 @@ const ANY: &[Parameter] = &[takes("v", Takes::Any).as_it_is()];
 
 pub(super) const TABLE: &[Function] = &[
     function("ephemeralasnull", ANY, Takes::Any, |_, arguments| Ok(arguments[0].clone())),
-    function("issensitive", ANY, Takes::Bool, |_, arguments| match arguments[0].is_unknown() && !arguments[0].sensitive {
-        true => Ok(Value::unknown_of(Type::Bool)),
-        false => Ok(Value::from(arguments[0].sensitive)),
+    function("issensitive", ANY, Takes::Bool, |_, arguments| {
+        match arguments[0].is_unknown() && !arguments[0].sensitive {
+            true => Ok(Value::unknown_of(Type::Bool)),
+            false => Ok(Value::from(arguments[0].sensitive)),
+        }
     }),
     function("nonsensitive", ANY, Takes::Any, |_, arguments| {
         let mut value = arguments[0].clone();
@@ -25,9 +27,12 @@ pub(super) const TABLE: &[Function] = &[
     function("tonumber", ANY, Takes::Number, |_, arguments| to(arguments, Type::Number)),
     function("toset", ANY, Takes::Any, |_, arguments| to(arguments, Type::set(Type::Any))),
     function("tostring", ANY, Takes::Text, |_, arguments| to(arguments, Type::Text)),
-    function("type", &[Parameter { looks: Looks::AsItIs, ..takes("v", Takes::Any).or_null() }], Takes::Text, |_, arguments| {
-        Ok(Value::from(arguments[0].ty().to_string()))
-    }),
+    function(
+        "type",
+        &[Parameter { looks: Looks::AsItIs, ..takes("v", Takes::Any).or_null() }],
+        Takes::Text,
+        |_, arguments| Ok(Value::from(arguments[0].ty().to_string())),
+    ),
 ];
 
 fn to(arguments: &[Value], ty: Type) -> Outcome {

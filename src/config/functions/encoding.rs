@@ -112,8 +112,9 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 fn encoding(name: &str) -> Result<&'static Encoding, Fault> {
-    Encoding::for_label(name.as_bytes())
-        .ok_or_else(|| Fault::argument(1, "there is no encoding of this name; names are those of IANA, like `UTF-16LE`"))
+    Encoding::for_label(name.as_bytes()).ok_or_else(|| {
+        Fault::argument(1, "there is no encoding of this name; names are those of IANA, like `UTF-16LE`")
+    })
 }
 
 fn urldecode(all: &str) -> Result<String, Fault> {
@@ -324,7 +325,8 @@ fn csv_rows(all: &str) -> Result<Vec<Vec<String>>, Fault> {
             rest = quoted;
         } else {
             let end = rest.find([',', '\n']).unwrap_or(rest.len());
-            let plain = rest[..end].strip_suffix('\r').filter(|_| rest[end..].starts_with('\n')).unwrap_or(&rest[..end]);
+            let plain =
+                rest[..end].strip_suffix('\r').filter(|_| rest[end..].starts_with('\n')).unwrap_or(&rest[..end]);
             if plain.contains('"') {
                 return Err(Fault::call("a quote stands inside of a field that is not quoted"));
             }

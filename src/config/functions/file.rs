@@ -46,9 +46,12 @@ pub(super) const TABLE: &[Function] = &[
             Err(error) => Err(Fault::call(format!("it cannot be told: {error}"))),
         }
     }),
-    function("fileset", &[takes("path", Takes::Text), takes("pattern", Takes::Text)], Takes::TextSet, |evaluator, arguments| {
-        fileset(evaluator, text(arguments, 0), text(arguments, 1))
-    }),
+    function(
+        "fileset",
+        &[takes("path", Takes::Text), takes("pattern", Takes::Text)],
+        Takes::TextSet,
+        |evaluator, arguments| fileset(evaluator, text(arguments, 0), text(arguments, 1)),
+    ),
     function("pathexpand", PATH, Takes::Text, |evaluator, arguments| {
         let path = text(arguments, 0);
         match path.strip_prefix('~') {
@@ -56,11 +59,16 @@ pub(super) const TABLE: &[Function] = &[
             _ => Ok(path.into()),
         }
     }),
-    function("templatefile", &[takes("path", Takes::Text), takes("vars", Takes::Any)], Takes::Any, |evaluator, arguments| {
-        let path = text(arguments, 0);
-        let content = read_text(evaluator, path)?;
-        render(evaluator, path, &content, &arguments[1])
-    }),
+    function(
+        "templatefile",
+        &[takes("path", Takes::Text), takes("vars", Takes::Any)],
+        Takes::Any,
+        |evaluator, arguments| {
+            let path = text(arguments, 0);
+            let content = read_text(evaluator, path)?;
+            render(evaluator, path, &content, &arguments[1])
+        },
+    ),
 ];
 
 fn home(evaluator: &Evaluator<'_>) -> Result<String, Fault> {
@@ -131,7 +139,9 @@ pub(super) fn render(evaluator: &mut Evaluator<'_>, name: &str, content: &str, v
         let text: Vec<String> = problems
             .iter()
             .map(|problem| match &problem.place {
-                Some(place) => format!("{}:{}: {}. {}", place.start.line, place.start.column, problem.summary, problem.detail),
+                Some(place) => {
+                    format!("{}:{}: {}. {}", place.start.line, place.start.column, problem.summary, problem.detail)
+                }
                 None => format!("{}. {}", problem.summary, problem.detail),
             })
             .collect();

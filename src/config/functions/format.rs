@@ -80,7 +80,8 @@ fn formatted(format: &str, arguments: &[Value]) -> Result<String, Fault> {
             return Err(Fault::call(format!("there is no verb `%{letter}`")));
         }
         let argument = arguments.get(index);
-        let argument = argument.ok_or_else(|| Fault::call(format!("there is no argument {} for `%{letter}`", index + 1)))?;
+        let argument =
+            argument.ok_or_else(|| Fault::call(format!("there is no argument {} for `%{letter}`", index + 1)))?;
         next = index + 1;
         highest = highest.max(next);
         out.push_str(&one(&verb, argument, index)?);
@@ -136,9 +137,9 @@ fn one(verb: &Verb, argument: &Value, index: usize) -> Result<String, Fault> {
         }
         Data::Number(value) => match verb.verb {
             'b' | 'd' | 'o' | 'x' | 'X' => {
-                let whole = value
-                    .to_whole()
-                    .ok_or_else(|| Fault::call(format!("argument {number} for `%{}` is not a whole number", verb.verb)))?;
+                let whole = value.to_whole().ok_or_else(|| {
+                    Fault::call(format!("argument {number} for `%{}` is not a whole number", verb.verb))
+                })?;
                 let magnitude = whole.clone().unsigned_abs();
                 let (prefix, digits) = match verb.verb {
                     'b' => ("0b", format!("{magnitude:b}")),
@@ -185,7 +186,10 @@ fn signed(verb: &Verb, negative: bool, digits: &str) -> String {
         let zeros = width.saturating_sub(sign.len() + digits.len());
         return format!("{sign}{}{digits}", "0".repeat(zeros));
     }
-    padded(&Verb { zero: false, ..Verb { minus: verb.minus, width: verb.width, ..Verb::default() } }, format!("{sign}{digits}"))
+    padded(
+        &Verb { zero: false, ..Verb { minus: verb.minus, width: verb.width, ..Verb::default() } },
+        format!("{sign}{digits}"),
+    )
 }
 
 fn padded(verb: &Verb, text: String) -> String {

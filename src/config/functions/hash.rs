@@ -13,8 +13,12 @@ const PATH: &[Parameter] = &[takes("path", Takes::Text)];
 pub(super) const TABLE: &[Function] = &[
     function("base64sha256", STR, Takes::Text, |_, arguments| base64(sha256(text(arguments, 0).as_bytes()))),
     function("base64sha512", STR, Takes::Text, |_, arguments| base64(sha512(text(arguments, 0).as_bytes()))),
-    function("filebase64sha256", PATH, Takes::Text, |evaluator, arguments| base64(sha256(&bytes(evaluator, arguments)?))),
-    function("filebase64sha512", PATH, Takes::Text, |evaluator, arguments| base64(sha512(&bytes(evaluator, arguments)?))),
+    function("filebase64sha256", PATH, Takes::Text, |evaluator, arguments| {
+        base64(sha256(&bytes(evaluator, arguments)?))
+    }),
+    function("filebase64sha512", PATH, Takes::Text, |evaluator, arguments| {
+        base64(sha512(&bytes(evaluator, arguments)?))
+    }),
     function("filemd5", PATH, Takes::Text, |evaluator, arguments| hex(md5(&bytes(evaluator, arguments)?))),
     function("filesha1", PATH, Takes::Text, |evaluator, arguments| hex(sha1(&bytes(evaluator, arguments)?))),
     function("filesha256", PATH, Takes::Text, |evaluator, arguments| hex(sha256(&bytes(evaluator, arguments)?))),

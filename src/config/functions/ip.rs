@@ -17,7 +17,8 @@ pub(super) const TABLE: &[Function] = &[
             let contained = text(arguments, 1);
             let inner = match contained.contains('/') {
                 true => network(contained).map_err(Fault::call)?,
-                false => network(&format!("{contained}/{}", if contained.contains(':') { 128 } else { 32 })).map_err(Fault::call)?,
+                false => network(&format!("{contained}/{}", if contained.contains(':') { 128 } else { 32 }))
+                    .map_err(Fault::call)?,
             };
             if inner.bits != outer.bits {
                 return Err(Fault::call("one is IPv4 and the other IPv6"));
@@ -25,17 +26,23 @@ pub(super) const TABLE: &[Function] = &[
             Ok((inner.length >= outer.length && inner.address & outer.mask() == outer.address).into())
         },
     ),
-    function("cidrhost", &[takes("prefix", Takes::Text), takes("hostnum", Takes::Number)], Takes::Text, |_, arguments| {
-        let network = network(text(arguments, 0)).map_err(Fault::call)?;
-        let number = number(arguments, 1).to_whole().ok_or_else(|| Fault::call("the number of a host is a whole number"))?;
-        let count = IBig::from(1) << usize::from(network.bits - network.length);
-        let number = if number < IBig::ZERO { number + &count } else { number };
-        if number < IBig::ZERO || number >= count {
-            return Err(Fault::call("the network has no host of this number"));
-        }
-        let offset = u128::try_from(&number).map_err(|error| Fault::call(error.to_string()))?;
-        Ok(Network { address: network.address | offset, ..network }.ip().to_string().into())
-    }),
+    function(
+        "cidrhost",
+        &[takes("prefix", Takes::Text), takes("hostnum", Takes::Number)],
+        Takes::Text,
+        |_, arguments| {
+            let network = network(text(arguments, 0)).map_err(Fault::call)?;
+            let number =
+                number(arguments, 1).to_whole().ok_or_else(|| Fault::call("the number of a host is a whole number"))?;
+            let count = IBig::from(1) << usize::from(network.bits - network.length);
+            let number = if number < IBig::ZERO { number + &count } else { number };
+            if number < IBig::ZERO || number >= count {
+                return Err(Fault::call("the network has no host of this number"));
+            }
+            let offset = u128::try_from(&number).map_err(|error| Fault::call(error.to_string()))?;
+            Ok(Network { address: network.address | offset, ..network }.ip().to_string().into())
+        },
+    ),
     function("cidrnetmask", &[takes("prefix", Takes::Text)], Takes::Text, |_, arguments| {
         let network = network(text(arguments, 0)).map_err(Fault::call)?;
         if network.bits == 128 {
@@ -110,7 +117,8 @@ fn network(text: &str) -> Result<Network, String> {
             let numbers: Vec<&str> = address.split('.').collect();
             let mut value = 0u32;
             for number in &numbers {
-                let is_number = !number.is_empty() && number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+                let is_number =
+                    !number.is_empty() && number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit());
                 let number = number.parse::<u8>().ok().filter(|_| is_number).ok_or_else(wrong)?;
                 value = value << 8 | u32::from(number);
             }

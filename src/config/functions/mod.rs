@@ -36,9 +36,7 @@ enum Takes {
     TextSet,
     ListOf,
     SetOf,
-    MapOf,
     TextsByText,
-    TextLists,
 }
 
 impl Takes {
@@ -52,9 +50,7 @@ impl Takes {
             Takes::TextSet => Type::set(Type::Text),
             Takes::ListOf => Type::list(Type::Any),
             Takes::SetOf => Type::set(Type::Any),
-            Takes::MapOf => Type::map(Type::Any),
             Takes::TextsByText => Type::map(Type::list(Type::Text)),
-            Takes::TextLists => Type::list(Type::list(Type::Text)),
         }
     }
 }
@@ -194,7 +190,7 @@ fn find(name: &str) -> Option<&'static Function> {
 }
 
 /// The value of a call.
-pub fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
+pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
     if let Some(value) = lazy::call(evaluator, expr, call) {
         return value;
     }
@@ -284,7 +280,9 @@ pub fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
             let argument = call.arguments.get(index).or(call.arguments.last()).unwrap_or(expr);
             let name = function.parameter(index).map_or("", |parameter| parameter.name);
             let detail = match secret {
-                true => format!("`{name}` of `{}` does not fit. More cannot be said: a value is sensitive.", function.name),
+                true => {
+                    format!("`{name}` of `{}` does not fit. More cannot be said: a value is sensitive.", function.name)
+                }
                 false => format!("`{name}` of `{}`: {why}.", function.name),
             };
             Err(evaluator.fail(argument, "invalid-function-argument", "This argument does not fit", detail))

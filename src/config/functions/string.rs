@@ -21,7 +21,9 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("join", &[takes("separator", Takes::Text)], Takes::Text, |_, arguments| join(arguments))
         .and_more(takes("lists", Takes::Texts)),
-    function("lower", STR, Takes::Text, |_, arguments| Ok(text(arguments, 0).chars().map(lower).collect::<String>().into())),
+    function("lower", STR, Takes::Text, |_, arguments| {
+        Ok(text(arguments, 0).chars().map(lower).collect::<String>().into())
+    }),
     function("regex", &[takes("pattern", Takes::Text), takes("string", Takes::Text)], Takes::Any, |_, arguments| {
         let pattern = pattern(text(arguments, 0))?;
         match pattern.captures(text(arguments, 1)) {
@@ -66,7 +68,7 @@ pub(super) const TABLE: &[Function] = &[
         "templatestring",
         &[takes("template", Takes::Text), takes("vars", Takes::Any)],
         Takes::Any,
-        |evaluator, arguments| templatestring(evaluator, arguments),
+        templatestring,
     ),
     function("title", STR, Takes::Text, |_, arguments| Ok(title(text(arguments, 0)).into())),
     function("trim", &[takes("str", Takes::Text), takes("cutset", Takes::Text)], Takes::Text, |_, arguments| {
@@ -82,7 +84,9 @@ pub(super) const TABLE: &[Function] = &[
         let all = text(arguments, 0);
         Ok(all.strip_suffix(text(arguments, 1)).unwrap_or(all).into())
     }),
-    function("upper", STR, Takes::Text, |_, arguments| Ok(text(arguments, 0).chars().map(upper).collect::<String>().into())),
+    function("upper", STR, Takes::Text, |_, arguments| {
+        Ok(text(arguments, 0).chars().map(upper).collect::<String>().into())
+    }),
 ];
 
 /// One character for one, as Go maps them: where Unicode's mapping has several, the first of a small letter, and no
@@ -127,18 +131,19 @@ fn join(arguments: &[Value]) -> Outcome {
 }
 
 fn pattern(text: &str) -> Result<Regex, Fault> {
-    Regex::new(text).map_err(|error| {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Fault::argument(0, format!("this is no regular expression: {why}"))
-    })
-    .and_then(|regex| {
-        let names = regex.capture_names().skip(1).flatten().count();
-        match names == 0 || names == regex.captures_len() - 1 {
-            true => Ok(regex),
-            false => Err(Fault::argument(0, "groups with and without names cannot be mixed")),
-        }
-    })
+    Regex::new(text)
+        .map_err(|error| {
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Fault::argument(0, format!("this is no regular expression: {why}"))
+        })
+        .and_then(|regex| {
+            let names = regex.capture_names().skip(1).flatten().count();
+            match names == 0 || names == regex.captures_len() - 1 {
+                true => Ok(regex),
+                false => Err(Fault::argument(0, "groups with and without names cannot be mixed")),
+            }
+        })
 }
 
 fn captured_type(pattern: &Regex) -> Type {

@@ -11,25 +11,36 @@ pub(super) const TABLE: &[Function] = &[
         let moment = Moment::parse(text(arguments, 1)).ok_or_else(|| Fault::argument(1, NO_TIME))?;
         format(text(arguments, 0), &moment).map(Into::into).map_err(|why| Fault::argument(0, why))
     }),
-    function("timeadd", &[takes("timestamp", Takes::Text), takes("duration", Takes::Text)], Takes::Text, |_, arguments| {
-        let moment = Moment::parse(text(arguments, 0)).ok_or_else(|| Fault::call(NO_TIME))?;
-        let duration = duration(text(arguments, 1))
-            .ok_or_else(|| Fault::call("this is no duration; write it like `-1h30m`, with units h, m, s, ms, us and ns"))?;
-        let range = || Fault::call("the time is out of range");
-        let moved = moment.timestamp().and_then(|at| at.checked_add(duration).ok()).ok_or_else(range)?;
-        let moved = Moment { local: moment.offset.to_datetime(moved), offset: moment.offset };
-        if !(0..=9999).contains(&moved.local.year()) {
-            return Err(range());
-        }
-        format("YYYY-MM-DD'T'hh:mm:ssZ", &moved).map(Into::into).map_err(Fault::call)
-    }),
-    function("timecmp", &[takes("timestamp_a", Takes::Text), takes("timestamp_b", Takes::Text)], Takes::Number, |_, arguments| {
-        let at = |index| {
-            let moment = Moment::parse(text(arguments, index)).and_then(|moment| moment.timestamp());
-            moment.ok_or_else(|| Fault::argument(index, NO_TIME))
-        };
-        Ok(super::super::number::Number::from(at(0)?.cmp(&at(1)?) as i64).into())
-    }),
+    function(
+        "timeadd",
+        &[takes("timestamp", Takes::Text), takes("duration", Takes::Text)],
+        Takes::Text,
+        |_, arguments| {
+            let moment = Moment::parse(text(arguments, 0)).ok_or_else(|| Fault::call(NO_TIME))?;
+            let duration = duration(text(arguments, 1)).ok_or_else(|| {
+                Fault::call("this is no duration; write it like `-1h30m`, with units h, m, s, ms, us and ns")
+            })?;
+            let range = || Fault::call("the time is out of range");
+            let moved = moment.timestamp().and_then(|at| at.checked_add(duration).ok()).ok_or_else(range)?;
+            let moved = Moment { local: moment.offset.to_datetime(moved), offset: moment.offset };
+            if !(0..=9999).contains(&moved.local.year()) {
+                return Err(range());
+            }
+            format("YYYY-MM-DD'T'hh:mm:ssZ", &moved).map(Into::into).map_err(Fault::call)
+        },
+    ),
+    function(
+        "timecmp",
+        &[takes("timestamp_a", Takes::Text), takes("timestamp_b", Takes::Text)],
+        Takes::Number,
+        |_, arguments| {
+            let at = |index| {
+                let moment = Moment::parse(text(arguments, index)).and_then(|moment| moment.timestamp());
+                moment.ok_or_else(|| Fault::argument(index, NO_TIME))
+            };
+            Ok(super::super::number::Number::from(at(0)?.cmp(&at(1)?) as i64).into())
+        },
+    ),
 ];
 
 const NO_TIME: &str = "this is no time; write it like `2026-01-02T23:12:01Z`";

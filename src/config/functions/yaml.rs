@@ -48,7 +48,8 @@ pub(super) fn decode(text: &str) -> Outcome {
                 (scalar(&text, style, tag.as_deref())?, 1, anchor)
             }
             Event::Alias(anchor) => {
-                let (value, weight) = anchors.get(&anchor).cloned().ok_or_else(|| Fault::call("an alias has no anchor"))?;
+                let (value, weight) =
+                    anchors.get(&anchor).cloned().ok_or_else(|| Fault::call("an alias has no anchor"))?;
                 (value, weight, 0)
             }
             Event::SequenceStart(anchor, _) => {
@@ -223,7 +224,10 @@ fn write(value: &Value, indent: usize, at_line_start: bool, out: &mut String) {
 
 fn write_text(text: &str, indent: usize, out: &mut String) {
     let printable = text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control());
-    if !text.trim_end_matches('\n').contains('\n') && !text.ends_with('\n') || !printable || text.starts_with([' ', '\n', '\t']) {
+    if !text.trim_end_matches('\n').contains('\n') && !text.ends_with('\n')
+        || !printable
+        || text.starts_with([' ', '\n', '\t'])
+    {
         out.push_str(&quoted(text));
         return;
     }

@@ -61,8 +61,13 @@ pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
 fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
     let HostFacts::Reached(answers) = facts else { return None };
     let first = question(&[]);
-    let asked = answers.range(&first..).map(|(question, _)| question).take_while(|question| question.0.first() == first.0.first());
-    let covers = |question: &&Question| path::with_ancestors(path).iter().any(|above| question.0[1..].contains(&quote_glob(above)));
+    let asked = answers
+        .range(&first..)
+        .map(|(question, _)| question)
+        .take_while(|question| question.0.first() == first.0.first());
+    let covers = |question: &&Question| {
+        path::with_ancestors(path).iter().any(|above| question.0[1..].contains(&quote_glob(above)))
+    };
     asked.into_iter().find(covers)
 }
 
