@@ -58,7 +58,11 @@ fn main() {
         }
     }
     let ratio = median(&ours) / median(&plain);
-    println!("ssh:    {:.3} s (median of {ROUNDS}, {AT_ONCE} at once, the same {} bytes to each host)", median(&plain), probes[0].1.metadata().expect("a file").len());
+    println!(
+        "ssh:    {:.3} s (median of {ROUNDS}, {AT_ONCE} at once, the same {} bytes to each host)",
+        median(&plain),
+        probes[0].1.metadata().expect("a file").len()
+    );
     println!("larder: {:.3} s, of which {:.3} s on a processor of its own", median(&ours), median(&cpu));
     println!("ratio:  {ratio:.2} (aim: at most {AIM})");
 }
@@ -100,7 +104,8 @@ fn by_ssh(site: &Site, probes: &[(String, File, String, PathBuf)]) -> f64 {
 /// Seconds that `larder plan` takes, and seconds of processor time of that process, its children not counted.
 fn by_larder(site: &Site) -> (f64, f64) {
     let began = Instant::now();
-    let mut child = site.command(&["plan"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    let mut child =
+        site.command(&["plan"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let pid = Pid::from_child(&child);
     // Its times can be read as long as nobody has waited for it.
     waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("our own child");

@@ -69,7 +69,13 @@ fn approval_is_a_yes_and_nothing_else() {
     site.write(&format!("{}{VOLUME}", storage(&["hv1"])));
     let before = site.snapshot("hv1");
     let answered = |text: &[u8]| {
-        let mut child = site.command(&["apply"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut child = site
+            .command(&["apply"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
         child.stdin.take().expect("piped").write_all(text).expect("taken");
         let output = child.wait_with_output().expect("ended");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -78,7 +84,12 @@ fn approval_is_a_yes_and_nothing_else() {
     for no in [&b"no\n"[..], b"y\n", b"YES\n", b"", b"\n", b"yes please\n", b"\xff\xfe\n"] {
         answered(no).expect(1);
     }
-    for unasked in [["apply", "-input=false"].as_slice(), &["apply", "--input=false"], &["apply", "-json"], &["destroy", "-input=false"]] {
+    for unasked in [
+        ["apply", "-input=false"].as_slice(),
+        &["apply", "--input=false"],
+        &["apply", "-json"],
+        &["destroy", "-input=false"],
+    ] {
         if unasked[0] == "apply" {
             site.larder(unasked).expect(1).says("approval-needed");
         }
@@ -92,7 +103,10 @@ fn approval_is_a_yes_and_nothing_else() {
 
 #[test]
 fn options_are_taken_with_one_dash_and_with_two() {
-    let place = directory(&format!("{}variable \"mode\" {{\n  type = string\n  default = \"0700\"\n}}\noutput \"mode\" {{\n  value = var.mode\n}}\n", hosts(&["hv1"])));
+    let place = directory(&format!(
+        "{}variable \"mode\" {{\n  type = string\n  default = \"0700\"\n}}\noutput \"mode\" {{\n  value = var.mode\n}}\n",
+        hosts(&["hv1"])
+    ));
     let elsewhere = tempfile::tempdir().expect("a directory");
     let at = place.path().to_str().expect("a name");
     for words in [
@@ -137,7 +151,10 @@ fn options_are_taken_with_one_dash_and_with_two() {
 fn variables_come_in_the_order_that_people_know() {
     // The last line of each is what the value must be; a wrong one fails the validation of the variable.
     let configuration = |wanted: &str| {
-        format!("{}variable \"name\" {{\n  type = string\n  validation {{\n    condition = var.name == \"{wanted}\"\n    error_message = \"It is ${{var.name}}.\"\n  }}\n}}\n", hosts(&["hv1"]))
+        format!(
+            "{}variable \"name\" {{\n  type = string\n  validation {{\n    condition = var.name == \"{wanted}\"\n    error_message = \"It is ${{var.name}}.\"\n  }}\n}}\n",
+            hosts(&["hv1"])
+        )
     };
     let check = |wanted: &str, files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str], exit: i32| {
         let place = directory(&configuration(wanted));
@@ -163,7 +180,9 @@ fn variables_come_in_the_order_that_people_know() {
 
 #[test]
 fn errors_come_all_at_once_with_their_places() {
-    let place = directory("host \"hv1\" {\n  adress = \"10.0.0.1\"\n}\nimage_storage \"main\" {\n  hosts = [host.hv2]\n  mode = \"0999\"\n}\nnonsense \"x\" {\n}\n");
+    let place = directory(
+        "host \"hv1\" {\n  adress = \"10.0.0.1\"\n}\nimage_storage \"main\" {\n  hosts = [host.hv2]\n  mode = \"0999\"\n}\nnonsense \"x\" {\n}\n",
+    );
     for command in ["validate", "plan"] {
         let run = larder(place.path(), &[command, "-json"]).expect(1);
         let json = run.json();
@@ -197,7 +216,23 @@ fn errors_come_all_at_once_with_their_places() {
 fn names_never_become_syntax() {
     let site = Site::up(&["hv1"]);
     // Where a path may hold it, it is made; where it may not, it is an error of the configuration.
-    let words = ["a b", "it's", "quo\"te", "$(touch pwned)", "`touch pwned`", "a;touch pwned", "é ü 漢", "-rf", "#hash", "a\\tb", "*", "~", "{x}", "a&b|c>d", "\\134"];
+    let words = [
+        "a b",
+        "it's",
+        "quo\"te",
+        "$(touch pwned)",
+        "`touch pwned`",
+        "a;touch pwned",
+        "é ü 漢",
+        "-rf",
+        "#hash",
+        "a\\tb",
+        "*",
+        "~",
+        "{x}",
+        "a&b|c>d",
+        "\\134",
+    ];
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${");
     let mut configuration = storage(&["hv1"]);
     for (number, word) in words.iter().enumerate() {
@@ -275,10 +310,14 @@ fn assert_civil(run: &Run, what: &str) {
 #[test]
 fn any_bytes_are_an_error_and_never_a_panic() {
     let site = Site::up(&["hv1"]);
-    let configuration = format!("{}{VOLUME}locals {{\n  list = [for n in range(3) : \"x${{n}}\" if n != 1]\n  text = <<-EOT\n    %{{ for a in [1, 2] }}${{a}}%{{ endfor }}\n  EOT\n}}\noutput \"o\" {{\n  value = merge({{ a = local.list[0] }}, {{ b = try(local.text, null) }})\n}}\n", storage(&["hv1"]));
+    let configuration = format!(
+        "{}{VOLUME}locals {{\n  list = [for n in range(3) : \"x${{n}}\" if n != 1]\n  text = <<-EOT\n    %{{ for a in [1, 2] }}${{a}}%{{ endfor }}\n  EOT\n}}\noutput \"o\" {{\n  value = merge({{ a = local.list[0] }}, {{ b = try(local.text, null) }})\n}}\n",
+        storage(&["hv1"])
+    );
     site.write(&configuration).larder(&["plan", "-out", "saved.plan"]).expect(0);
     site.apply();
-    let (plan, state) = (std::fs::read(site.path().join("saved.plan")).expect("a plan"), std::fs::read(site.state()).expect("a state"));
+    let (plan, state) =
+        (std::fs::read(site.path().join("saved.plan")).expect("a plan"), std::fs::read(site.state()).expect("a state"));
     let mut numbers = Numbers(0x5eed_1a4d_e400_0001);
     let place = directory("");
     for round in 0..150 {

@@ -9,8 +9,21 @@ use larder::kinds;
 
 /// From left to right; each uses only what stands left of it. The foundation for all that is pure comes first, what speaks to
 /// people last.
-const ORDER: [&str; 13] =
-    ["model", "kinds", "state", "config", "transport", "probe", "plan", "apply", "lab", "view", "cli", "commands", "main"];
+const ORDER: [&str; 13] = [
+    "model",
+    "kinds",
+    "state",
+    "config",
+    "transport",
+    "probe",
+    "plan",
+    "apply",
+    "lab",
+    "view",
+    "cli",
+    "commands",
+    "main",
+];
 
 /// The code of each file below src, by path, without what is compiled for tests only.
 fn sources() -> BTreeMap<String, String> {
@@ -139,7 +152,16 @@ const EDGES: [(&str, &[&str], &[&str]); 6] = [
     (
         "files of the workstation",
         &["std::fs", "tokio::fs", "fs::"],
-        &["state/file.rs", "state/local.rs", "config/", "transport/ssh.rs", "apply/journal.rs", "apply/upload.rs", "lab/", "commands/"],
+        &[
+            "state/file.rs",
+            "state/local.rs",
+            "config/",
+            "transport/ssh.rs",
+            "apply/journal.rs",
+            "apply/upload.rs",
+            "lab/",
+            "commands/",
+        ],
     ),
     (
         "processes",
@@ -153,7 +175,11 @@ const EDGES: [(&str, &[&str], &[&str]); 6] = [
         &["SystemTime", "Instant::now", "Timestamp::now", "Zoned::now"],
         &["state/local.rs", "transport/exchange.rs", "apply/mod.rs", "lab/", "view/progress.rs", "commands/"],
     ),
-    ("the environment", &["env::var", "env::args", "env::current_dir", "temp_dir()"], &["transport/ssh.rs", "lab/", "commands/", "main.rs"]),
+    (
+        "the environment",
+        &["env::var", "env::args", "env::current_dir", "temp_dir()"],
+        &["transport/ssh.rs", "lab/", "commands/", "main.rs"],
+    ),
 ];
 
 #[test]
@@ -185,12 +211,19 @@ fn a_kind_is_known_by_name_only_where_it_is_defined() {
         for name in &names {
             let quoted = format!("\"{name}\"");
             let decides = |line: &str| {
-                [format!("== {quoted}"), format!("!= {quoted}"), format!("{quoted} =>"), format!("{quoted} |"), format!("| {quoted}")]
-                    .iter()
-                    .any(|text| line.contains(text.as_str()))
+                [
+                    format!("== {quoted}"),
+                    format!("!= {quoted}"),
+                    format!("{quoted} =>"),
+                    format!("{quoted} |"),
+                    format!("| {quoted}"),
+                ]
+                .iter()
+                .any(|text| line.contains(text.as_str()))
             };
             // A plain English word may stand for something else than the kind; a name of two words is nothing else.
-            let found = text.lines().filter(|line| if name.contains('_') { line.contains(&quoted) } else { decides(line) });
+            let found =
+                text.lines().filter(|line| if name.contains('_') { line.contains(&quoted) } else { decides(line) });
             wrong.extend(found.map(|line| format!("{file}: {}", line.trim())));
         }
     }
@@ -212,7 +245,8 @@ fn every_file_says_what_it_is_for() {
 
 #[test]
 fn the_measures_of_this_file_find_what_they_are_for() {
-    let (code, modules) = without_tests("a\n#[cfg(test)]\nmod sample;\nb // c\n// d\n#[cfg(test)]\nmod tests {\n    x\n}\ne\n");
+    let (code, modules) =
+        without_tests("a\n#[cfg(test)]\nmod sample;\nb // c\n// d\n#[cfg(test)]\nmod tests {\n    x\n}\ne\n");
     assert_eq!((code.as_str(), modules.as_slice()), ("a\nb // c\ne\n", &["sample".to_owned()][..]));
     let words = used("use crate::{model::{A, B}, plan};\ncrate::view::x();\nother_crate::y()");
     assert_eq!(words.iter().map(String::as_str).collect::<Vec<_>>(), ["model", "plan", "view"]);
