@@ -99,7 +99,7 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
         verdict.observed.insert("directory".to_owned(), "present".to_owned());
         return Ok(verdict);
     }
-    ground::remember_made(&mut verdict, &lineage, scene, &block.address, host);
+    ground::remember_made(&mut verdict, &lineage);
     let remedy = Remedy::Run(vec![ground::make_directory(&lineage)]);
     verdict.differences.push(Difference::new("directory", "absent", root(block), remedy));
     Ok(verdict)
@@ -109,7 +109,7 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
 fn unmake_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let lineage = path::read(scene.host(host), root(block))?;
     let mut verdict = Verdict::default();
-    let made = ground::remembered_made(scene.remembered(&block.address, host, "made"));
+    let made = ground::made_for_it(scene, &block.address, host);
     if !lineage.exists() || made.is_empty() {
         return Ok(verdict);
     }
