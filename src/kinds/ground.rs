@@ -272,11 +272,10 @@ pub fn make_directory(lineage: &Lineage) -> Draft {
         .rolling_back()
 }
 
-/// What to remember of directories that are made here: they go when the resource goes. Those that another resource has, or has
-/// something in, are that one's affair.
+/// What to remember of directories that are made here: they go when the resource goes, if nothing lies in them. Those that
+/// another resource has are that one's affair.
 pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage, scene: &Scene, address: &Address, host: &HostName) {
-    let made: Vec<_> =
-        lineage.missing().iter().filter(|path| !scene.is_wanted_by_others(path, address, host)).collect();
+    let made: Vec<_> = lineage.missing().iter().filter(|path| !scene.is_anothers(path, address, host)).collect();
     verdict.memory.insert("made".to_owned(), serde_json::json!(made).to_string());
 }
 

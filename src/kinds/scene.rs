@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Facts, Guard, HostFacts, HostName};
 
-use super::ask::mounts::is_within;
 use super::kind_of;
 
 /// What the state remembers of one resource.
@@ -25,7 +24,7 @@ pub struct Scene<'a> {
     pub memory: &'a BTreeMap<Address, Memory>,
     /// The paths of each host whose users were asked for.
     pub watched: &'a BTreeMap<HostName, Vec<String>>,
-    /// Which resource has which path, by host.
+    /// Which of the resources that are wanted has which path, by host.
     pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
 }
 
@@ -52,11 +51,10 @@ impl Scene<'_> {
         self.watched.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a path is another resource's on that host, or something of another resource lies below it.
-    pub fn is_wanted_by_others(&self, path: &str, address: &Address, host: &HostName) -> bool {
-        let Some(owners) = self.owners.get(host) else { return false };
-        let below = owners.range(path.to_owned()..).take_while(|(owned, _)| owned.starts_with(path));
-        below.filter(|(owned, _)| is_within(owned, path)).any(|(_, owner)| owner != address)
+    /// Whether a path is another resource's on that host.
+    pub fn is_anothers(&self, path: &str, address: &Address, host: &HostName) -> bool {
+        let owner = self.owners.get(host).and_then(|owners| owners.get(path));
+        owner.is_some_and(|owner| owner != address)
     }
 
     /// The room that images find in a volume on a host.
