@@ -19,6 +19,7 @@ use crate::model::{
 use crate::state::State;
 
 pub use files::FileChange;
+pub use hash::{seal, unseal};
 
 pub const FORMAT_VERSION: &str = "1.0";
 
