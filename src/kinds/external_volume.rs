@@ -1334,8 +1334,14 @@ impl<'a> Look<'a> {
             }
             _ => draft.without_inverse("the block that described the mount has changed"),
         };
-        let entries = path::read_entries(self.scene.host(self.host), path);
-        let holds_data = mount.fstype == "tmpfs" && entries.as_ref().is_ok_and(|entries| !entries.is_empty());
+        // What a tmpfs holds is lost with it; where that is not known, it counts as something.
+        let held = match mount.fstype.as_str() {
+            "tmpfs" => path::read_entries(self.scene.host(self.host), path),
+            _ => Ok(Vec::new()),
+        };
+        if mount.fstype == "tmpfs" && held.as_ref().is_ok_and(Vec::is_empty) {
+            draft = draft.guarded([ground::empty(path)]);
+        }
         let remedy = match self.in_use(path) {
             Ok(Some(hazard)) => Remedy::Never(hazard),
             Err(why) => Remedy::Never(self.hazard(
@@ -1343,19 +1349,22 @@ impl<'a> Look<'a> {
                 format!("who uses {path} on {} is not known: {why}", self.host),
                 "Try again when the host answers.",
             )),
-            Ok(None) if holds_data => Remedy::Ask(
-                self.hazard(
-                    HazardCode::DataLoss,
-                    format!(
-                        "unmounting the tmpfs {path} on {} deletes {}",
-                        self.host,
-                        listed(entries.as_deref().unwrap_or(&[]))
+            Ok(None) => match held {
+                Ok(entries) if entries.is_empty() => Remedy::Run(vec![draft]),
+                Ok(entries) => Remedy::Ask(
+                    self.hazard(
+                        HazardCode::DataLoss,
+                        format!("unmounting the tmpfs {path} on {} deletes {}", self.host, listed(&entries)),
+                        format!("Copy it away, or accept the loss: --accept data-loss@{}.", self.address),
                     ),
-                    format!("Copy it away, or accept the loss: --accept data-loss@{}.", self.address),
+                    vec![draft],
                 ),
-                vec![draft],
-            ),
-            Ok(None) => Remedy::Run(vec![draft]),
+                Err(why) => Remedy::Never(self.hazard(
+                    HazardCode::Unresponsive,
+                    format!("what the tmpfs {path} on {} holds is not known: {why}", self.host),
+                    "Unmounting would delete it. Try again when the host answers.",
+                )),
+            },
         };
         verdict.differences.push(Difference::new(
             "mount",

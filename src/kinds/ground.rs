@@ -257,7 +257,7 @@ pub fn empty(path: &str) -> Guard {
         what: format!("what lies in {path}"),
         ask: super::ask::path::entries_question(path),
         status: 0,
-        out: String::new(),
+        out: super::ask::path::NO_ENTRIES.to_owned(),
     }
 }
 
