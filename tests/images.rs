@@ -174,7 +174,7 @@ fn permissions_are_reconciled_and_spelled_as_people_like() {
     site.sh("hv1", "rm /srv/local/a.raw");
     let plain = format!("{}image_storage \"main\" {{\n  hosts = [host.hv1]\n}}\n{LOCAL}{}", common::hosts(&["hv1"]), image("b", "local", "raw", "1MiB", ""));
     site.write(&plain);
-    site.larder(&["apply", "-auto-approve"]);
+    site.larder(&["apply", "-auto-approve"]).expect(0);
     assert_eq!(site.on("hv1", &["stat", "-c", "%U:%G %a", "/srv/local/b.raw"]), "libvirt-qemu:kvm 660\n");
 }
 
