@@ -58,8 +58,8 @@ impl Stand {
 
 /// Every file that backs a loop device of this machine, by the path that it has where it was attached.
 fn backing_files() -> String {
-    let output = Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"]).output();
-    String::from_utf8(output.expect("losetup starts").stdout).expect("UTF-8")
+    let devices = fs::read_dir("/sys/block").expect("block devices").filter_map(Result::ok);
+    devices.filter_map(|entry| fs::read_to_string(entry.path().join("loop/backing_file")).ok()).collect()
 }
 
 /// A word that no other lab of this machine uses.
@@ -94,8 +94,6 @@ fn traces(dir: &Path, interface: &str) -> Traces {
     let mentions = |text: &str| text.replace("\\040", " ").contains(&dir);
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
     let interfaces = fs::read_dir("/sys/class/net").expect("interfaces");
-    let loops = Command::new("losetup").args(["--list", "--noheadings", "--output", "NAME,BACK-FILE"]).output();
-    let loops = String::from_utf8(loops.expect("losetup starts").stdout).expect("UTF-8");
     let processes = fs::read_dir("/proc").expect("processes").filter_map(Result::ok).filter(|entry| {
         entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())
             // A host's processes see its disk, a half-made one the lab's directory; this one sees the latter in no mount.
@@ -108,7 +106,7 @@ fn traces(dir: &Path, interface: &str) -> Traces {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| name == interface)
             .collect(),
-        loops: loops.lines().filter(|line| line.contains(&dir)).map(str::to_owned).collect(),
+        loops: backing_files().lines().filter(|file| file.contains(&dir)).map(str::to_owned).collect(),
         processes: processes.map(|entry| entry.path().display().to_string()).collect(),
     }
 }
@@ -133,9 +131,11 @@ async fn hosts_are_apart_from_the_machine_and_from_each_other() {
 
     for host in ["hv1", "hv2", "hv-a"] {
         assert_eq!(stand.said(host, "hostname; cat /etc/hostname"), format!("{host}\n{host}"));
-        for space in ["mnt", "pid", "net", "ipc", "uts"] {
-            let path = format!("/proc/self/ns/{space}");
-            assert_ne!(stand.said(host, &format!("readlink {path}")), machine(&path), "{space}");
+        let spaces = ["mnt", "pid", "net", "ipc", "uts"].map(|space| format!("/proc/self/ns/{space}"));
+        let theirs = stand.said(host, &format!("for space in {}; do readlink $space; done", spaces.join(" ")));
+        assert_eq!(theirs.lines().count(), spaces.len());
+        for (space, theirs) in spaces.iter().zip(theirs.lines()) {
+            assert_ne!(theirs, machine(space));
         }
         assert_eq!(stand.said(host, "ls -A /home /mnt /srv /tmp | grep -v -e : -e larder-admin"), "");
         assert_eq!(stand.said(host, "ls -A /root"), ".profile\n.ssh");

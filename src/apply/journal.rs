@@ -129,6 +129,14 @@ impl Journal {
     }
 }
 
+/// Forgets what an interrupted apply left, when a plan has shown that nothing is left to do.
+pub fn settle(path: &Path) -> Result<(), Problem> {
+    match std::fs::metadata(path) {
+        Ok(file) if file.len() > 0 => Journal::open(path)?.end(true),
+        _ => Ok(()),
+    }
+}
+
 /// The entries of the journal; none if there is no journal. The rest of a line that a crash cut short was never
 /// acknowledged to anybody and counts as not written.
 pub fn read(path: &Path) -> Result<Vec<Entry>, Problem> {

@@ -1,7 +1,9 @@
 //! `larder apply` and `larder destroy`: plan, ask, carry out, verify, remember.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Write as _};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -42,25 +44,37 @@ pub(super) async fn run(
     terminal.interrupted(&workspace.state)?;
     let mut looked = look(&workspace, &state, planning, destroy).await?;
     let mut elapsed = Some(looked.elapsed);
-    for _ in 0..WAVES {
+    let interrupts = Interrupts::watch(terminal);
+    let mut agreed = None;
+    let mut waves = 0;
+    while waves < WAVES {
         let plan = looked.plan(&workspace, &state)?;
-        terminal.plan(&plan, elapsed.take(), planning.verbose);
-        if let Some(refusal) = refusal(&plan) {
-            looked.close().await;
-            return Err(refusal);
+        if agreed.as_ref() != Some(&plan.hash) {
+            terminal.plan(&plan, elapsed.take(), planning.verbose);
+            if let Some(refusal) = refusal(&plan) {
+                looked.close().await;
+                return Err(refusal);
+            }
+            if plan.has_changes() && !approved(&plan, approval, terminal)? {
+                looked.close().await;
+                terminal.hint("Nothing was changed.");
+                return Ok(Exit::Error);
+            }
+            agreed = Some(plan.hash.clone());
         }
-        if plan.has_changes() && !approved(&plan, approval, terminal)? {
-            looked.close().await;
-            terminal.hint("Nothing was changed.");
-            return Ok(Exit::Error);
+        if lock_hosts(&plan, &mut looked, locking).await? == Lock::AfterOthers {
+            // Whoever had the host may have changed what the plan relies on.
+            looked.look_again(&state).await;
+            continue;
         }
-        let done = carry_out(&workspace, &plan, state, &mut looked, locking, terminal).await?;
+        let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
         state = done.state;
         if done.exit != Exit::Done || !done.waits {
             looked.close().await;
             return Ok(done.exit);
         }
         terminal.hint("What had to wait can be planned now.");
+        waves += 1;
     }
     looked.close().await;
     Ok(Exit::Done)
@@ -101,7 +115,10 @@ pub(super) async fn run_file(
         return Err(refusal);
     }
     let mut looked = connect(&workspace, &plan).await;
-    let done = carry_out(&workspace, &plan, state, &mut looked, locking, terminal).await?;
+    let interrupts = Interrupts::watch(terminal);
+    // What others changed while we waited for them is found by the guards.
+    lock_hosts(&plan, &mut looked, locking).await?;
+    let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
     looked.close().await;
     if done.waits {
         terminal.hint("Some of it had to wait for this. Run `larder plan` again.");
@@ -196,29 +213,28 @@ async fn carry_out(
     plan: &Plan,
     state: State,
     looked: &mut Looked,
-    locking: &Locking,
+    interrupts: &Interrupts,
     terminal: &Terminal,
 ) -> Result<Done, Failure> {
     let began = Instant::now();
+    let running = interrupts.hold_back();
+    let journal_path = beside(&workspace.state.path, ".journal");
     let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
     let mut state = state;
     let mut trouble = None;
     let mut journal = None;
     if !plan.steps.is_empty() {
-        lock_hosts(plan, &mut looked.sessions, locking).await?;
         state = keep(workspace, &state, record::before(&state, plan))?;
-        let mut opened = Journal::open(&beside(&workspace.state.path, ".journal"))?;
+        let mut opened = Journal::open(&journal_path)?;
         opened.begin(journal::Begin {
             plan: plan.hash.clone(),
-            operation: holder("apply").operation,
+            operation: "apply".to_owned(),
             at: now(),
             steps: plan.steps.iter().map(|step| step.id.clone()).collect(),
         })?;
         let sessions = std::mem::take(&mut looked.sessions);
         let (events, watched) = mpsc::unbounded_channel();
-        let cancel = CancellationToken::new();
         let watch = terminal.watch(watched);
-        let signals = tokio::spawn(stop_on_signal(cancel.clone(), terminal.clone()));
         let at_once = match plan.max_hosts_at_once {
             0 => plan.parallelism,
             limit => limit.min(plan.parallelism),
@@ -229,9 +245,9 @@ async fn carry_out(
         // A receiver that is gone only means that nobody watches.
         let _ = events.send(started);
         let (steps, sessions, problem) =
-            apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &cancel).await;
+            apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &running.cancel).await;
         (report.steps, looked.sessions, trouble, journal) = (steps, sessions, problem, Some(opened));
-        report.interrupted = cancel.is_cancelled();
+        report.interrupted = running.cancel.is_cancelled();
         for host in hosts {
             let _ = events.send(Event::Verifying { host });
         }
@@ -240,7 +256,6 @@ async fn carry_out(
             events.send(Event::Ended { successful: report.steps.iter().all(|step| step.outcome == StepOutcome::Done) });
         drop(events);
         let _ = watch.await;
-        signals.abort();
     }
     let after = match plan.steps.is_empty() && !plan.found.is_empty() {
         true => plan.clone(),
@@ -263,6 +278,8 @@ async fn carry_out(
     }
     if let Some(journal) = journal {
         journal.end(report.is_successful())?;
+    } else if plan.complete && !plan.has_changes() {
+        journal::settle(&journal_path)?;
     }
     if let Some(problem) = trouble {
         return Err(problem.into());
@@ -333,17 +350,34 @@ fn keep(workspace: &Workspace, old: &State, mut new: State) -> Result<State, Fai
     Ok(new)
 }
 
-/// Keeps every host that has steps to itself for as long as the session lives.
-async fn lock_hosts(plan: &Plan, sessions: &mut Sessions, locking: &Locking) -> Result<(), Failure> {
+/// How the hosts of a plan were locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    AtOnce,
+    /// Somebody else had one of them first.
+    AfterOthers,
+}
+
+/// Keeps every host that has steps to itself for as long as its session lives.
+async fn lock_hosts(plan: &Plan, looked: &mut Looked, locking: &Locking) -> Result<Lock, Failure> {
     let deadline = Instant::now() + locking.lock_timeout;
     let who = holder("apply").to_string();
-    let hosts: std::collections::BTreeSet<_> = plan.steps.iter().map(|step| &step.host).collect();
+    let hosts: BTreeSet<_> = plan.steps.iter().map(|step| &step.host).collect();
+    let mut lock = Lock::AtOnce;
     for host in hosts {
-        let Some(session) = sessions.get_mut(host) else { continue };
+        if looked.locked.contains(host) {
+            continue;
+        }
+        let Some(session) = looked.sessions.get_mut(host) else { continue };
         loop {
             let why = match session.lock(&who).await {
-                Ok(_) => break,
+                Ok(locked) => {
+                    looked.locked.insert(host.clone());
+                    drop(locked);
+                    break;
+                }
                 Err(NotLocked::Held(_)) if Instant::now() < deadline => {
+                    lock = Lock::AfterOthers;
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     continue;
                 }
@@ -357,25 +391,60 @@ async fn lock_hosts(plan: &Plan, sessions: &mut Sessions, locking: &Locking) -> 
             );
         }
     }
-    Ok(())
+    Ok(lock)
 }
 
-/// The first signal lets running steps end; the second ends the process at once, and the journal tells the next run.
-async fn stop_on_signal(cancel: CancellationToken, terminal: Terminal) {
+/// What Ctrl-C and SIGTERM do. While steps run, the first lets them end, and the second ends the process at once; the journal
+/// tells the next run. At any other time the first is the last.
+struct Interrupts {
+    running: Arc<Mutex<Option<CancellationToken>>>,
+}
+
+/// As long as it lives, the first signal only cancels.
+struct Running<'a> {
+    cancel: CancellationToken,
+    interrupts: &'a Interrupts,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        *self.interrupts.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Interrupts {
+    fn watch(terminal: &Terminal) -> Self {
+        let running = Arc::new(Mutex::new(None));
+        tokio::spawn(stop_on_signal(Arc::clone(&running), terminal.clone()));
+        Interrupts { running }
+    }
+
+    fn hold_back(&self) -> Running<'_> {
+        let cancel = CancellationToken::new();
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancel.clone());
+        Running { cancel, interrupts: self }
+    }
+}
+
+async fn stop_on_signal(running: Arc<Mutex<Option<CancellationToken>>>, terminal: Terminal) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };
-    for is_last in [false, true] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    loop {
+        let number = tokio::select! {
+            _ = interrupt.recv() => 2,
+            _ = terminate.recv() => 15,
+        };
+        let cancel = running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match cancel.filter(|cancel| !cancel.is_cancelled()) {
+            Some(cancel) => {
+                cancel.cancel();
+                terminal.hint("Stopping: running steps end, no other starts. Interrupt again to stop at once.");
+            }
+            // As a shell reports a process that a signal ended.
+            None => std::process::exit(128 + number),
         }
-        if is_last {
-            std::process::exit(130);
-        }
-        terminal.hint("Stopping: running steps end, no other starts. Interrupt again to stop at once.");
-        cancel.cancel();
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Looked {
     pub(super) desired: Desired,
     pub(super) facts: Facts,
     pub(super) sessions: Sessions,
+    /// Hosts that nobody else works on as long as their session lives.
+    pub(super) locked: BTreeSet<HostName>,
     pub(super) request: Request,
     pub(super) elapsed: Duration,
     parallelism: usize,
@@ -42,6 +44,7 @@ pub(super) async fn look(
         desired: workspace.desired.clone(),
         facts,
         sessions,
+        locked: BTreeSet::new(),
         request,
         elapsed: Duration::ZERO,
         parallelism: planning.parallelism.map_or(workspace.desired.settings.parallelism, usize::from),
@@ -91,7 +94,7 @@ impl Looked {
         request: Request,
         parallelism: usize,
     ) -> Self {
-        Looked { desired, facts, sessions, request, elapsed: Duration::ZERO, parallelism }
+        Looked { desired, facts, sessions, locked: BTreeSet::new(), request, elapsed: Duration::ZERO, parallelism }
     }
 
     /// Asks what has become known to be wanted since the first round.

@@ -70,7 +70,11 @@ pub type Outcome = Result<Exit, Failure>;
 
 /// Runs the command that was typed.
 pub async fn run(cli: Cli) -> Exit {
-    let terminal = Terminal::new(&cli.global, wants_json(&cli.command));
+    let terminal = Terminal::new(
+        &cli.global,
+        wants_json(&cli.command),
+        matches!(cli.command, Command::Apply { .. } | Command::Destroy { .. }),
+    );
     match dispatch(&cli, &terminal).await {
         Ok(exit) => exit,
         Err(failure) => {

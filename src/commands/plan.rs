@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Global, Planning};
 use crate::model::Problem;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::state::file;
 
 use super::look::look;
@@ -58,7 +58,7 @@ fn write(plan: &Plan, path: &Path) -> Result<(), Failure> {
             format!("{error}. Choose another file."),
         )
     };
-    let text = serde_json::to_vec_pretty(plan).map_err(|error| failed(&error))?;
+    let text = serde_json::to_vec_pretty(&plan::seal(plan)).map_err(|error| failed(&error))?;
     file::replace(path, &text).map_err(|error| failed(&error).into())
 }
 
@@ -73,16 +73,19 @@ pub(super) fn read(path: &Path) -> Result<Plan, Failure> {
         )
     };
     let bytes = std::fs::read(path).map_err(|error| broken(format!("It cannot be read: {error}.")))?;
-    let version: serde_json::Value =
+    let mut content: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| broken(format!("It is damaged or cut off: {error}.")))?;
-    let made_by = version.get("larder_version").and_then(serde_json::Value::as_str).unwrap_or("another program");
+    let made_by = content.get("larder_version").and_then(serde_json::Value::as_str).unwrap_or("another program");
     if made_by != env!("CARGO_PKG_VERSION") {
         return Err(broken(format!("It was made by larder {made_by:?}; this is {}.", env!("CARGO_PKG_VERSION"))).into());
     }
-    let deserializer = &mut serde_json::Deserializer::from_slice(&bytes);
-    let plan: Plan = serde_path_to_error::deserialize(deserializer).map_err(|error| broken(format!("{error}.")))?;
+    let altered = || broken("It was altered: its checksum does not fit its content.".to_owned());
+    if !plan::unseal(&mut content) {
+        return Err(altered().into());
+    }
+    let plan: Plan = serde_path_to_error::deserialize(content).map_err(|error| broken(format!("{error}.")))?;
     match plan.is_unaltered() {
         true => Ok(plan),
-        false => Err(broken("It was altered: its hash does not fit its content.".to_owned()).into()),
+        false => Err(altered().into()),
     }
 }

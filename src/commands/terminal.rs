@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::apply::journal;
 use crate::apply::report::{Event, Report};
 use crate::cli::Global;
-use crate::model::{Problem, Problems};
+use crate::model::Problems;
 use crate::plan::Plan;
 use crate::state::LocalState;
 use crate::state::file::beside;
@@ -26,15 +26,17 @@ pub(super) struct Terminal {
     out: Style,
     err: Style,
     is_json: bool,
+    /// JSON comes as one object a line.
+    is_stream: bool,
     is_tty: bool,
 }
 
 impl Terminal {
-    pub(super) fn new(global: &Global, is_json: bool) -> Self {
+    pub(super) fn new(global: &Global, is_json: bool, is_stream: bool) -> Self {
         let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let style = |is_tty: bool| if is_tty && !no_color { Style::Coloured } else { Style::Plain };
         let is_tty = std::io::stdout().is_terminal();
-        Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_tty }
+        Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_stream, is_tty }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -56,8 +58,12 @@ impl Terminal {
         let _ = write!(std::io::stdout(), "{text}");
     }
 
+    /// JSON: on one line where a stream of objects is printed.
     pub(super) fn json(&self, value: &serde_json::Value) {
-        self.say(&format!("{value:#}"));
+        match self.is_stream {
+            true => self.say(&value.to_string()),
+            false => self.say(&format!("{value:#}")),
+        }
     }
 
     /// A question, without a newline.
@@ -122,10 +128,5 @@ impl Terminal {
             true => self.json(&view::report::json(report)),
             false => self.say(&view::report::render(report, self.out)),
         }
-    }
-
-    /// Shows one problem that does not stop the command.
-    pub(super) fn warn(&self, problem: Problem) {
-        self.warnings(&vec![problem], &BTreeMap::new());
     }
 }

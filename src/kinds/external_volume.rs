@@ -436,6 +436,27 @@ struct Look<'a> {
     bound: Option<Lineage>,
 }
 
+/// The resource that a bind mount shows at a second place.
+fn owner_of_source<'a>(source: &Source, block: &Block, scene: &'a Scene, host: &HostName) -> Option<&'a Block> {
+    let Source::Bind { source } = source else { return None };
+    let owner = scene.owners.get(host)?.get(source)?;
+    scene.block(owner).filter(|owner| owner.address != block.address)
+}
+
+/// Two blocks that want other permissions of one directory.
+fn contradiction(block: &Block, owner: &Block, host: &HostName) -> Option<Hazard> {
+    let name = ["owner", "group", "mode"]
+        .into_iter()
+        .find(|name| block.datum(name).is_some() && block.datum(name) != owner.datum(name))?;
+    Some(Hazard::new(
+        HazardCode::Unsupported,
+        &block.address,
+        Some(host),
+        format!("{} and {} are one directory and want another {name} of it", block.address, owner.address),
+        format!("Set {name} in {} only, or the same in both.", owner.address),
+    ))
+}
+
 /// How the mount point is taken.
 enum Mounted<'a> {
     Nothing,
@@ -455,8 +476,13 @@ impl<'a> Look<'a> {
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
         let entries = if is_directory { path::read_entries(facts, at)? } else { Vec::new() };
         let mut hazards = Vec::new();
-        let wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
         let source = source(block).ok_or("the block is incomplete")?;
+        let mut wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
+        if let Some(owner) = owner_of_source(&source, block, scene, host) {
+            // Both are one directory: its permissions are the other resource's affair.
+            hazards.extend(contradiction(block, owner, host));
+            wanted = Permissions::default();
+        }
         let device = match &source {
             Source::Device { path, .. } => Some(device::read(facts, path)?),
             _ => None,
@@ -648,6 +674,9 @@ impl<'a> Look<'a> {
     }
 
     fn observe_permissions(&self, verdict: &mut Verdict, inode: &Inode) {
+        if owner_of_source(&self.source, self.block, self.scene, self.host).is_some() {
+            return;
+        }
         verdict.observed.insert("owner".to_owned(), self.ground.user_name(inode.uid));
         verdict.observed.insert("group".to_owned(), self.ground.group_name(inode.gid));
         verdict.observed.insert("mode".to_owned(), inode.mode.to_string());
@@ -745,7 +774,7 @@ impl<'a> Look<'a> {
             (Source::Bind { .. }, _) => self.bound.as_ref().and_then(Lineage::last).cloned(),
             // A tmpfs gets owner and mode with its mount options, and so after each boot.
             (Source::Tmpfs { .. }, _) => return Ok(()),
-            _ => None,
+            _ => self.root_at_previous_place(),
         };
         verdict.differences.extend(ground::permission_differences(
             self.at,
@@ -885,6 +914,18 @@ impl<'a> Look<'a> {
     /// Whether the volume was at that path before its mount point changed.
     fn was_at(&self, path: &str) -> bool {
         self.scene.previous(self.address).is_some_and(|previous| mount_point(previous) == path)
+    }
+
+    /// The root directory of a file system that is still mounted where the volume was before its mount point changed.
+    fn root_at_previous_place(&self) -> Option<Inode> {
+        let previous = self.scene.previous(self.address)?;
+        let old = mount_point(previous);
+        match self.ground.mounts.at(old).as_slice() {
+            [mount] if self.is_ours(&self.source, mount) => {
+                path::read(self.scene.host(self.host), old).ok()?.last().cloned()
+            }
+            _ => None,
+        }
     }
 
     /// Whether another block of the configuration makes this path.
@@ -1147,7 +1188,7 @@ impl<'a> Look<'a> {
         }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };
         let want = new.clone().unwrap_or_else(|| "absent".to_owned());
-        let draft = edit_draft(self.at, old, new);
+        let draft = edit_draft(self.at, old, new, &self.ground.fstab.text);
         let draft = if matches!(self.mounted(), Mounted::Ours(_)) { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new("fstab", have, want, Remedy::Run(vec![draft])));
     }
@@ -1430,7 +1471,7 @@ impl<'a> Look<'a> {
                 "fstab",
                 have,
                 "absent",
-                Remedy::Run(vec![edit_draft(self.at, old, None)]),
+                Remedy::Run(vec![edit_draft(self.at, old, None, &self.ground.fstab.text)]),
             ));
         }
         if verdict.standing == Standing::Present || self.scene.remembered(self.address, self.host, "made").is_some() {
@@ -1524,7 +1565,7 @@ impl<'a> Look<'a> {
     }
 }
 
-fn edit_draft(path: &str, old: Vec<String>, new: Option<String>) -> Draft {
+fn edit_draft(path: &str, old: Vec<String>, new: Option<String>, text: &str) -> Draft {
     let summary = match (&new, old.is_empty()) {
         (Some(_), true) => format!("add the line of {path} to /etc/fstab"),
         (Some(_), false) => format!("change the line of {path} in /etc/fstab"),
@@ -1535,6 +1576,10 @@ fn edit_draft(path: &str, old: Vec<String>, new: Option<String>) -> Draft {
     };
     let draft = Draft::new("fstab", summary, words(&new, &old));
     let draft = match (&new, old.as_slice()) {
+        // A text without a newline at its end gets one when a line is appended; the dash takes that back as well.
+        (Some(line), []) if !text.is_empty() && !text.ends_with('\n') => {
+            draft.undone_by(Command::new(["edit_fstab", "-", line]))
+        }
         (Some(line), []) => draft.undone_by(words(&None, std::slice::from_ref(line))),
         (Some(line), [one]) => draft.undone_by(words(&Some(one.clone()), std::slice::from_ref(line))),
         (None, [one]) => draft.undone_by(words(&Some(one.clone()), &[])),

@@ -244,7 +244,7 @@ pub fn still(path: &str, inode: &Inode) -> Guard {
         FileType::Other => 0,
     };
     Guard {
-        what: format!("{path}"),
+        what: path.to_owned(),
         ask: Question::new(["stat", "-c", "%f %u %g %i", "--", path]),
         status: 0,
         out: format!("{:x} {} {} {}\n", type_bits | u32::from(inode.mode.bits()), inode.uid, inode.gid, inode.inode),

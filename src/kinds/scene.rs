@@ -52,11 +52,13 @@ impl Scene<'_> {
         self.watched.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a path is another resource's on that host, or something of another resource lies below it.
+    /// Whether a path is another resource's on that host, or something of another resource lies below it. What depends on this
+    /// one, as an image does on its volume, is never there without it.
     pub fn is_wanted_by_others(&self, path: &str, address: &Address, host: &HostName) -> bool {
         let Some(owners) = self.owners.get(host) else { return false };
         let below = owners.range(path.to_owned()..).take_while(|(owned, _)| owned.starts_with(path));
-        below.filter(|(owned, _)| is_within(owned, path)).any(|(_, owner)| owner != address)
+        let depends = |owner: &Address| self.block(owner).is_some_and(|block| block.depends_on.contains(address));
+        below.filter(|(owned, _)| is_within(owned, path)).any(|(_, owner)| owner != address && !depends(owner))
     }
 
     /// The room that images find in a volume on a host.

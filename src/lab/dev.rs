@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use super::loops;
-use super::run::{file_problem, run};
+use super::run::file_problem;
+use super::{Lab, loops};
 use crate::model::{Problem, Size};
 
 /// Name, major and minor number, mode.
@@ -91,11 +91,11 @@ pub(super) fn make_file(path: &Path, size: Size) -> Result<(), Problem> {
 }
 
 /// The loop device of a file, `loop3`, attached if it is not yet.
-pub(super) fn attach(file: &Path) -> Result<String, Problem> {
-    let attached = loops::attached()?;
+pub(super) fn attach(lab: &Lab, file: &Path) -> Result<String, Problem> {
+    let attached = loops::attached(lab)?;
     let name = match attached.into_iter().find(|device| device.has_file(file)) {
         Some(device) => device.name,
-        None => run("losetup", ["--find".as_ref(), "--show".as_ref(), file.as_os_str()])?.trim().to_owned(),
+        None => loops::losetup(lab, &["--find".as_ref(), "--show".as_ref(), file.as_os_str()])?.trim().to_owned(),
     };
     match name.strip_prefix("/dev/") {
         Some(short) => Ok(short.to_owned()),

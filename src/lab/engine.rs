@@ -2,13 +2,13 @@
 //! read-only, so nothing is downloaded. With an image of the user's own, the programs are the image's.
 //! Loop devices, /dev and the kernel are the machine's; a container gives less of a machine of its own than namespaces do.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::run::{command, file_problem, find, not_started, run};
+use super::run::{command, file_problem, find, finish, not_started, run};
 use super::{HostRecord, Lab, LabHost, Record, Runs, SCRIPT, boot, each, host_dir, is_down, link_devices, loops};
 use crate::model::Problem;
 
@@ -85,11 +85,11 @@ impl Engine {
     fn inspect(&self, lab: &Lab, host: &HostRecord, what: &str) -> Result<Option<String>, Problem> {
         let name = self.name(lab, host);
         let filter = format!("name=^{name}$");
-        let found = run(self.program, ["ps", "--all", "--quiet", "--filter", &filter])?;
+        let found = lab.run(self.program, ["ps", "--all", "--quiet", "--filter", &filter])?;
         if found.trim().is_empty() {
             return Ok(None);
         }
-        run(self.program, ["inspect", "--format", what, &name]).map(|text| Some(text.trim().to_owned()))
+        lab.run(self.program, ["inspect", "--format", what, &name]).map(|text| Some(text.trim().to_owned()))
     }
 
     /// Makes the container of a host, not yet started, with its own files in it.
@@ -106,7 +106,7 @@ impl Engine {
 
         let name = self.name(lab, host);
         let log = format!("type=bind,source={},target=/var/log/sshd.log", dir.join("sshd.log").display());
-        let mut create = command(self.program, ["create", "--name", &name, "--hostname", &host.label]);
+        let mut create = lab.command(self.program, ["create", "--name", &name, "--hostname", &host.label])?;
         create.args(["--label", &self.label(lab), "--publish", "127.0.0.1::22", "--tmpfs", "/run", "--mount", &log]);
         create.args(["--device-cgroup-rule", "a *:* rwm", "--security-opt", self.unmask]);
         if self.raises_limits {
@@ -126,7 +126,8 @@ impl Engine {
             }
         };
         create.args([&image, "/bin/sh", "-c", SCRIPT, "namespace.sh", "container"]).arg(sshd).arg("/var/log/sshd.log");
-        finish(create.args(&host.user))?;
+        create.args(&host.user);
+        finish(create)?;
 
         // An image of the user's own keeps its /etc, but for what lets the lab's key in.
         let files: &[&str] = match lab.image {
@@ -144,7 +145,9 @@ impl Engine {
         tar.arg(tree).arg("-c").args(files).stdout(Stdio::piped());
         let mut packing = tar.spawn().map_err(|error| not_started(&tar, &error))?;
         let archive = packing.stdout.take().map_or_else(Stdio::null, Stdio::from);
-        let sent = finish(command(self.program, words).stdin(archive));
+        let mut sending = command(self.program, words);
+        sending.stdin(archive);
+        let sent = finish(sending);
         let packed = packing.wait().map_err(|error| not_started(&tar, &error))?;
         sent?;
         match packed.success() {
@@ -156,7 +159,7 @@ impl Engine {
     /// Makes the image of this lab, a root file system without programs.
     fn make_image(&self, lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Problem> {
         let image = self.own_image(lab);
-        if run(self.program, ["image", "inspect", &image]).is_ok() {
+        if lab.run(self.program, ["image", "inspect", &image]).is_ok() {
             return Ok(());
         }
         let tree = lab.dir.join("hosts/.image");
@@ -169,7 +172,7 @@ impl Engine {
         fs::remove_dir_all(&tree).map_err(|error| file_problem("remove", &tree, &error))
     }
 
-    fn bring_up(&self, lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<(), Problem> {
+    fn bring_up(&self, lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Problem> {
         if self.pid(lab, host)?.is_some() {
             return match &host.user {
                 Some(user) => super::run_inside(self, lab, host, &["user", user]),
@@ -180,14 +183,14 @@ impl Engine {
         let half_made = host_dir(&lab.dir, host).join("tree").exists();
         if half_made || self.inspect(lab, host, "{{.Id}}")?.is_none() {
             // An error means that there is none.
-            let _ = run(self.program, ["rm", "--force", &self.name(lab, host)]);
+            let _ = lab.run(self.program, ["rm", "--force", &self.name(lab, host)]);
             self.create(lab, record, host)?;
         }
-        self.start(lab, record, host, held).map(drop)
+        self.start(lab, record, host).map(drop)
     }
 
     fn port(&self, lab: &Lab, host: &HostRecord) -> Result<u16, Problem> {
-        let text = run(self.program, ["port", &self.name(lab, host), "22/tcp"])?;
+        let text = lab.run(self.program, ["port", &self.name(lab, host), "22/tcp"])?;
         let port = text.lines().next().and_then(|line| line.trim().rsplit_once(':')?.1.parse().ok());
         port.ok_or_else(|| {
             let program = self.program;
@@ -197,7 +200,7 @@ impl Engine {
 }
 
 impl Runs for Engine {
-    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost], held: &File) -> Result<(), Problem> {
+    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost]) -> Result<(), Problem> {
         for host in &mut record.hosts {
             host.address = "127.0.0.1".to_owned();
         }
@@ -208,7 +211,7 @@ impl Runs for Engine {
             fs::create_dir_all(&dir).map_err(|error| file_problem("make", &dir, &error))?;
             self.make_image(lab, record, host)?;
         }
-        each(&hosts, |host| self.bring_up(lab, record, host, held))?;
+        each(&hosts, |host| self.bring_up(lab, record, host))?;
         for host in &mut record.hosts {
             if self.pid(lab, host)?.is_some() {
                 host.port = Some(self.port(lab, host)?);
@@ -217,10 +220,10 @@ impl Runs for Engine {
         Ok(())
     }
 
-    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord, _held: &File) -> Result<Option<u16>, Problem> {
+    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord) -> Result<Option<u16>, Problem> {
         let dir = host_dir(&lab.dir, host);
         let before = boot::log(&dir, "sshd.log")?.metadata().map_or(0, |metadata| metadata.len());
-        run(self.program, ["start", &self.name(lab, host)])?;
+        lab.run(self.program, ["start", &self.name(lab, host)])?;
         boot::wait(host, &dir, before, || Ok(self.pid(lab, host)?.is_some()))?;
         link_devices(lab, record, host)?;
         // As at any boot: what fstab says comes back, and a mount that fails does not keep the host from coming up.
@@ -233,27 +236,27 @@ impl Runs for Engine {
         let Some(pid) = self.pid(lab, host)? else { return Ok(()) };
         // Only root may look into the container's mounts, and only root could have made loop devices there.
         let ours = match loops::private_file_systems(pid) {
-            Ok(private) => loops::belonging(&loops::attached()?, &host_dir(&lab.dir, host), &private),
+            Ok(private) => loops::belonging(&loops::attached(lab)?, &host_dir(&lab.dir, host), &private),
             Err(_) => Vec::new(),
         };
-        run(self.program, ["kill", &self.name(lab, host)])?;
-        run(self.program, ["wait", &self.name(lab, host)])?;
-        loops::detach(&ours)
+        lab.run(self.program, ["kill", &self.name(lab, host)])?;
+        lab.run(self.program, ["wait", &self.name(lab, host)])?;
+        loops::detach(lab, &ours)
     }
 
     fn down(&self, lab: &Lab, record: &Record) -> Result<(), Problem> {
         let hosts: Vec<&HostRecord> = record.hosts.iter().collect();
         each(&hosts, |host| self.stop(lab, host))?;
         let filter = format!("label={}", self.label(lab));
-        let containers = run(self.program, ["ps", "--all", "--quiet", "--filter", &filter])?;
+        let containers = lab.run(self.program, ["ps", "--all", "--quiet", "--filter", &filter])?;
         for container in containers.split_whitespace() {
-            run(self.program, ["rm", "--force", "--volumes", container])?;
+            lab.run(self.program, ["rm", "--force", "--volumes", container])?;
         }
         let image = self.own_image(lab);
-        if run(self.program, ["image", "inspect", &image]).is_ok() {
-            run(self.program, ["rmi", &image])?;
+        if lab.run(self.program, ["image", "inspect", &image]).is_ok() {
+            lab.run(self.program, ["rmi", &image])?;
         }
-        loops::detach(&loops::belonging(&loops::attached()?, &lab.dir, &Default::default()))
+        loops::detach(lab, &loops::belonging(&loops::attached(lab)?, &lab.dir, &Default::default()))
     }
 
     fn pid(&self, lab: &Lab, host: &HostRecord) -> Result<Option<i32>, Problem> {
@@ -264,14 +267,5 @@ impl Runs for Engine {
     fn inside(&self, lab: &Lab, host: &HostRecord) -> Result<Command, Problem> {
         self.pid(lab, host)?.ok_or_else(|| is_down(host))?;
         Ok(command(self.program, ["exec", "--interactive", &self.name(lab, host)]))
-    }
-}
-
-/// Runs a command to its end; the standard input that it was given is kept.
-fn finish(command: &mut Command) -> Result<(), Problem> {
-    let output = command.output().map_err(|error| not_started(command, &error))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(super::run::failed(command, &output)),
     }
 }

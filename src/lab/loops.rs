@@ -2,13 +2,15 @@
 //! that was set up inside a host outlives it unless somebody detaches it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::run::{file_problem, run};
+use super::run::file_problem;
+use super::{Lab, SCRIPT};
 use crate::model::Problem;
 
 /// An attached loop device, as `losetup --list` tells of it.
@@ -57,8 +59,9 @@ struct Listing {
 }
 
 /// All attached loop devices of the machine.
-pub(super) fn attached() -> Result<Vec<Loop>, Problem> {
-    let text = run("losetup", ["--list", "--json", "--output", "NAME,BACK-MAJ:MIN,BACK-INO,BACK-FILE,AUTOCLEAR"])?;
+pub(super) fn attached(lab: &Lab) -> Result<Vec<Loop>, Problem> {
+    let words = ["--list", "--json", "--output", "NAME,BACK-MAJ:MIN,BACK-INO,BACK-FILE,AUTOCLEAR"];
+    let text = losetup(lab, &words.map(OsStr::new))?;
     parse(&text).map_err(|error| {
         Problem::error(
             "lab-losetup",
@@ -114,11 +117,25 @@ fn private(theirs: &str, ours: &str) -> BTreeSet<String> {
     private
 }
 
-/// Detaches devices and waits until they are gone: at once, or when the last mount of them goes.
-pub(super) fn detach(devices: &[Loop]) -> Result<(), Problem> {
+/// Runs `losetup` with nodes for all loop devices. A container's /dev has none for those that were made later, and what
+/// has no node `losetup` does not even list.
+pub(super) fn losetup(lab: &Lab, words: &[&OsStr]) -> Result<String, Problem> {
+    let table = Path::new("/proc/self/mounts");
+    let mounts = fs::read_to_string(table).map_err(|error| file_problem("read", table, &error))?;
+    if mounts.contains(" /dev devtmpfs ") {
+        return lab.run("losetup", words);
+    }
+    super::dev::make_template(&lab.dir.join("dev"))?;
+    let own = ["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "namespace.sh", "with_nodes"];
+    let own = own.into_iter().map(OsStr::new).chain([lab.dir.as_os_str(), OsStr::new("losetup")]);
+    lab.run("unshare", own.chain(words.iter().copied()))
+}
+
+/// Detaches devices of a lab and waits until they are gone: at once, or when the last mount of them goes.
+pub(super) fn detach(lab: &Lab, devices: &[Loop]) -> Result<(), Problem> {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
-        let now = attached()?;
+        let now = attached(lab)?;
         let left: Vec<&Loop> = now.iter().filter(|device| devices.iter().any(|ours| ours.is(device))).collect();
         if left.is_empty() {
             return Ok(());
@@ -134,7 +151,7 @@ pub(super) fn detach(devices: &[Loop]) -> Result<(), Problem> {
         }
         for device in left.iter().filter(|device| !device.autoclear) {
             // An error means that it is gone already, or is tried again until the time is over.
-            let _ = run("losetup", ["--detach", &device.name]);
+            let _ = losetup(lab, &["--detach".as_ref(), device.name.as_ref()]);
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -16,6 +16,7 @@ mod ssh;
 mod tree;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -23,6 +24,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -105,12 +107,15 @@ pub struct Lab {
     pub dir: PathBuf,
     /// For Docker and Podman: an image that has sshd, instead of this machine's own programs.
     pub image: Option<String>,
+    /// The lock on the lab while this command is at work on it. Every program that it starts holds it too, so that
+    /// nothing of a command that was killed is still under way when `down` gets the lock.
+    held: Option<Arc<File>>,
 }
 
 impl Lab {
     /// The lab of this directory, whether it exists or not.
     pub fn at(dir: impl AsRef<Path>) -> Self {
-        Lab { dir: canonical(dir.as_ref()), image: None }
+        Lab { dir: canonical(dir.as_ref()), image: None, held: None }
     }
 
     /// Brings up those of the hosts that are not up, each with the disk that it had, and gives all of them.
@@ -140,11 +145,11 @@ impl Lab {
     pub async fn restart(&self, host: &HostName) -> Result<(), Problem> {
         let (lab, host) = (self.clone(), host.clone());
         blocking(move || {
-            let (held, mut record) = lab.locked()?;
+            let (lab, mut record) = lab.locked()?;
             let runs = record.runs();
             let index = record.index(&host)?;
             runs.stop(&lab, &record.hosts[index])?;
-            record.hosts[index].port = runs.start(&lab, &record, &record.hosts[index], &held)?;
+            record.hosts[index].port = runs.start(&lab, &record, &record.hosts[index])?;
             lab.save(&record)?;
             lab.write_ssh_config(&record)
         })
@@ -155,7 +160,7 @@ impl Lab {
     pub async fn stop(&self, host: &HostName) -> Result<(), Problem> {
         let (lab, host) = (self.clone(), host.clone());
         blocking(move || {
-            let (_held, record) = lab.locked()?;
+            let (lab, record) = lab.locked()?;
             record.runs().stop(&lab, record.host(&host)?)
         })
         .await
@@ -224,7 +229,7 @@ impl Lab {
     pub async fn attach_shared_device(&self, hosts: &[HostName], path: &str, size: Size) -> Result<(), Problem> {
         let (lab, hosts, path) = (self.clone(), hosts.to_vec(), path.to_owned());
         blocking(move || {
-            let (_held, mut record) = lab.locked()?;
+            let (lab, mut record) = lab.locked()?;
             dev::check_path(&path)?;
             let labels = hosts.iter().map(|host| Ok(record.host(host)?.label.clone()));
             let labels = labels.collect::<Result<BTreeSet<String>, Problem>>()?;
@@ -371,16 +376,44 @@ impl Lab {
             refuse_foreign(&self.dir)?;
         }
         make_dirs(&self.dir)?;
-        let held = lock::exclusive(&self.dir.join("lock"))?;
+        let lab = self.holding_lock()?;
         let fresh = || Record { version: RECORD_VERSION, runtime, range: None, hosts: Vec::new(), devices: Vec::new() };
-        let mut record = self.record()?.unwrap_or_else(fresh);
+        let mut record = lab.record()?.unwrap_or_else(fresh);
         record.take_in(hosts)?;
-        self.save(&record)?;
-        ssh::make_key(&self.dir.join("id_ed25519"), "larder-lab")?;
-        record.runs().up(self, &mut record, hosts, &held)?;
-        self.save(&record)?;
-        self.write_ssh_config(&record)?;
-        record.hosts.iter().map(|host| self.running(&record, host)).collect()
+        lab.save(&record)?;
+        ssh::make_key(&lab, &lab.dir.join("id_ed25519"), "larder-lab")?;
+        record.runs().up(&lab, &mut record, hosts)?;
+        lab.save(&record)?;
+        lab.write_ssh_config(&record)?;
+        record.hosts.iter().map(|host| lab.running(&record, host)).collect()
+    }
+
+    fn holding_lock(&self) -> Result<Lab, Problem> {
+        let held = lock::exclusive(&self.dir.join("lock"))?;
+        Ok(Lab { held: Some(Arc::new(held)), ..self.clone() })
+    }
+
+    /// A command of this lab, which holds the lab's lock if this does.
+    fn command<I, S>(&self, program: &str, arguments: I) -> Result<Command, Problem>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let mut command = run::command(program, arguments);
+        if let Some(held) = &self.held {
+            let lock = held.try_clone().map_err(|error| file_problem("share", &self.dir.join("lock"), &error))?;
+            command.stdin(lock);
+        }
+        Ok(command)
+    }
+
+    /// Runs such a command to its end and gives what it wrote to standard output.
+    fn run<I, S>(&self, program: &str, arguments: I) -> Result<String, Problem>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        run::finish(self.command(program, arguments)?)
     }
 
     fn write_ssh_config(&self, record: &Record) -> Result<(), Problem> {
@@ -394,9 +427,9 @@ impl Lab {
         if !self.dir.join("lock").exists() && !self.dir.join("lab.json").exists() {
             return Ok(());
         }
-        let _held = lock::exclusive(&self.dir.join("lock"))?;
-        if let Some(record) = self.record()? {
-            record.runs().down(self, &record)?;
+        let lab = self.holding_lock()?;
+        if let Some(record) = lab.record()? {
+            record.runs().down(&lab, &record)?;
         }
         for name in ["hosts", "devices", "dev", "dev.new"] {
             remove(&self.dir.join(name), fs::remove_dir_all)?;
@@ -454,13 +487,13 @@ impl Lab {
     }
 
     /// The lab's record, with nobody else at work on the lab.
-    fn locked(&self) -> Result<(File, Record), Problem> {
+    fn locked(&self) -> Result<(Lab, Record), Problem> {
         if self.record()?.is_none() {
             return Err(no_lab(&self.dir));
         }
-        let held = lock::exclusive(&self.dir.join("lock"))?;
-        let record = self.record()?.ok_or_else(|| no_lab(&self.dir))?;
-        Ok((held, record))
+        let lab = self.holding_lock()?;
+        let record = lab.record()?.ok_or_else(|| no_lab(&lab.dir))?;
+        Ok((lab, record))
     }
 
     /// Eight digits that are the lab's own.
@@ -485,9 +518,9 @@ const SCRIPT: &str = include_str!("namespace.sh");
 /// A way to make hosts.
 trait Runs: Sync {
     /// Brings up the wanted hosts of the record that are not up, and notes their addresses in it.
-    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost], held: &File) -> Result<(), Problem>;
+    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost]) -> Result<(), Problem>;
     /// Boots a host that is down; gives its port, if that is not the port of SSH.
-    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<Option<u16>, Problem>;
+    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord) -> Result<Option<u16>, Problem>;
     /// Switches a host off, if it is up. Its disk stays.
     fn stop(&self, lab: &Lab, host: &HostRecord) -> Result<(), Problem>;
     /// Ends all hosts and takes away what is not a file of the lab's directory.
@@ -537,7 +570,7 @@ fn each(hosts: &[&HostRecord], work: impl Fn(&HostRecord) -> Result<(), Problem>
 /// Writes the root file system of a host, with its keys, into a new directory.
 fn write_tree(lab: &Lab, record: &Record, host: &HostRecord, tree: &Path) -> Result<(), Problem> {
     let key = host_dir(&lab.dir, host).join("host_key");
-    ssh::make_key(&key, &host.label)?;
+    ssh::make_key(lab, &key, &host.label)?;
     let (private, public) = (ssh::read_key(&key)?, ssh::read_key(&key.with_extension("pub"))?);
     let has_address = record.hosts.iter().filter(|host| !host.address.is_empty());
     let neighbours: Vec<String> = has_address.map(|host| format!("{} {}", host.address, host.label)).collect();
@@ -586,7 +619,7 @@ fn run_inside(runs: &dyn Runs, lab: &Lab, host: &HostRecord, words: &[&str]) -> 
 fn write_devices(lab: &Lab, record: &Record, host: &HostRecord) -> Result<Vec<(String, String)>, Problem> {
     let mut links = Vec::new();
     for device in record.devices.iter().filter(|device| device.labels.contains(&host.label)) {
-        links.push((device.path.clone(), dev::attach(&device.file)?));
+        links.push((device.path.clone(), dev::attach(lab, &device.file)?));
     }
     let path = host_dir(&lab.dir, host).join("devices");
     let text: String = links.iter().map(|(path, device)| format!("{path} {device}\n")).collect();

@@ -56,12 +56,12 @@ pub(super) fn check_machine(hosts: &[LabHost]) -> Result<(), Problem> {
 pub(super) struct Namespace;
 
 impl Runs for Namespace {
-    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost], held: &File) -> Result<(), Problem> {
-        up(lab, record, wanted, held)
+    fn up(&self, lab: &Lab, record: &mut Record, wanted: &[LabHost]) -> Result<(), Problem> {
+        up(lab, record, wanted)
     }
 
-    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<Option<u16>, Problem> {
-        start(lab, record, host, held).map(|()| None)
+    fn start(&self, lab: &Lab, record: &Record, host: &HostRecord) -> Result<Option<u16>, Problem> {
+        start(lab, record, host).map(|()| None)
     }
 
     fn stop(&self, lab: &Lab, host: &HostRecord) -> Result<(), Problem> {
@@ -71,7 +71,7 @@ impl Runs for Namespace {
     fn down(&self, lab: &Lab, record: &Record) -> Result<(), Problem> {
         let hosts: Vec<&HostRecord> = record.hosts.iter().collect();
         each(&hosts, |host| stop(lab, host))?;
-        loops::detach(&loops::belonging(&loops::attached()?, &lab.dir, &Default::default()))?;
+        loops::detach(lab, &loops::belonging(&loops::attached(lab)?, &lab.dir, &Default::default()))?;
         network::remove(lab)
     }
 
@@ -87,7 +87,7 @@ impl Runs for Namespace {
 }
 
 /// Brings up the wanted hosts of the record that are not up.
-fn up(lab: &Lab, record: &mut Record, wanted: &[LabHost], held: &File) -> Result<(), Problem> {
+fn up(lab: &Lab, record: &mut Record, wanted: &[LabHost]) -> Result<(), Problem> {
     dev::make_template(&lab.dir.join("dev"))?;
     let script = lab.dir.join("namespace.sh");
     fs::write(&script, SCRIPT).map_err(|error| file_problem("write", &script, &error))?;
@@ -107,12 +107,12 @@ fn up(lab: &Lab, record: &mut Record, wanted: &[LabHost], held: &File) -> Result
     lab.save(record)?;
     // One after the other and before any host starts, so that hosts that share a device find it attached once.
     for device in &record.devices {
-        dev::attach(&device.file)?;
+        dev::attach(lab, &device.file)?;
     }
 
     let hosts: Vec<&HostRecord> =
         record.hosts.iter().filter(|host| wanted.iter().any(|wanted| wanted.name == host.name)).collect();
-    each(&hosts, |host| bring_up(lab, record, host, held))
+    each(&hosts, |host| bring_up(lab, record, host))
 }
 
 /// The range that a lab tries first, so that it mostly keeps its addresses.
@@ -120,7 +120,7 @@ fn first_choice(lab: &Lab) -> u8 {
     lab.id().bytes().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte))
 }
 
-fn bring_up(lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<(), Problem> {
+fn bring_up(lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Problem> {
     if first_process(lab, host)?.is_some() {
         return match &host.user {
             Some(user) => super::run_inside(&Namespace, lab, host, &["user", user]),
@@ -130,7 +130,7 @@ fn bring_up(lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Resul
     make_disk(lab, record, host)?;
     // One that was killed a moment ago may still hold its disk and its interface.
     stop(lab, host)?;
-    start(lab, record, host, held)
+    start(lab, record, host)
 }
 
 /// Makes the host's disk, unless it has one.
@@ -157,24 +157,24 @@ fn make_disk(lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Proble
 
     // The tables of inodes need not be written, since a new sparse file reads as zeroes.
     let options = ["-q", "-F", "-E", "nodiscard,lazy_itable_init=1", "-N", "65536", "-J", "size=16", "-d"];
-    run("mkfs.ext4", options.map(AsRef::as_ref).into_iter().chain([tree.as_os_str(), new.as_os_str()]))?;
+    lab.run("mkfs.ext4", options.map(AsRef::as_ref).into_iter().chain([tree.as_os_str(), new.as_os_str()]))?;
     fs::remove_dir_all(&tree)
         .and_then(|()| fs::rename(&new, &disk))
         .map_err(|error| file_problem("make", &disk, &error))
 }
 
 /// Boots a host that is down.
-fn start(lab: &Lab, record: &Record, host: &HostRecord, held: &File) -> Result<(), Problem> {
+fn start(lab: &Lab, record: &Record, host: &HostRecord) -> Result<(), Problem> {
     let dir = host_dir(&lab.dir, host);
     super::write_devices(lab, record, host)?;
     let sshd = find("sshd")
         .ok_or_else(|| missing(&[("sshd", "openssh-server")]).unwrap_or_else(|| boot::failed(host, &dir)))?;
     let before = boot::log(&dir, "sshd.log")?.metadata().map_or(0, |metadata| metadata.len());
-    let lock = held.try_clone().map_err(|error| file_problem("share", &lab.dir.join("lock"), &error))?;
 
-    let mut starting = command("sh", [lab.dir.join("namespace.sh").as_os_str(), "start".as_ref(), lab.dir.as_os_str()]);
+    let mut starting =
+        lab.command("sh", [lab.dir.join("namespace.sh").as_os_str(), "start".as_ref(), lab.dir.as_os_str()])?;
     starting.args([&host.label, &host.number.to_string(), &host.address]).arg(sshd).args(&host.user);
-    starting.stdin(lock).stdout(Stdio::null()).stderr(boot::log(&dir, "boot.log")?);
+    starting.stdout(Stdio::null()).stderr(boot::log(&dir, "boot.log")?);
     // Ctrl-C on the terminal is for the command, not for hosts that are half-way up.
     starting.process_group(0);
     let status = starting.status().map_err(|error| not_started(&starting, &error))?;
@@ -192,11 +192,11 @@ fn stop(lab: &Lab, host: &HostRecord) -> Result<(), Problem> {
         Some(first) => loops::private_file_systems(first.pid)?,
         None => Default::default(),
     };
-    let ours = loops::belonging(&loops::attached()?, &dir, &private);
+    let ours = loops::belonging(&loops::attached(lab)?, &dir, &private);
     if let Some(first) = running {
         first.end()?;
     }
-    loops::detach(&ours)?;
+    loops::detach(lab, &ours)?;
     network::remove_host(lab, host);
     Ok(())
 }

@@ -5,6 +5,7 @@
 #   start LAB LABEL NUMBER ADDRESS SSHD [USER]   start one host; standard input is the lab's lock
 #   boot  LAB LABEL NUMBER ADDRESS SSHD [USER]   what PID 1 of the host runs until it becomes sshd
 #   container SSHD LOG [USER]                    what PID 1 of a container runs until it becomes sshd
+#   with_nodes LAB COMMAND...                    in a mount namespace of its own: run a command that opens loop devices
 #   user  NAME                                   inside a host: add a user who may use sudo
 #   link  PATH DEVICE                            inside a host: make DEVICE (loopN) reachable as PATH
 set -eu
@@ -118,6 +119,16 @@ become_sshd() {
 read_only() {
     mount --bind "$1" "$2"
     mount -o remount,bind,ro "$2"
+}
+
+with_nodes() {
+    lab=$1
+    shift
+    mkdir -p "$lab/devices/.dev"
+    mount -t tmpfs -o mode=755,nosuid dev "$lab/devices/.dev"
+    cp -a "$lab/dev/." "$lab/devices/.dev/"
+    mount --bind "$lab/devices/.dev" /dev
+    exec "$@"
 }
 
 user() {

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::run::{file_problem, run};
+use super::run::file_problem;
 use super::{HostRecord, Lab, lock};
 use crate::model::Problem;
 
@@ -27,7 +27,7 @@ pub(super) fn address(range: Ipv4Addr, host: u8) -> Ipv4Addr {
 /// Whether the lab's network is there as a whole.
 pub(super) fn is_up(lab: &Lab, range: Ipv4Addr) -> bool {
     let machine = format!("{}/24", address(range, MACHINE));
-    let on_machine = run("ip", ["-4", "-o", "address", "show", "dev", &lab.interface(), "up"]);
+    let on_machine = lab.run("ip", ["-4", "-o", "address", "show", "dev", &lab.interface(), "up"]);
     if !on_machine.is_ok_and(|text| text.split_whitespace().any(|word| word == machine)) {
         return false;
     }
@@ -42,22 +42,25 @@ pub(super) fn make(lab: &Lab, wanted: u8) -> Result<Ipv4Addr, Problem> {
     let space = lab.dir.join("netns");
     File::create(&space).map_err(|error| file_problem("write", &space, &error))?;
     let option = format!("--net={}", space.display());
-    run("unshare", [&option, "ip", "link", "add", "lab", "type", "bridge", "stp_state", "0", "forward_delay", "0"])?;
+    lab.run(
+        "unshare",
+        [&option, "ip", "link", "add", "lab", "type", "bridge", "stp_state", "0", "forward_delay", "0"],
+    )?;
     inside(lab, &["link", "set", "lab", "up"])?;
     let interface = lab.interface();
-    run(
+    lab.run(
         "ip",
         ["link", "add", &interface, "type", "veth", "peer", "name", "machine", "netns", &space.to_string_lossy()],
     )?;
     inside(lab, &["link", "set", "machine", "master", "lab", "up"])?;
     // IPv6 would only make neighbours of labs out of link-local addresses.
-    run("ip", ["link", "set", &interface, "addrgenmode", "none"])?;
+    lab.run("ip", ["link", "set", &interface, "addrgenmode", "none"])?;
 
     // Labs that come up at once choose one after the other: whoever holds this lock has either no address yet or shows it.
     let held = Path::new("/run/larder-lab.lock");
     let _choosing = lock::exclusive(held)?;
-    let routes = run("ip", ["-4", "-o", "route", "show", "table", "all"])?;
-    let addresses = run("ip", ["-4", "-o", "address", "show"])?;
+    let routes = lab.run("ip", ["-4", "-o", "route", "show", "table", "all"])?;
+    let addresses = lab.run("ip", ["-4", "-o", "address", "show"])?;
     let range = free_range(wanted, &format!("{routes}\n{addresses}")).ok_or_else(|| {
         Problem::error(
             "lab-addresses",
@@ -65,8 +68,8 @@ pub(super) fn make(lab: &Lab, wanted: u8) -> Result<Ipv4Addr, Problem> {
             "Look at `ip route` and take away what covers these, or end other labs with `larder lab down`.",
         )
     })?;
-    run("ip", ["address", "add", &format!("{}/24", address(range, MACHINE)), "dev", &interface])?;
-    run("ip", ["link", "set", &interface, "up"])?;
+    lab.run("ip", ["address", "add", &format!("{}/24", address(range, MACHINE)), "dev", &interface])?;
+    lab.run("ip", ["link", "set", &interface, "up"])?;
     Ok(range)
 }
 
@@ -74,11 +77,11 @@ pub(super) fn make(lab: &Lab, wanted: u8) -> Result<Ipv4Addr, Problem> {
 pub(super) fn remove(lab: &Lab) -> Result<(), Problem> {
     let interface = lab.interface();
     if Path::new("/sys/class/net").join(&interface).exists() {
-        run("ip", ["link", "delete", &interface])?;
+        lab.run("ip", ["link", "delete", &interface])?;
     }
     let space = lab.dir.join("netns");
     while is_mount_point(&space)? {
-        run("umount", [&space])?;
+        lab.run("umount", [&space])?;
     }
     match fs::remove_file(&space) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_problem("remove", &space, &error)),
@@ -91,13 +94,13 @@ pub(super) fn remove_host(lab: &Lab, host: &HostRecord) {
     // An error means that the kernel was faster.
     let _ = inside(lab, &["link", "delete", &format!("h{}", host.number)]);
     // As long as the machine believes to know the way, a connection to the host hangs instead of failing.
-    let _ = run("ip", ["neighbour", "flush", "to", &host.address, "dev", &lab.interface()]);
+    let _ = lab.run("ip", ["neighbour", "flush", "to", &host.address, "dev", &lab.interface()]);
 }
 
 /// `ip` in the lab's own network namespace.
 fn inside(lab: &Lab, words: &[&str]) -> Result<String, Problem> {
     let option = format!("--net={}", lab.dir.join("netns").display());
-    run("nsenter", [option.as_str(), "ip"].iter().chain(words))
+    lab.run("nsenter", [option.as_str(), "ip"].iter().chain(words))
 }
 
 fn is_mount_point(path: &Path) -> Result<bool, Problem> {

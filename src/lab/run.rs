@@ -82,7 +82,11 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
-    let mut command = command(program, arguments);
+    finish(command(program, arguments))
+}
+
+/// Runs a command to its end, with the standard input that it was given.
+pub(super) fn finish(mut command: Command) -> Result<String, Problem> {
     let output = command.output().map_err(|error| not_started(&command, &error))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
@@ -95,7 +99,7 @@ pub(super) fn not_started(command: &Command, error: &std::io::Error) -> Problem 
     Problem::error("lab-command-failed", format!("`{program}` could not be started: {error}"), shown(command))
 }
 
-pub(super) fn failed(command: &Command, output: &Output) -> Problem {
+fn failed(command: &Command, output: &Output) -> Problem {
     let program = command.get_program().to_string_lossy();
     let said = String::from_utf8_lossy(&output.stderr);
     Problem::error(

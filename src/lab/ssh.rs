@@ -4,12 +4,12 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::run::{file_problem, run};
-use super::{HostRecord, Record};
+use super::run::file_problem;
+use super::{HostRecord, Lab, Record};
 use crate::model::Problem;
 
 /// Makes a key pair without passphrase at `path` and `path.pub`, unless it is there.
-pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), Problem> {
+pub(super) fn make_key(lab: &Lab, path: &Path, comment: &str) -> Result<(), Problem> {
     // The public half is written last, so its presence says that both are whole.
     if path.with_extension("pub").exists() {
         return Ok(());
@@ -21,7 +21,7 @@ pub(super) fn make_key(path: &Path, comment: &str) -> Result<(), Problem> {
         _ => {}
     }
     let words = ["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"].map(AsRef::as_ref);
-    run("ssh-keygen", words.into_iter().chain([path.as_os_str()])).map(drop)
+    lab.run("ssh-keygen", words.into_iter().chain([path.as_os_str()])).map(drop)
 }
 
 /// The text of a key file.

@@ -1,6 +1,9 @@
-//! The canonical hash of a plan: over what it does, on which grounds. Two plans with one hash do the same.
+//! The canonical hash of a plan: over what it does, on which grounds. Two plans with one hash do the same. And the checksum of
+//! a plan file, over all of it: where the state is and how hosts are reached are no part of what a plan does, but an apply
+//! relies on them.
 
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Plan;
@@ -16,8 +19,34 @@ pub(super) fn of(plan: &Plan) -> String {
     add(&mut digest, &plan.unknown.iter().map(|unknown| &unknown.host).collect::<Vec<_>>());
     add(&mut digest, &plan.functions);
     add(&mut digest, &plan.desired);
+    text(digest)
+}
+
+fn text(digest: Sha256) -> String {
     let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
+}
+
+const CHECKSUM: &str = "checksum";
+
+/// The content of a plan file with its checksum.
+pub fn seal(plan: &Plan) -> Value {
+    let mut file = serde_json::to_value(plan).expect("a plan has only text keys");
+    let checksum = checksum(&file);
+    file[CHECKSUM] = checksum.into();
+    file
+}
+
+/// Whether the content of a plan file is what [`seal`] gave; takes the checksum out.
+pub fn unseal(file: &mut Value) -> bool {
+    let stated = file.as_object_mut().and_then(|keys| keys.shift_remove(CHECKSUM));
+    stated.as_ref().and_then(Value::as_str) == Some(&checksum(file))
+}
+
+fn checksum(file: &Value) -> String {
+    let mut digest = Sha256::new();
+    add(&mut digest, file);
+    text(digest)
 }
 
 fn add<T: Serialize>(digest: &mut Sha256, part: &T) {

@@ -19,6 +19,7 @@ use crate::model::{
 use crate::state::State;
 
 pub use files::FileChange;
+pub use hash::{seal, unseal};
 
 pub const FORMAT_VERSION: &str = "1.0";
 
@@ -459,9 +460,13 @@ impl Making<'_> {
         }
     }
 
+    fn is_accepted(&self, hazard: &Hazard) -> bool {
+        hazard.can_be_accepted && self.accepted.contains(&(hazard.code, hazard.address.clone()))
+    }
+
     /// A hazard of a placement, marked as accepted where somebody did.
     fn note(&mut self, mut hazard: Hazard) -> bool {
-        hazard.accepted = hazard.can_be_accepted && self.accepted.contains(&(hazard.code, hazard.address.clone()));
+        hazard.accepted = self.is_accepted(&hazard);
         let blocks = hazard.blocks();
         if !self.hazards.contains(&hazard) {
             self.hazards.push(hazard);
@@ -721,7 +726,9 @@ impl Making<'_> {
         let mut all: BTreeMap<Address, BTreeMap<HostName, Found>> = BTreeMap::new();
         for (address, verdicts) in self.judged.iter().chain(&self.removed) {
             for (host, verdict) in verdicts {
-                let is_settled = verdict.differences.is_empty() && verdict.hazards.is_empty();
+                // What somebody has accepted is as wanted: otherwise it would be asked again at each plan.
+                let is_settled =
+                    verdict.differences.is_empty() && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
                 let found =
                     Found { standing: verdict.standing.clone(), is_settled, observed: verdict.observed.clone() };
                 all.entry(address.clone()).or_default().insert(host.clone(), found);

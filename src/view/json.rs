@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn a_broken_plan_is_not_as_published() {
         let whole = plan(&sample::trouble());
-        let breaks: &[(&str, fn(&mut Value))] = &[
+        type Spoil = fn(&mut Value);
+        let breaks: &[(&str, Spoil)] = &[
             ("$: hash is missing", |value| drop(value.as_object_mut().and_then(|keys| keys.shift_remove("hash")))),
             ("$.complete: a string, not boolean", |value| value["complete"] = json!("yes")),
             ("$.summary.create: a string, not integer", |value| value["summary"]["create"] = json!("1")),

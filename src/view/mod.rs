@@ -1,9 +1,12 @@
 //! What people and machines see: data in, text or JSON out. Nothing here prints, reads a file, asks a host or the time;
-//! only `progress` writes, through the writer that it is given.
+//! only `progress` writes, for it draws while others work.
 
+pub mod graph;
 pub mod json;
 pub mod plan;
 pub mod problems;
+pub mod progress;
+pub mod report;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -11,7 +14,6 @@ mod schema;
 mod shell;
 pub mod status;
 pub mod style;
-pub mod tmp_stub;
-pub use tmp_stub::{graph, progress, report, values};
+pub mod values;
 
 pub use style::Style;

@@ -232,7 +232,9 @@ impl<'a> View<'a> {
         let mut lines: Vec<(&Address, String, Vec<&HostName>)> = Vec::new();
         for ((address, host), drift) in self.drift.iter().filter(|(placement, _)| !told.contains(*placement)) {
             let words = drifted(drift);
-            match lines.iter_mut().find(|(other, same, _)| other == address && *same == words) {
+            // In the order of addresses: those of this one are the last.
+            let mut own = lines.iter_mut().rev().take_while(|(other, _, _)| other == address);
+            match own.find(|(_, same, _)| *same == words) {
                 Some((_, _, hosts)) => hosts.push(host),
                 None => lines.push((address, words, vec![host])),
             }
@@ -365,16 +367,16 @@ impl<'a> View<'a> {
                     Some(one) => format!("{} {} -> {}", safe(&one.attribute), safe(&one.have), safe(&one.want)),
                     None => safe(&step.summary),
                 };
-                let needs: Vec<_> = self
-                    .plan
-                    .blocking()
-                    .filter(|hazard| hazard.address == step.address && step.hazards.contains(&hazard.code))
+                let blocking = self.blocking.get(&step.address).into_iter().flatten();
+                let needs: BTreeSet<_> = blocking
+                    .filter(|hazard| step.hazards.contains(&hazard.code))
                     .map(|hazard| hazard.code.as_str())
                     .collect();
+                let needs = needs.into_iter().collect::<Vec<_>>().join(" and ");
                 let remarks: Vec<_> = felt(step.impact)
                     .map(str::to_owned)
                     .into_iter()
-                    .chain((!needs.is_empty()).then(|| format!("once {} is accepted", needs.join(" and "))))
+                    .chain((!needs.is_empty()).then(|| format!("once {needs} is accepted")))
                     .collect();
                 match remarks.is_empty() {
                     true => words,

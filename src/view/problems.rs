@@ -383,6 +383,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_a_megabyte_is_cut_to_what_matters() {
+        let text = format!("a = \"{}\"", "x".repeat(1 << 20));
+        let problem = Problem::error("x", "odd", "").at(Some(&place("f", (1, 500_000), (1, 500_010))));
+        let shown = render(&[problem], &sources(&[("f", &text)]), Style::Plain);
+        assert!(shown.lines().all(|line| line.chars().count() < 200), "{}", shown.len());
+        assert!(shown.contains("^^^^^^^^^^"));
+    }
+
+    #[test]
     fn colour_changes_nothing_but_colour() {
         let problem = Problem::error("invalid-size", "wrong", "Help.").at(Some(&place("main.hcl", (9, 10), (9, 17))));
         let coloured = render(std::slice::from_ref(&problem), &main_hcl(), Style::Coloured);

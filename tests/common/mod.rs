@@ -203,3 +203,89 @@ pub fn hazards(plan: &Value) -> Vec<String> {
     let all = plan["hazards"].as_array().expect("hazards");
     all.iter().map(|hazard| hazard["code"].as_str().unwrap_or_default().to_owned()).collect()
 }
+
+impl Site {
+    /// Plans, carries the plan out, and holds the steps that were run against those that were planned; a second plan must be
+    /// empty. Gives the plan.
+    #[track_caller]
+    pub fn apply_exactly(&self) -> Value {
+        self.apply_exactly_with(&[])
+    }
+
+    /// The same with further options of `apply`, `-accept` for example.
+    #[track_caller]
+    pub fn apply_exactly_with(&self, options: &[&str]) -> Value {
+        let plan = self.plan();
+        let run = self.larder(&[&["apply", "-auto-approve", "-json"], options].concat()).expect(0);
+        assert_eq!(executed(&run.out), planned(&plan), "{}\n{}", run.out, run.err);
+        self.assert_settled();
+        plan
+    }
+
+    /// A plan that must be refused, and an apply of it that must be refused too. Gives the plan.
+    #[track_caller]
+    pub fn refused(&self) -> Value {
+        let plan = self.larder(&["plan", "-json"]).expect(6).json();
+        self.larder(&["apply", "-auto-approve"]).expect(6);
+        plan
+    }
+}
+
+/// The ids of a plan's steps, sorted.
+pub fn planned(plan: &Value) -> Vec<String> {
+    let steps = plan["steps"].as_array().expect("steps");
+    let mut ids: Vec<_> = steps.iter().map(|step| step["id"].as_str().expect("an id").to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+/// The ids of the steps that `apply -json` says were done, sorted.
+#[track_caller]
+pub fn executed(stream: &str) -> Vec<String> {
+    let values = serde_json::Deserializer::from_str(stream).into_iter::<Value>();
+    let values = values.map(|value| value.unwrap_or_else(|error| panic!("{error}:\n{stream}")));
+    let ended = values.filter(|value| value["event"] == "step-ended");
+    let mut ids: Vec<_> = ended
+        .map(|event| {
+            assert_eq!(event["result"], "done", "{event}");
+            event["id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    ids.sort();
+    ids
+}
+
+/// The hazard of an address with that code; there must be exactly one on the host.
+#[track_caller]
+pub fn hazard<'a>(plan: &'a Value, code: &str, address: &str) -> &'a Value {
+    let all = plan["hazards"].as_array().expect("hazards");
+    let found: Vec<_> = all.iter().filter(|one| one["code"] == code && one["address"] == address).collect();
+    assert_eq!(found.len(), 1, "{code} at {address} in {all:#?}");
+    found[0]
+}
+
+/// Holds a hazard against its code, the host, and words of its message and its cure.
+#[track_caller]
+pub fn assert_hazard(plan: &Value, code: &str, address: &str, host: &str, message: &[&str], cure: &str) {
+    let hazard = hazard(plan, code, address);
+    assert_eq!(hazard["host"], host, "{hazard:#}");
+    for words in message {
+        assert!(hazard["message"].as_str().expect("a message").contains(words), "no {words:?} in {hazard:#}");
+    }
+    assert!(hazard["cure"].as_str().expect("a cure").contains(cure), "no {cure:?} in {hazard:#}");
+}
+
+/// The lines that a plan adds to a file of a host and takes out of it, without the signs.
+#[track_caller]
+pub fn edits(plan: &Value, host: &str, path: &str) -> (Vec<String>, Vec<String>) {
+    let files = plan["files"].as_array().expect("files");
+    let mut of = files.iter().filter(|file| file["host"] == host && file["path"] == path);
+    let Some(file) = of.next() else { return (Vec::new(), Vec::new()) };
+    assert!(of.next().is_none(), "one diff a file");
+    let diff = file["diff"].as_str().expect("a diff");
+    let lines = |sign: char, header: &str| {
+        let all = diff.lines().filter(|line| !line.starts_with(header));
+        all.filter_map(|line| Some(line.strip_prefix(sign)?.to_owned())).collect()
+    };
+    (lines('+', "+++"), lines('-', "---"))
+}

@@ -12,6 +12,7 @@ struct Table {
 }
 
 impl Kind for Table {
+
     fn name(&self) -> &'static str {
         self.name
     }

@@ -1,6 +1,9 @@
 # edit_fstab NEW [OLD]...: the first of the OLD lines of /etc/fstab becomes NEW, the others go; without OLD, NEW is appended;
-# an empty NEW only removes. Every other byte stays. The write is atomic, after `findmnt --verify` has found no new parse error.
+# an empty NEW only removes; a dash removes, with the newline before it, a last line that was appended to a text that had none
+# at its end. Every other byte stays. The write is atomic, after `findmnt --verify` has found no new parse error.
 new=$1
+chop=
+[ "$new" != - ] || { new='' chop=1; }
 shift
 target=${new#* }
 target=${target%% *}
@@ -19,40 +22,33 @@ draft=$table.larder-new
 rm -f -- "$draft" && cp --preserve=all -- "$table" "$draft" || return 1
 left=$#
 written=
+hit=
+end='
+'
 if ! {
-    while IFS= read -r line || { last=$line; false; }; do
+    while IFS= read -r line || { [ -n "$line" ] && end=; }; do # the last line may have no newline
         hit=
         for old in "$@"; do [ "$line" = "$old" ] && hit=1; done
         if [ -z "$hit" ]; then
             ! same_target "$line" || left=-1000
-            printf '%s\n' "$line"
+            printf '%s%s' "$line" "$end"
             continue
         fi
         left=$((left - 1))
         [ -z "$written" ] && [ -n "$new" ] && printf '%s\n' "$new"
         written=1
     done
-    if [ -n "$last" ]; then # the last line has no newline
-        ! same_target "$last" || left=$((left - 1000))
-        hit=
-        for old in "$@"; do [ "$last" = "$old" ] && hit=1; done
-        if [ -n "$hit" ]; then
-            left=$((left - 1))
-            [ -z "$written" ] && [ -n "$new" ] && printf '%s\n' "$new"
-            written=1
-        elif [ -z "$written" ] && [ -n "$new" ]; then
-            printf '%s\n' "$last"
-        else
-            printf '%s' "$last"
-        fi
+    if [ -z "$written" ] && [ -n "$new" ]; then
+        [ -n "$end" ] || printf '\n'
+        printf '%s\n' "$new"
     fi
-    if [ -z "$written" ] && [ -n "$new" ]; then printf '%s\n' "$new"; fi
     :
 } <"$table" >"$draft"; then
     rm -f -- "$draft"
     echo "could not write $draft" >&2
     return 1
 fi
+[ -z "$chop" ] || [ -z "$hit" ] || truncate -s -1 -- "$draft" || { rm -f -- "$draft"; return 1; }
 if [ "$left" -ne 0 ]; then
     rm -f -- "$draft"
     echo "/etc/fstab has changed: a line that was to be replaced is missing or stands there twice, or another line has the mount point" >&2

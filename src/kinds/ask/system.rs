@@ -92,9 +92,9 @@ fn parse(text: &str) -> Option<System> {
             "program" => drop(system.programs.insert(value.to_owned())),
             "filesystem" => drop(system.filesystems.insert(value.rsplit('\t').next()?.to_owned())),
             "systemd" => system.runs_systemd = true,
-            "passwd" => drop(system.users.extend(named_number(value))),
-            "group" => drop(system.groups.extend(named_number(value))),
-            "qemu-conf" => drop(settings.extend(setting(value))),
+            "passwd" => system.users.extend(named_number(value)),
+            "group" => system.groups.extend(named_number(value)),
+            "qemu-conf" => settings.extend(setting(value)),
             "qemu-id" => ids.push(value.to_owned()),
             _ => {}
         }

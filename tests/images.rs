@@ -1,0 +1,277 @@
+//! Images on container hosts: allocated once as asked, grown in place, never shrunk or made anew, and never half there.
+
+mod common;
+
+use common::{Site, actions, change, hazards, storage};
+use larder::model::{HostName, Size};
+use serde_json::Value;
+
+const LOCAL: &str = "external_volume \"local\" {\n  storage = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
+
+fn image(name: &str, volume: &str, format: &str, size: &str, more: &str) -> String {
+    format!("image \"{name}\" {{\n  volume = external_volume.{volume}\n  format = \"{format}\"\n  size = \"{size}\"\n{more}}}\n")
+}
+
+fn message(plan: &Value, code: &str) -> String {
+    let all = plan["hazards"].as_array().expect("hazards");
+    let found = all.iter().find(|hazard| hazard["code"] == code).unwrap_or_else(|| panic!("no {code} in {all:#?}"));
+    found["message"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What qemu-img says of an image.
+fn info(site: &Site, path: &str) -> Value {
+    serde_json::from_str(&site.on("hv1", &["qemu-img", "info", "--output=json", "-U", path])).expect("JSON")
+}
+
+#[test]
+fn an_image_grows_in_place_and_never_shrinks() {
+    let site = Site::up(&["hv1"]);
+    let with = |size: &str| format!("{}{LOCAL}{}{}", storage(&["hv1"]), image("r", "local", "raw", size, ""), image("q", "local", "qcow2", size, ""));
+    site.write(&with("8MiB")).apply();
+    let files = ["/srv/local/r.raw", "/srv/local/q.qcow2"];
+    for (path, format) in files.iter().zip(["raw", "qcow2"]) {
+        let said = info(&site, path);
+        assert_eq!((said["format"].as_str(), said["virtual-size"].as_u64()), (Some(format), Some(8 << 20)), "{said:#}");
+    }
+    // Guests write, the administrator's own tools too: what is there matches, and stays.
+    site.sh("hv1", "qemu-io -f raw -c 'write -P 7 1M 64k' /srv/local/r.raw && qemu-io -f qcow2 -c 'write -P 9 2M 64k' /srv/local/q.qcow2");
+    site.assert_settled();
+    let identity = || site.sh("hv1", "stat -c '%n %i %U %G %a' /srv/local/*");
+    let before = identity();
+
+    site.write(&with("16MiB"));
+    let plan = site.plan();
+    for address in ["image.r", "image.q"] {
+        assert_eq!(actions(&plan, address, "hv1"), ["grow"]);
+        assert_eq!(change(&plan, address)["action"], "update");
+    }
+    site.apply();
+    assert_eq!(identity(), before);
+    for path in files {
+        assert_eq!(info(&site, path)["virtual-size"].as_u64(), Some(16 << 20));
+    }
+    site.sh("hv1", "qemu-io -f raw -c 'read -P 7 1M 64k' /srv/local/r.raw | grep -v failed && qemu-io -f qcow2 -c 'read -P 9 2M 64k' /srv/local/q.qcow2 | grep -v failed && qemu-img check -q /srv/local/q.qcow2");
+    let content = site.sh("hv1", "sha256sum /srv/local/*");
+
+    site.write(&with("4MiB"));
+    let plan = site.plan();
+    assert_eq!(hazards(&plan), ["shrink", "shrink"]);
+    site.larder(&["apply", "-auto-approve"]).expect(6);
+    site.larder(&["apply", "-auto-approve", "-accept", "shrink@image.r", "-accept", "shrink@image.q"]).expect(6);
+    assert_eq!(site.sh("hv1", "sha256sum /srv/local/*"), content);
+}
+
+/// Bytes on disk of a file.
+fn allocated(site: &Site, path: &str) -> u64 {
+    let said = site.on("hv1", &["stat", "-c", "%b %B", path]);
+    said.split_whitespace().map(|word| word.parse::<u64>().expect("a number")).product()
+}
+
+#[test]
+fn each_allocation_takes_the_room_it_says_on_each_file_system() {
+    let site = Site::up(&["hv1"]);
+    let size = 8u64 << 20;
+    let mut configuration = storage(&["hv1"]);
+    let filesystems: Vec<&str> = ["ext4", "xfs", "btrfs"].into_iter().filter(|fstype| site.sh("hv1", "cat /proc/filesystems").contains(fstype)).collect();
+    assert!(filesystems.contains(&"ext4"));
+    for fstype in &filesystems {
+        let device = format!("/dev/disk/by-id/wwn-{fstype}");
+        site.wait(site.lab().attach_device(&HostName::from("hv1"), &device, Size(512 << 20))).unwrap_or_else(|problem| panic!("{problem}"));
+        configuration.push_str(&format!("external_volume \"{fstype}\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/{fstype}\"\n  device {{\n    path = \"{device}\"\n    fstype = \"{fstype}\"\n    format = true\n  }}\n}}\n"));
+        for (format, allocation) in [("raw", "sparse"), ("raw", "falloc"), ("raw", "full"), ("qcow2", "sparse"), ("qcow2", "metadata"), ("qcow2", "falloc"), ("qcow2", "full")] {
+            configuration.push_str(&image(&format!("{fstype}-{format}-{allocation}"), fstype, format, "8MiB", &format!("  allocation = \"{allocation}\"\n")));
+        }
+    }
+    // The volumes are made in the same plan as the images in them.
+    site.write(&configuration).apply();
+    let header = 1 << 20;
+    for fstype in &filesystems {
+        site.on("hv1", &["findmnt", "-n", "-t", fstype, &format!("/srv/{fstype}")]);
+        let path = |format: &str, allocation: &str| format!("/srv/{fstype}/{fstype}-{format}-{allocation}.{format}");
+        let expected = [
+            ("raw", "sparse", 0, header),
+            ("raw", "falloc", size, size + header),
+            ("raw", "full", size, size + header),
+            ("qcow2", "sparse", 1, header),
+            ("qcow2", "metadata", 1, header),
+            ("qcow2", "falloc", size, size + header),
+            ("qcow2", "full", size, size + header),
+        ];
+        site.sh("hv1", "sync");
+        for (format, allocation, least, most) in expected {
+            let path = path(format, allocation);
+            let (bytes, said) = (allocated(&site, &path), info(&site, &path));
+            assert!((least..=most).contains(&bytes), "{path}: {bytes} bytes");
+            assert_eq!((said["format"].as_str(), said["virtual-size"].as_u64()), (Some(format), Some(size)), "{path}");
+            assert_eq!(site.on("hv1", &["stat", "-c", "%U %G %a", &path]), "libvirt-qemu kvm 660\n", "{path}");
+        }
+        let map = site.on("hv1", &["qemu-img", "map", "--output=json", &path("qcow2", "metadata")]);
+        assert!(map.contains("\"offset\""), "metadata is allocated: {map}");
+    }
+    // And they grow as they were allocated.
+    site.write(&configuration.replace("size = \"8MiB\"", "size = \"12MiB\"")).apply();
+    for fstype in &filesystems {
+        let full = format!("/srv/{fstype}/{fstype}-raw-falloc.raw");
+        assert!(allocated(&site, &full) >= 12 << 20, "{full}");
+    }
+}
+
+#[test]
+fn sizes_and_names_that_make_no_sense_are_errors_of_the_configuration() {
+    let site = Site::up(&[]);
+    let cases = [
+        ("size = \"8MiB\"", "size = 0"),
+        ("size = \"8MiB\"", "size = -1"),
+        ("size = \"8MiB\"", "size = \"-8MiB\""),
+        ("size = \"8MiB\"", "size = \"1000\""),
+        ("size = \"8MiB\"", "size = \"99999999999TiB\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"../escape.raw\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"/etc/passwd\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"sub/dir.raw\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"..\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"a\\nb\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  mode = \"0999\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  allocation = \"metadata\""),
+    ];
+    let good = format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "8MiB", ""));
+    site.write(&good).larder(&["validate"]).expect(0);
+    for (old, new) in cases {
+        site.write(&good.replace(old, new));
+        let run = site.larder(&["validate", "-json"]).expect(1);
+        let first = &run.json()["diagnostics"][0];
+        assert!(first["range"]["file"] == "main.hcl" && first["range"]["start"]["line"].as_u64() > Some(10), "{new}: {first:#}");
+    }
+}
+
+#[test]
+fn permissions_are_reconciled_and_spelled_as_people_like() {
+    let site = Site::up(&["hv1"]);
+    let with = |more: &str| format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "1MiB", more));
+    site.write(&with("")).apply();
+    let stat = || site.on("hv1", &["stat", "-c", "%U:%G %a", "/srv/local/a.raw"]);
+    assert_eq!(stat(), "libvirt-qemu:kvm 660\n", "the volume's owner, and a mode for guests");
+    for mode in ["\"0770\"", "\"770\"", "770", "0770"] {
+        site.write(&with(&format!("  mode = {mode}\n")));
+        site.apply();
+        assert_eq!(stat(), "libvirt-qemu:kvm 770\n", "{mode}");
+    }
+    let plan = |mode: &str| {
+        site.write(&with(&format!("  mode = {mode}\n")));
+        site.plan()
+    };
+    for mode in ["\"0770\"", "\"770\"", "770", "0770"] {
+        assert_eq!(plan(mode)["steps"], Value::Array(vec![]), "{mode}");
+    }
+    site.write(&with(""));
+    site.sh("hv1", "chown root:root /srv/local/a.raw; chmod 0600 /srv/local/a.raw");
+    let plan = site.plan();
+    let steps = actions(&plan, "image.a", "hv1");
+    assert_eq!(steps, ["chown", "chmod"]);
+    site.apply();
+    assert_eq!(stat(), "libvirt-qemu:kvm 660\n");
+    // Without an owner anywhere, the qemu user gets it.
+    site.sh("hv1", "rm /srv/local/a.raw");
+    let plain = format!("{}image_storage \"main\" {{\n  hosts = [host.hv1]\n}}\n{LOCAL}{}", common::hosts(&["hv1"]), image("b", "local", "raw", "1MiB", ""));
+    site.write(&plain);
+    site.larder(&["apply", "-auto-approve"]);
+    assert_eq!(site.on("hv1", &["stat", "-c", "%U:%G %a", "/srv/local/b.raw"]), "libvirt-qemu:kvm 660\n");
+}
+
+#[test]
+fn a_file_that_is_there_is_never_overwritten() {
+    let site = Site::up(&["hv1"]);
+    let with = |format: &str, size: &str| format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", format, size, "  name = \"disk.img\"\n"));
+    site.write(&format!("{}{LOCAL}", storage(&["hv1"]))).apply();
+    site.sh("hv1", "cd /srv/local && truncate -s 3M disk.img && echo precious | dd of=disk.img conv=notrunc status=none && chown libvirt-qemu:kvm disk.img && chmod 660 disk.img");
+    let before = site.sh("hv1", "sha256sum /srv/local/disk.img; stat -c '%i %Y' /srv/local/disk.img");
+    for (format, size, code) in [("raw", "4MiB", "wrong-source"), ("qcow2", "3MiB", "wrong-source"), ("raw", "1MiB", "shrink")] {
+        site.write(&with(format, size));
+        let said = message(&site.plan(), code);
+        assert!(said.contains("raw of 3MiB") && said.contains(&format!("{format} of {size}")), "shows both: {said}");
+        site.larder(&["apply", "-auto-approve"]).expect(6);
+    }
+    assert_eq!(site.sh("hv1", "sha256sum /srv/local/disk.img; stat -c '%i %Y' /srv/local/disk.img"), before);
+    site.write(&with("raw", "3MiB"));
+    assert_eq!(change(&site.plan(), "image.a")["action"], "adopt");
+    site.apply();
+    assert_eq!(site.sh("hv1", "sha256sum /srv/local/disk.img; stat -c '%i %Y' /srv/local/disk.img"), before);
+
+    // What appears between the plan and its apply is not overwritten either.
+    site.write(&format!("{}{}", with("raw", "3MiB"), image("late", "local", "raw", "1MiB", "")));
+    site.larder(&["plan", "-out", "saved"]).expect(0);
+    site.sh("hv1", "echo somebody else >/srv/local/late.raw");
+    site.larder(&["apply", "saved"]).expect(4).says("late.raw");
+    assert_eq!(site.sh("hv1", "cat /srv/local/late.raw"), "somebody else\n");
+    // A link to somewhere else and a directory are no images.
+    site.sh("hv1", "cd /srv/local && rm late.raw && ln -s /etc/fstab late.raw");
+    assert_eq!(hazards(&site.plan()), ["wrong-source"]);
+    site.larder(&["apply", "-auto-approve"]).expect(6);
+}
+
+#[test]
+fn what_a_crashed_allocation_left_is_cleared_away() {
+    let site = Site::up(&["hv1"]);
+    site.write(&format!("{}{LOCAL}", storage(&["hv1"]))).apply();
+    site.sh("hv1", "truncate -s 5M /srv/local/.a.raw.larder-new");
+    site.write(&format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "1MiB", ""))).apply();
+    assert_eq!(site.sh("hv1", "ls -A /srv/local; stat -c %s /srv/local/a.raw"), "a.raw\n1048576\n");
+}
+
+#[test]
+fn a_volume_that_fills_up_keeps_no_half_image() {
+    let site = Site::up(&["hv1"]);
+    let volume = "external_volume \"ram\" {\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"16MiB\"\n  }\n}\n";
+    let with = |images: &[(&str, &str, &str)]| {
+        let images: String = images.iter().map(|(name, format, size)| image(name, "ram", format, size, "  allocation = \"full\"\n")).collect();
+        format!("{}{volume}{images}", storage(&["hv1"]))
+    };
+    site.write(&with(&[])).apply();
+    // Two that fit one by one do not fit together.
+    site.write(&with(&[("a", "raw", "9MiB"), ("b", "raw", "9MiB")]));
+    let plan = site.plan();
+    assert_eq!(hazards(&plan), ["capacity"]);
+    site.larder(&["apply", "-auto-approve"]).expect(6);
+    assert_eq!(site.sh("hv1", "ls -A /srv/ram"), "");
+    // Somebody fills it after the plan.
+    site.write(&with(&[("a", "raw", "9MiB"), ("b", "qcow2", "1MiB")]));
+    site.larder(&["plan", "-out", "saved"]).expect(0);
+    site.sh("hv1", "head -c 12M /dev/zero >/srv/ram/ballast");
+    let run = site.larder(&["apply", "saved"]).expect(7);
+    assert!(run.out.contains("No space left on device") || run.err.contains("No space left on device"), "{} {}", run.out, run.err);
+    assert_eq!(site.sh("hv1", "ls -A /srv/ram"), "b.qcow2\nballast\n", "no draft, no half image, and the other one");
+    site.sh("hv1", "rm /srv/ram/ballast");
+    site.apply();
+    // An image in a volume that the same plan makes has its room counted as well.
+    let fresh = with(&[("c", "raw", "20MiB")]).replace("/srv/ram", "/srv/fresh").replace("\"ram\"", "\"fresh\"").replace("external_volume.ram", "external_volume.fresh");
+    std::fs::write(site.path().join("fresh.hcl"), fresh.replace(&storage(&["hv1"]), "")).expect("written");
+    assert_eq!(hazards(&site.plan()), ["capacity"]);
+}
+
+#[test]
+fn an_image_in_use_is_neither_grown_nor_given_away() {
+    let site = Site::up(&["hv1"]);
+    let with = |size: &str, more: &str| format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", size, more));
+    site.write(&with("1MiB", "")).apply();
+    // libvirt gives an image in use to the qemu user of the moment.
+    site.sh("hv1", "chown root:root /srv/local/a.raw; exec 3<>/srv/local/a.raw; setsid /bin/sleep 300 </dev/null >/dev/null 2>&1 & echo $! >/run/guest");
+    let pid = site.sh("hv1", "cat /run/guest").trim().to_owned();
+    assert_eq!(site.plan()["steps"], Value::Array(vec![]), "owner and mode of an image in use are the guest's affair");
+    site.write(&with("2MiB", ""));
+    let plan = site.plan();
+    assert_eq!(hazards(&plan), ["in-use"]);
+    let said = message(&plan, "in-use");
+    assert!(said.contains("sleep") && said.contains(&pid) && said.contains("/srv/local/a.raw"), "{said}");
+    site.larder(&["apply", "-auto-approve"]).expect(6);
+    assert_eq!(site.on("hv1", &["stat", "-c", "%s", "/srv/local/a.raw"]), "1048576\n");
+    site.sh("hv1", "kill $(cat /run/guest)");
+    // One that starts after the plan stops the growth as well.
+    site.larder(&["plan", "-out", "saved"]).expect(0);
+    site.sh("hv1", "exec 3<>/srv/local/a.raw; setsid /bin/sleep 300 </dev/null >/dev/null 2>&1 & echo $! >/run/guest");
+    let run = site.larder(&["apply", "saved"]);
+    assert!(matches!(run.exit, 4 | 7), "{}: {}", run.exit, run.err);
+    assert_eq!(site.on("hv1", &["stat", "-c", "%s", "/srv/local/a.raw"]), "1048576\n");
+    site.sh("hv1", "kill $(cat /run/guest)");
+    site.apply();
+    assert_eq!(site.on("hv1", &["stat", "-c", "%s %U", "/srv/local/a.raw"]), "2097152 libvirt-qemu\n");
+}
