@@ -311,8 +311,25 @@ fn names_reach_the_host_as_values() {
     site.sh("hv1", "rm -f -- /srv/m/*/*.img");
     site.apply_exactly();
     let mut after = site.snapshot("hv1");
-    after.iter_mut().for_each(|(_, text)| *text = text.lines().filter(|line| !line.contains("/data/") && !line.contains("/srv/root of")).map(|line| format!("{line}\n")).collect());
-    let before: std::collections::BTreeMap<_, _> = before.into_iter().map(|(name, text)| (name, text.lines().filter(|line| !line.contains("/data/")).map(|line| format!("{line}\n")).collect::<String>())).collect();
+    after.iter_mut().for_each(|(_, text)| {
+        *text = text
+            .lines()
+            .filter(|line| !line.contains("/data/") && !line.contains("/srv/root of"))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    });
+    let before: std::collections::BTreeMap<_, _> = before
+        .into_iter()
+        .map(|(name, text)| {
+            (
+                name,
+                text.lines()
+                    .filter(|line| !line.contains("/data/"))
+                    .map(|line| format!("{line}\n"))
+                    .collect::<String>(),
+            )
+        })
+        .collect();
     assert_eq!(after, before);
     // What no line of fstab and no path can hold is an error of the configuration.
     for bad in ["/srv/a\\nb", "/srv/a\\u0000b", "srv/relative", "/srv/../etc", "/"] {
@@ -325,7 +342,10 @@ fn names_reach_the_host_as_values() {
 fn a_mount_that_fails_leaves_the_host_as_it_was() {
     let site = Site::up(&["hv1", "hv2"]);
     let volume = |options: &str| {
-        format!("{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/deep/ram\"\n  options = [{options}]\n  tmpfs {{\n    size = \"4MiB\"\n  }}\n}}\n", storage(&["hv1", "hv2"]))
+        format!(
+            "{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/deep/ram\"\n  options = [{options}]\n  tmpfs {{\n    size = \"4MiB\"\n  }}\n}}\n",
+            storage(&["hv1", "hv2"])
+        )
     };
     // The storage itself first, so that only the volume is tried.
     site.write(&storage(&["hv1", "hv2"]));
@@ -366,14 +386,20 @@ fn mounts_are_kept_by_fstab_and_checked_by_what_is_live() {
     assert_eq!(site.snapshot("hv1"), snapshot, "a plan changes nothing");
     let plan = site.apply_exactly();
     // Owner and mode are those of what is mounted; what lies under it cannot be written.
-    assert_eq!(site.sh("hv1", "stat -c '%a %U:%G' /srv/bound /data/src /srv/ram"), "750 libvirt-qemu:kvm\n750 libvirt-qemu:kvm\n770 libvirt-qemu:kvm\n");
+    assert_eq!(
+        site.sh("hv1", "stat -c '%a %U:%G' /srv/bound /data/src /srv/ram"),
+        "750 libvirt-qemu:kvm\n750 libvirt-qemu:kvm\n770 libvirt-qemu:kvm\n"
+    );
     site.sh("hv1", "umount /srv/bound /srv/ram && stat -c '%a %u' /srv/bound /srv/ram >/run/under && ! runuser -u libvirt-qemu -- touch /srv/bound/x 2>/dev/null && ! runuser -u libvirt-qemu -- touch /srv/ram/x 2>/dev/null && ! touch /srv/ram/x 2>/dev/null && mount -a");
     assert_eq!(site.sh("hv1", "cat /run/under"), "0 0\n0 0\n");
     assert_eq!(site.sh("hv1", "cat /srv/bound/file"), "x\n");
     // Comments, order and line ends of others stay byte for byte; one line each, none for what is not to be kept.
     let (added, _) = edits(&plan, "hv1", "/etc/fstab");
     let ours: Vec<_> = added.iter().filter(|line| line.contains("x-larder.id")).collect();
-    assert_eq!(site.sh("hv1", "cat /etc/fstab"), format!("# one\r\n\r\n/dev/none /mnt/none ext4 noauto 0 0\r\n# last\n{}\n{}\n", ours[0], ours[1]));
+    assert_eq!(
+        site.sh("hv1", "cat /etc/fstab"),
+        format!("# one\r\n\r\n/dev/none /mnt/none ext4 noauto 0 0\r\n# last\n{}\n{}\n", ours[0], ours[1])
+    );
     assert!(!added.iter().any(|line| line.contains("/srv/now")), "{added:?}");
     assert_eq!(site.sh("hv1", "grep -c ' /srv/[a-z]* ' /proc/self/mountinfo").trim(), "3");
     assert_eq!(site.sh("hv1", "cat /run/systemctl.calls"), "daemon-reload\ndaemon-reload\n");
@@ -383,7 +409,14 @@ fn mounts_are_kept_by_fstab_and_checked_by_what_is_live() {
     // Something else on the path is a difference, never "ok", whatever fstab says.
     site.sh("hv1", "umount /srv/bound && mount -t tmpfs none /srv/bound");
     let plan = site.refused();
-    assert_hazard(&plan, "wrong-source", "external_volume.bound", "hv1", &["/srv/bound on hv1 is tmpfs none"], "Unmount it");
+    assert_hazard(
+        &plan,
+        "wrong-source",
+        "external_volume.bound",
+        "hv1",
+        &["/srv/bound on hv1 is tmpfs none"],
+        "Unmount it",
+    );
     site.sh("hv1", "umount /srv/bound");
     let plan = site.apply_exactly();
     assert_eq!(actions(&plan, "external_volume.bound", "hv1"), ["mount", "check-access"], "{plan:#}");
@@ -410,7 +443,10 @@ fn what_changed_since_the_plan_stops_the_apply() {
     let site = Site::up(&["hv1", "hv2"]);
     let two = ["hv1", "hv2"];
     let base = |mode: &str, more: &str| {
-        format!("{}external_volume \"local\" {{\n  storage = image_storage.main\n  mount_point = \"/home/images\"\n  mode = \"{mode}\"\n  directory {{}}\n}}\n{more}", storage(&two))
+        format!(
+            "{}external_volume \"local\" {{\n  storage = image_storage.main\n  mount_point = \"/home/images\"\n  mode = \"{mode}\"\n  directory {{}}\n}}\n{more}",
+            storage(&two)
+        )
     };
     site.write(&base("0770", ""));
     site.apply_exactly();
@@ -419,8 +455,18 @@ fn what_changed_since_the_plan_stops_the_apply() {
     let image = "image \"web\" {\n  volume = external_volume.local\n  format = \"raw\"\n  size = \"1MiB\"\n}\n";
     let table = [
         (base("0750", ""), "chmod 0700 /home/images", "chmod 0770 /home/images", ["/home/images", "41f8", "41c0"]),
-        (base("0770", ram), "mkdir /srv/ram && : >/srv/ram/guest.qcow2", "rm -r /srv/ram", ["/srv/ram", "did not exist", "directory"]),
-        (base("0770", image), "echo theirs >/home/images/web.raw", "rm /home/images/web.raw", ["web.raw", "did not exist", "regular file"]),
+        (
+            base("0770", ram),
+            "mkdir /srv/ram && : >/srv/ram/guest.qcow2",
+            "rm -r /srv/ram",
+            ["/srv/ram", "did not exist", "directory"],
+        ),
+        (
+            base("0770", image),
+            "echo theirs >/home/images/web.raw",
+            "rm /home/images/web.raw",
+            ["web.raw", "did not exist", "regular file"],
+        ),
     ];
     for (configuration, between, undo, words) in table {
         site.write(&configuration);
@@ -452,15 +498,51 @@ fn what_changed_since_the_plan_stops_the_apply() {
 fn a_directory_that_moves_leaves_its_files_behind_only_when_told() {
     let site = Site::up(&["hv1"]);
     let at = |path: &str| {
-        format!("{}external_volume \"local\" {{\n  storage = image_storage.main\n  mount_point = \"{path}\"\n  directory {{}}\n}}\n", storage(&["hv1"]))
+        format!(
+            "{}external_volume \"local\" {{\n  storage = image_storage.main\n  mount_point = \"{path}\"\n  directory {{}}\n}}\n",
+            storage(&["hv1"])
+        )
     };
     site.write(&at("/srv/old"));
     site.apply_exactly();
     site.sh("hv1", "echo guest >/srv/old/web.raw");
     site.write(&at("/srv/new"));
     let plan = site.refused();
-    assert_hazard(&plan, "data-loss", "external_volume.local", "hv1", &["moves to /srv/new", "/srv/old keeps web.raw"], "accept");
+    assert_hazard(
+        &plan,
+        "data-loss",
+        "external_volume.local",
+        "hv1",
+        &["moves to /srv/new", "/srv/old keeps web.raw"],
+        "accept",
+    );
     site.sh("hv1", "! [ -e /srv/new ]");
     site.apply_exactly_with(&["-accept", "data-loss@external_volume.local"]);
     assert_eq!(site.sh("hv1", "cat /srv/old/web.raw && stat -c %a /srv/new"), "guest\n770\n");
+}
+
+#[test]
+fn a_storage_goes_unless_something_of_it_stays() {
+    let site = Site::up(&["hv1"]);
+    let volume = |name: &str, inner: &str| {
+        format!("external_volume \"{name}\" {{\n  storage = image_storage.main\n  {inner}\n}}\n")
+    };
+    let tmpfs = "tmpfs {\n    size = \"4MiB\"\n  }";
+    let before = site.snapshot("hv1");
+    // All under the storage's own root; the mounted ones go with everything that was made for them.
+    site.write(&(storage(&["hv1"]) + &volume("ram", tmpfs) + &volume("more", tmpfs)));
+    site.apply_exactly();
+    site.sh("hv1", "mountpoint -q /var/lib/larder/storages/main/ram");
+    site.write(&common::hosts(&["hv1"]));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, "image_storage.main", "hv1"), ["rmdir"]);
+    assert_eq!(site.snapshot("hv1"), before);
+    // A directory keeps its files, and so the storage's root stays, forgotten; nothing is left to do.
+    site.write(&(storage(&["hv1"]) + &volume("ram", tmpfs) + &volume("kept", "directory {}")));
+    site.apply_exactly();
+    site.sh("hv1", "echo guest >/var/lib/larder/storages/main/kept/web.raw");
+    site.write(&common::hosts(&["hv1"]));
+    let plan = site.apply_exactly();
+    assert_eq!(change(&plan, "image_storage.main")["action"], "forget");
+    assert_eq!(site.sh("hv1", "cd /var/lib/larder/storages/main && ls -A . && cat kept/web.raw"), "kept\nguest\n");
 }

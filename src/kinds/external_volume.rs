@@ -632,7 +632,7 @@ impl<'a> Look<'a> {
         let wanted = self.wanted_root();
         match self.lineage.last() {
             None => {
-                ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
+                ground::remember_made(verdict, &self.lineage);
                 let made = Inode {
                     file_type: FileType::Directory,
                     mode: Mode::new(0o755).expect("twelve bits"),
@@ -996,7 +996,7 @@ impl<'a> Look<'a> {
             .rolling_back()
         };
         let Some(inode) = self.lineage.last() else {
-            ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
+            ground::remember_made(verdict, &self.lineage);
             let drafts = vec![
                 ground::make_directory(&self.lineage),
                 lock(Vec::new()).undone_by(Command::new(["unlock_mount_point", self.at])),
@@ -1334,8 +1334,14 @@ impl<'a> Look<'a> {
             }
             _ => draft.without_inverse("the block that described the mount has changed"),
         };
-        let entries = path::read_entries(self.scene.host(self.host), path);
-        let holds_data = mount.fstype == "tmpfs" && entries.as_ref().is_ok_and(|entries| !entries.is_empty());
+        // What a tmpfs holds is lost with it; where that is not known, it counts as something.
+        let held = match mount.fstype.as_str() {
+            "tmpfs" => path::read_entries(self.scene.host(self.host), path),
+            _ => Ok(Vec::new()),
+        };
+        if mount.fstype == "tmpfs" && held.as_ref().is_ok_and(Vec::is_empty) {
+            draft = draft.guarded([ground::empty(path)]);
+        }
         let remedy = match self.in_use(path) {
             Ok(Some(hazard)) => Remedy::Never(hazard),
             Err(why) => Remedy::Never(self.hazard(
@@ -1343,19 +1349,22 @@ impl<'a> Look<'a> {
                 format!("who uses {path} on {} is not known: {why}", self.host),
                 "Try again when the host answers.",
             )),
-            Ok(None) if holds_data => Remedy::Ask(
-                self.hazard(
-                    HazardCode::DataLoss,
-                    format!(
-                        "unmounting the tmpfs {path} on {} deletes {}",
-                        self.host,
-                        listed(entries.as_deref().unwrap_or(&[]))
+            Ok(None) => match held {
+                Ok(entries) if entries.is_empty() => Remedy::Run(vec![draft]),
+                Ok(entries) => Remedy::Ask(
+                    self.hazard(
+                        HazardCode::DataLoss,
+                        format!("unmounting the tmpfs {path} on {} deletes {}", self.host, listed(&entries)),
+                        format!("Copy it away, or accept the loss: --accept data-loss@{}.", self.address),
                     ),
-                    format!("Copy it away, or accept the loss: --accept data-loss@{}.", self.address),
+                    vec![draft],
                 ),
-                vec![draft],
-            ),
-            Ok(None) => Remedy::Run(vec![draft]),
+                Err(why) => Remedy::Never(self.hazard(
+                    HazardCode::Unresponsive,
+                    format!("what the tmpfs {path} on {} holds is not known: {why}", self.host),
+                    "Unmounting would delete it. Try again when the host answers.",
+                )),
+            },
         };
         verdict.differences.push(Difference::new(
             "mount",
@@ -1408,10 +1417,8 @@ impl<'a> Look<'a> {
         }
         let before: Option<(String, String)> =
             self.scene.remembered(self.address, self.host, "before").and_then(|text| serde_json::from_str(text).ok());
-        let made = ground::remembered_made(self.scene.remembered(self.address, self.host, "made"))
-            .into_iter()
-            .filter(|made| is_within(path, made))
-            .collect::<Vec<_>>();
+        let mut made = ground::made_for_it(self.scene, self.address, self.host);
+        made.retain(|made| is_within(path, made));
         let mut unlock = vec!["unlock_mount_point".to_owned(), path.to_owned()];
         if let Some((mode, owner)) = &before {
             unlock.extend([mode.clone(), owner.clone()]);

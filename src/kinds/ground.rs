@@ -257,7 +257,7 @@ pub fn empty(path: &str) -> Guard {
         what: format!("what lies in {path}"),
         ask: super::ask::path::entries_question(path),
         status: 0,
-        out: String::new(),
+        out: super::ask::path::NO_ENTRIES.to_owned(),
     }
 }
 
@@ -272,19 +272,16 @@ pub fn make_directory(lineage: &Lineage) -> Draft {
         .rolling_back()
 }
 
-/// What to remember of directories that are made here: they go when the resource goes. Those that another resource has, or has
-/// something in, are that one's affair.
-pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage, scene: &Scene, address: &Address, host: &HostName) {
-    let made: Vec<_> =
-        lineage.missing().iter().filter(|path| !scene.is_wanted_by_others(path, address, host)).collect();
-    verdict.memory.insert("made".to_owned(), serde_json::json!(made).to_string());
+/// What to remember of directories that are made here: they go when the resource goes.
+pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage) {
+    verdict.memory.insert("made".to_owned(), serde_json::json!(lineage.missing()).to_string());
 }
 
-/// The directories that were made for a resource, innermost first.
-pub fn remembered_made(text: Option<&str>) -> Vec<String> {
-    let mut made: Vec<String> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    made.reverse();
-    made
+/// The directories that were made for a resource and that nobody is to have any more, innermost first.
+pub fn made_for_it(scene: &Scene, address: &Address, host: &HostName) -> Vec<String> {
+    let text = scene.remembered(address, host, "made");
+    let made: Vec<String> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    made.into_iter().rev().take_while(|directory| !scene.stays(directory, host)).collect()
 }
 
 /// The hazard of a path that leads over a symbolic link or a file.

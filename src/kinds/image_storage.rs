@@ -8,7 +8,7 @@
 //! }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::block::Attributes;
 use crate::model::{Block, Blocks, Command, Datum, HostName, Problem, Problems, Question};
@@ -17,7 +17,7 @@ use super::ask::path;
 use super::ground::{self, Ground};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Remedy, Standing, Verdict};
-use super::{Kind, Scene, host};
+use super::{Kind, Scene, host, kind_of};
 
 #[derive(Debug)]
 pub struct ImageStorage;
@@ -66,7 +66,7 @@ impl Kind for ImageStorage {
     }
 
     fn questions(&self, block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {
-        vec![path::question(root(block))]
+        vec![path::question(root(block)), path::entries_question(root(block))]
     }
 
     fn judge(&self, block: &Block, scene: &Scene) -> BTreeMap<HostName, Verdict> {
@@ -99,25 +99,49 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
         verdict.observed.insert("directory".to_owned(), "present".to_owned());
         return Ok(verdict);
     }
-    ground::remember_made(&mut verdict, &lineage, scene, &block.address, host);
+    ground::remember_made(&mut verdict, &lineage);
     let remedy = Remedy::Run(vec![ground::make_directory(&lineage)]);
     verdict.differences.push(Difference::new("directory", "absent", root(block), remedy));
     Ok(verdict)
 }
 
-/// The directories that were made for the storage go if they are empty; rmdir(1) itself refuses others.
+/// The directories that were made for the storage go, unless something stays in them: then they stay as well. What cannot be
+/// seen beforehand, rmdir(1) refuses.
 fn unmake_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
-    let lineage = path::read(scene.host(host), root(block))?;
+    let facts = scene.host(host);
+    let lineage = path::read(facts, root(block))?;
     let mut verdict = Verdict::default();
-    let made = ground::remembered_made(scene.remembered(&block.address, host, "made"));
+    let made = ground::made_for_it(scene, &block.address, host);
     if !lineage.exists() || made.is_empty() {
         return Ok(verdict);
+    }
+    let entries = path::read_entries(facts, root(block))?;
+    if !entries.is_empty() {
+        let going = removed_by_others(block, scene, host);
+        let stays = |path: &str| !going.contains(path) || scene.stays(path, host);
+        if entries.iter().any(|entry| stays(&format!("{}/{entry}", root(block).trim_end_matches('/')))) {
+            return Ok(verdict);
+        }
     }
     verdict.standing = Standing::Present;
     let words = ["remove_empty_directories".to_owned()].into_iter().chain(made);
     let draft =
         Draft::new("rmdir", format!("remove the directory {} if nothing lies in it", root(block)), Command::new(words))
             .undone_by(Command::new(["mkdir", "-p", "--", root(block)]));
-    verdict.differences.push(Difference::new("directory", "present", "absent if empty", Remedy::Run(vec![draft])));
+    verdict.differences.push(Difference::new("directory", "present", "absent", Remedy::Run(vec![draft])));
     Ok(verdict)
+}
+
+/// The directories that go with the volumes of the storage.
+fn removed_by_others(block: &Block, scene: &Scene, host: &HostName) -> BTreeSet<String> {
+    let volumes = scene.blocks.values().filter(|other| other.resource("storage") == Some(&block.address));
+    let verdicts = volumes.filter_map(|volume| Some(kind_of(&volume.address)?.unmake(volume, scene, host)));
+    let removed = verdicts.flat_map(|verdict| {
+        let commands = verdict.drafts().map(|draft| draft.command.argv.clone()).collect::<Vec<_>>();
+        commands
+            .into_iter()
+            .filter(|argv| argv.first().is_some_and(|word| word == "remove_empty_directories"))
+            .flatten()
+    });
+    removed.collect()
 }

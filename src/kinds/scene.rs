@@ -25,7 +25,7 @@ pub struct Scene<'a> {
     pub memory: &'a BTreeMap<Address, Memory>,
     /// The paths of each host whose users were asked for.
     pub watched: &'a BTreeMap<HostName, Vec<String>>,
-    /// Which resource has which path, by host.
+    /// Which resource is to have which path, by host.
     pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
 }
 
@@ -52,13 +52,11 @@ impl Scene<'_> {
         self.watched.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a path is another resource's on that host, or something of another resource lies below it. What depends on this
-    /// one, as an image does on its volume, is never there without it.
-    pub fn is_wanted_by_others(&self, path: &str, address: &Address, host: &HostName) -> bool {
+    /// Whether a directory is to be there when the plan has run: it is a resource's on that host, or one of theirs lies below it.
+    pub fn stays(&self, directory: &str, host: &HostName) -> bool {
         let Some(owners) = self.owners.get(host) else { return false };
-        let below = owners.range(path.to_owned()..).take_while(|(owned, _)| owned.starts_with(path));
-        let depends = |owner: &Address| self.block(owner).is_some_and(|block| block.depends_on.contains(address));
-        below.filter(|(owned, _)| is_within(owned, path)).any(|(_, owner)| owner != address && !depends(owner))
+        let mut below = owners.range(directory.to_owned()..).take_while(|(owned, _)| owned.starts_with(directory));
+        below.any(|(owned, _)| is_within(owned, directory))
     }
 
     /// The room that images find in a volume on a host.

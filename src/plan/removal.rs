@@ -11,7 +11,7 @@ impl Making<'_> {
     /// Asks each kind how its recorded placements are taken away.
     pub(super) fn remove(&mut self, memory: &BTreeMap<Address, Memory>, watched: &BTreeMap<HostName, Vec<String>>) {
         let recorded = super::recorded_blocks(self.input.state);
-        let owners = super::owners(&recorded);
+        let owners = super::owners(self.desired);
         let scene = Scene { blocks: &recorded, facts: self.input.facts, memory, watched, owners: &owners };
         for (address, record) in &self.input.state.resources {
             let Some(kind) = kind_of(address) else { continue };

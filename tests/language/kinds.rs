@@ -12,7 +12,6 @@ struct Table {
 }
 
 impl Kind for Table {
-
     fn name(&self) -> &'static str {
         self.name
     }

@@ -123,16 +123,24 @@ pub fn entries_question(path: &str) -> Question {
     Question::new(["directory_entries", path])
 }
 
-/// The names in a directory, sorted; none where the directory does not exist.
+/// What is said of a directory in which nothing lies.
+pub const NO_ENTRIES: &str = "/\n";
+
+/// The most lines that are told of a directory.
+const MOST_ENTRIES: usize = 33;
+
+/// The names in a directory, sorted; none where the directory does not exist. Of many names only some are known.
 pub fn read_entries(facts: &HostFacts, path: &str) -> Known<Vec<String>> {
     let reply = facts.said(&entries_question(path))?;
     if reply.err.trim_end().ends_with("No such file or directory") {
         return Ok(Vec::new());
     }
-    if !reply.err.is_empty() {
+    let mut names: Vec<_> = reply.out.lines().map(str::to_owned).collect();
+    // No name has a slash. A listing that was cut off without reaching the limit is no answer.
+    let is_whole = names.pop_if(|last| last == "/").is_some();
+    if reply.status != 0 || !reply.err.is_empty() || !(is_whole || names.len() == MOST_ENTRIES) {
         return Err(failure(&reply));
     }
-    let mut names: Vec<_> = reply.out.lines().map(str::to_owned).collect();
     names.sort();
     Ok(names)
 }
@@ -192,6 +200,25 @@ mod tests {
         ] {
             let facts = host(question("/srv/a"), status, "41ed 0 0 2049 2\n41ed 0 0 2049 77\n", err);
             assert!(read(&facts, "/srv/a").is_err(), "{err}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_empty_only_where_the_listing_came_to_its_end() {
+        let many = "x\n".repeat(33);
+        let table: [(i32, &str, &str, Option<usize>); 8] = [
+            (0, NO_ENTRIES, "", Some(0)),
+            (0, "b\na\n/\n", "", Some(2)),
+            (0, &many, "", Some(33)),
+            (0, "", "ls: cannot access '/x': No such file or directory\n", Some(0)),
+            (0, "", "", None),
+            (0, "b\na\n", "", None),
+            (0, "", "ls: cannot open directory '/x': Permission denied\n", None),
+            (137, NO_ENTRIES, "", None),
+        ];
+        for (status, out, err, count) in table {
+            let facts = host(entries_question("/x"), status, out, err);
+            assert_eq!(read_entries(&facts, "/x").ok().map(|names| names.len()), count, "{status} {out:?} {err:?}");
         }
     }
 

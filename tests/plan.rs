@@ -1,0 +1,211 @@
+//! Plans without hosts: what hosts said is turned, answer by answer, into silence and failure.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use common::{Site, hosts};
+use larder::config::{self, Inputs};
+use larder::kinds;
+use larder::model::{Address, Answer, Facts, Hazard, HazardCode, HostFacts, HostName, Question, Reply};
+use larder::plan::{self, Input, Plan, Request};
+use larder::state::State;
+use larder::transport::recorded;
+
+/// The blocks of a directory's configuration.
+#[track_caller]
+fn desired(directory: &Path) -> larder::model::Blocks {
+    let loaded = config::load(directory, &Inputs::default(), kinds::table());
+    let configuration = loaded.configuration.unwrap_or_else(|| panic!("{:#?}", loaded.problems));
+    let evaluated = configuration.evaluate(None);
+    assert!(evaluated.problems.is_empty(), "{:#?}", evaluated.problems);
+    evaluated.desired.blocks
+}
+
+#[track_caller]
+fn plan_of(desired: &larder::model::Blocks, facts: &Facts, state: &State) -> Plan {
+    let input = Input {
+        desired,
+        outputs: BTreeMap::new(),
+        facts,
+        state,
+        request: &Request::default(),
+        parallelism: 10,
+        max_hosts_at_once: 0,
+        state_path: "state/larder.state.json",
+    };
+    plan::plan(&input).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+/// The steps that make, destroy or hide something, with the hazards that somebody has to accept first.
+fn dangerous(plan: &Plan) -> BTreeSet<(String, Vec<HazardCode>)> {
+    const HARMLESS: [&str; 3] = ["check-access", "chmod", "chown"];
+    let steps = plan.steps.iter().filter(|step| !HARMLESS.contains(&step.action.as_str()));
+    steps.map(|step| (step.id.clone(), step.hazards.clone())).collect()
+}
+
+/// The places at which a plan is refused.
+fn blocked(plan: &Plan) -> BTreeSet<(Address, Option<HostName>)> {
+    plan.hazards.iter().filter(|hazard| hazard.blocks()).map(|hazard| (hazard.address.clone(), hazard.host.clone())).collect()
+}
+
+/// What becomes of an answer that does not arrive as it should.
+fn spoilt() -> Vec<Answer> {
+    let said = |status: i32, out: &str, err: &str| Answer::Said(Reply { status, out: out.to_owned(), err: err.to_owned() });
+    vec![
+        Answer::Unknown("no answer within 30 s".to_owned()),
+        said(1, "", "x: Input/output error\n"),
+        said(126, "", "sh: x: Permission denied\n"),
+        said(127, "", "sh: x: not found\n"),
+        said(137, "", ""),
+        said(255, "", ""),
+    ]
+}
+
+#[test]
+fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
+    let site = Site::up(&["hv1", "hv2"]);
+    let device = |name: &str| format!("/dev/disk/by-id/{name}");
+    for (name, size) in [("blank", "24MiB"), ("used", "24MiB"), ("taken", "24MiB")] {
+        let size = size.parse().expect("a size");
+        site.wait(site.lab().attach_device(&"hv1".into(), &device(name), size)).expect("a device");
+    }
+    site.sh("hv1", &format!("mkfs.ext4 -q -L used {} && mkfs.ext4 -q -L theirs {}", device("used"), device("taken")));
+    for host in ["hv1", "hv2"] {
+        site.sh(host, "mkdir -p /data/a /data/b /srv/full /srv/empty && : >/srv/full/guest && mkdir -m 0700 /closed");
+    }
+    let storages = |members: &str| {
+        let permissions = "  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode = \"0770\"\n";
+        format!(
+            "{}image_storage \"main\" {{\n  hosts = [{members}]\n{permissions}}}\nimage_storage \"single\" {{\n  hosts = [host.hv1]\n{permissions}}}\n",
+            hosts(&["hv1", "hv2"])
+        )
+    };
+    let volume = |name: &str, storage: &str, at: &str, inner: &str| {
+        format!("external_volume \"{name}\" {{\n  storage = image_storage.{storage}\n  mount_point = \"{at}\"\n  {inner}\n}}\n")
+    };
+    let tmpfs = "tmpfs {\n    size = \"8MiB\"\n  }";
+    let bind = |source: &str| format!("bind {{\n    source = \"{source}\"\n  }}");
+    let disk = |name: &str| format!("device {{\n    path = \"{}\"\n    fstype = \"ext4\"\n    label = \"{name}\"\n    format = true\n  }}", device(name));
+    let image = |name: &str, volume: &str, size: &str| {
+        format!("image \"{name}\" {{\n  volume = external_volume.{volume}\n  format = \"raw\"\n  size = \"{size}\"\n}}\n")
+    };
+    // What stands already.
+    site.write(
+        &(storages("host.hv1, host.hv2")
+            + &volume("grows", "main", "/srv/grows", "directory {}")
+            + &volume("goes", "main", "/srv/goes", &bind("/data/a"))
+            + &volume("loses", "main", "/srv/loses", tmpfs)
+            + &volume("moves", "main", "/srv/moves", tmpfs)
+            + &volume("moved", "main", "/srv/moved", "directory {}")
+            + &image("grows", "grows", "1MiB")),
+    );
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.sh("hv1", ": >/srv/loses/guest && : >/srv/moved/guest && umount /srv/moves && chmod 0700 /srv/grows");
+    // What is wanted now: everything is made, mounted, changed, moved or taken away somewhere.
+    site.write(
+        &(storages("host.hv1")
+            + &volume("grows", "main", "/srv/grows", "directory {}")
+            + &volume("moves", "main", "/srv/moves", tmpfs)
+            + &volume("moved", "main", "/srv/elsewhere", "directory {}")
+            + &volume("new", "main", "/srv/new", &bind("/data/b"))
+            + &volume("hides", "main", "/srv/full", tmpfs)
+            + &volume("onto", "main", "/srv/empty", tmpfs)
+            + &volume("closed", "main", "/closed/in", "directory {}")
+            + &volume("blank", "single", "/srv/blank", &disk("blank"))
+            + &volume("used", "single", "/srv/used", &disk("used"))
+            + &volume("taken", "single", "/srv/taken", &disk("taken"))
+            + &image("grows", "grows", "2MiB")
+            + &image("new", "new", "1MiB")
+            + &image("blank", "blank", "1MiB")),
+    );
+    let state = State::parse(&std::fs::read(site.state()).expect("a state")).expect("a state");
+    let desired = desired(site.path());
+    let asked = plan::questions(&desired, &state);
+    let questions = asked.into_iter().map(|(host, (_, questions))| {
+        let connection = site.lab().connection(&host, None).expect("a host");
+        (host, (connection, questions))
+    });
+    let facts = site.wait(async {
+        let (facts, sessions) = larder::probe::gather(questions.collect(), &kinds::functions(), 10).await;
+        for session in sessions.into_values() {
+            session.close().await;
+        }
+        facts
+    });
+    // Recorded and read back, it is the same plan.
+    let facts = recorded::read(&recorded::write(&facts).expect("text")).expect("facts");
+    let base = plan_of(&desired, &facts, &state);
+    let expected = dangerous(&base);
+    for id in [
+        "external_volume.blank@hv1/format",
+        "external_volume.used@hv1/mount",
+        "external_volume.new@hv1/mount",
+        "external_volume.goes@hv2/unmount",
+        "external_volume.loses@hv1/unmount",
+        "image.grows@hv1/grow",
+        "image.new@hv1/create",
+        "image.blank@hv1/create",
+    ] {
+        assert!(expected.iter().any(|(step, _)| step == id), "no {id} in {expected:#?}");
+    }
+    let refused = |plan: &Plan, code: HazardCode| plan.hazards.iter().filter(|one: &&Hazard| one.code == code).count();
+    for code in [HazardCode::HidesData, HazardCode::DataLoss, HazardCode::NotBlank, HazardCode::NoAccess] {
+        assert!(refused(&base, code) > 0, "{code} in {:#?}", base.hazards);
+    }
+    let mut tried = 0;
+    for (host, of_host) in &facts.hosts {
+        let HostFacts::Reached(answers) = of_host else { panic!("{host} did not answer") };
+        for question in answers.keys() {
+            for answer in spoilt().into_iter().filter(|answer| is_no_answer(question, answer)) {
+                let mut spoilt = facts.clone();
+                let Some(HostFacts::Reached(answers)) = spoilt.hosts.get_mut(host) else { unreachable!() };
+                answers.insert(question.clone(), answer.clone());
+                check(&base, &plan_of(&desired, &spoilt, &state), &format!("{question:?} on {host}: {answer:?}"));
+                tried += 1;
+            }
+        }
+        let mut silent = facts.clone();
+        silent.hosts.insert(host.clone(), HostFacts::Unreachable("connect timed out after 10 s".to_owned()));
+        let plan = plan_of(&desired, &silent, &state);
+        check(&base, &plan, host.as_str());
+        assert!(plan.steps.iter().all(|step| step.host != *host), "{host} did not answer");
+        assert!(!plan.complete);
+        let HostFacts::Reached(all) = &facts.hosts[host] else { unreachable!() };
+        let nothing = all.keys().map(|question| (question.clone(), Answer::Unknown("the connection was lost".to_owned())));
+        let mut lost = facts.clone();
+        lost.hosts.insert(host.clone(), HostFacts::Reached(nothing.collect()));
+        let plan = plan_of(&desired, &lost, &state);
+        assert!(plan.steps.iter().all(|step| step.host != *host), "{host} said nothing: {:#?}", plan.steps);
+    }
+    assert!(tried > 300, "{tried}");
+}
+
+/// Whether an answer says nothing. getent(1) says by its status that there is no such name; a program that is missing is
+/// an answer where the question is what a user may do.
+fn is_no_answer(question: &Question, answer: &Answer) -> bool {
+    match (question.0.first().map(String::as_str), answer) {
+        (Some("getent"), Answer::Said(reply)) => reply.status != 2,
+        _ => true,
+    }
+}
+
+/// Nothing is added, nothing that was refused is free now.
+#[track_caller]
+fn check(base: &Plan, plan: &Plan, what: &str) {
+    let (before, after) = (dangerous(base), dangerous(plan));
+    let added: Vec<_> = after.difference(&before).collect();
+    assert!(added.is_empty(), "{what}: {added:#?}");
+    let free = blocked(plan);
+    for (address, host) in blocked(base) {
+        let of = |step: &&larder::model::Step| step.address == address && host.as_ref().is_none_or(|host| step.host == *host);
+        let runs: Vec<_> = plan.steps.iter().filter(of).map(|step| &step.id).collect();
+        let is_refused = free.contains(&(address.clone(), host.clone()));
+        assert!(is_refused || runs.is_empty(), "{what}: {address} was refused and would run {runs:?}");
+    }
+    // Whoever cannot be judged is said so: fewer steps mean a hazard, an unknown host or something that waits.
+    if after != before {
+        assert!(!plan.complete || free.len() > blocked(base).len() || free != blocked(base), "{what}: {:#?}", before.difference(&after));
+    }
+}
