@@ -274,6 +274,20 @@ fn an_interrupt_lets_running_steps_end_and_starts_no_other() {
 }
 
 #[test]
+fn an_interrupt_at_the_question_ends_without_a_trace() {
+    let site = Site::up(&["hv1"]);
+    let before = site.snapshot("hv1");
+    site.write(&configuration(&["hv1"]));
+    let mut child = site.command(&["apply"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let said = BufReader::new(child.stdout.take().expect("piped"));
+    assert!(said.lines().map_while(Result::ok).any(|line| line.contains("Plan hash")));
+    signal(&child, Signal::INT);
+    end(child).expect(130);
+    assert_eq!(site.snapshot("hv1"), before);
+    assert!(!site.state().exists());
+}
+
+#[test]
 fn a_second_interrupt_ends_at_once_and_the_next_apply_finishes() {
     let site = Site::up(&["hv1"]);
     site.write(&configuration(&["hv1"]));

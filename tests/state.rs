@@ -252,6 +252,26 @@ fn a_plan_file_notices_that_the_host_has_changed() {
 }
 
 #[test]
+fn a_plan_file_for_a_host_that_went_away_does_what_it_can() {
+    let site = Site::up(&["hv1", "hv2"]);
+    site.write(&format!("{}{}", storage(&["hv1", "hv2"]), volume("")));
+    saved(&site);
+    site.wait(site.lab().stop(&"hv2".into())).unwrap_or_else(|problem| panic!("{problem}"));
+    site.larder(&["apply", "saved.plan"]).expect(7).says("hv2");
+    site.on("hv1", &["findmnt", "/srv/ram"]);
+    assert!(!state(&site)["resources"]["external_volume.ram"]["placements"]["hv1"].is_null());
+    site.sh("hv1", "umount /srv/ram");
+    // Nothing at all can be done without the only host that has something to do.
+    site.larder(&["plan", "-out", "saved.plan"]).expect(8);
+    site.wait(site.lab().stop(&"hv1".into())).unwrap_or_else(|problem| panic!("{problem}"));
+    site.larder(&["apply", "saved.plan"]).expect(8);
+    for host in ["hv1", "hv2"] {
+        site.wait(site.lab().restart(&host.into())).unwrap_or_else(|problem| panic!("{problem}"));
+    }
+    site.apply();
+}
+
+#[test]
 fn drift_is_shown_and_can_be_recorded() {
     let site = Site::up(&["hv1"]);
     site.write(&format!("{}{LOCAL}{IMAGE}", storage(&["hv1"]))).apply();

@@ -286,7 +286,7 @@ async fn carry_out(
     }
     report.elapsed = began.elapsed();
     terminal.report(plan, &report);
-    Ok(Done { exit: exit(plan, &report), state, waits })
+    Ok(Done { exit: exit(plan, &report, &looked.facts), state, waits })
 }
 
 /// Whether a resource of the plan had to wait for other steps.
@@ -323,14 +323,17 @@ fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)
     (leftovers, unverified)
 }
 
-fn exit(plan: &Plan, report: &Report) -> Exit {
+/// The exit code of an apply that was carried out, with what is known of the hosts after it.
+fn exit(plan: &Plan, report: &Report, facts: &Facts) -> Exit {
     let count = |wanted: fn(&StepOutcome) -> bool| report.steps.iter().filter(|step| wanted(&step.outcome)).count();
     let done = count(|outcome| matches!(outcome, StepOutcome::Done));
     let changed = count(|outcome| matches!(outcome, StepOutcome::Changed { .. }));
     let failed = count(|outcome| matches!(outcome, StepOutcome::Failed { .. } | StepOutcome::Unknown { .. }));
     if report.steps.len() != done {
+        let is_silent = |step: &crate::model::Step| matches!(facts.host(&step.host), HostFacts::Unreachable(_));
         return match (done, failed, changed) {
             (_, 0, 1..) => Exit::Stale,
+            (0, 0, 0) if plan.steps.iter().any(is_silent) => Exit::Unreachable,
             (0, _, _) => Exit::Error,
             _ => Exit::Partial,
         };
