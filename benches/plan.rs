@@ -20,16 +20,20 @@ use larder::state::LocalState;
 use larder::{kinds, plan, transport};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-const HOSTS: usize = 32;
 const EACH: usize = 10;
 /// Connections that Larder opens at the same time.
 const AT_ONCE: usize = 8;
-const ROUNDS: usize = 9;
 /// The ratio that a change must not lead beyond.
 const AIM: f64 = 1.2;
 
+/// A number from the environment, for machines that are smaller or busier than the default is made for.
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 fn main() {
-    let names: Vec<String> = (1..=HOSTS).map(|number| format!("hv{number}")).collect();
+    let (hosts, rounds) = (number("LARDER_BENCH_HOSTS", 32), number("LARDER_BENCH_ROUNDS", 5));
+    let names: Vec<String> = (1..=hosts).map(|number| format!("hv{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let site = Site::up(&names);
     let mut configuration = storage(&names);
@@ -42,14 +46,15 @@ fn main() {
     site.write(&configuration);
     let began = Instant::now();
     site.larder(&["apply", "-auto-approve"]).expect(0);
-    println!("apply: {HOSTS} hosts, {EACH} volumes and {EACH} images each: {:.1} s", began.elapsed().as_secs_f64());
+    println!("apply: {hosts} hosts, {EACH} volumes and {EACH} images each: {:.1} s", began.elapsed().as_secs_f64());
     site.assert_settled();
 
     let probes = probes(&site);
     let (mut plain, mut ours, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds {
         let ssh = by_ssh(&site, &probes);
         let (larder, processor) = by_larder(&site);
+        println!("round {round}: ssh {ssh:.3} s, larder {larder:.3} s");
         // The first round warms caches up.
         if round > 0 {
             plain.push(ssh);
@@ -59,7 +64,7 @@ fn main() {
     }
     let ratio = median(&ours) / median(&plain);
     println!(
-        "ssh:    {:.3} s (median of {ROUNDS}, {AT_ONCE} at once, the same {} bytes to each host)",
+        "ssh:    {:.3} s (median of {rounds}, {AT_ONCE} at once, the same {} bytes to each host)",
         median(&plain),
         probes[0].1.metadata().expect("a file").len()
     );
