@@ -278,7 +278,13 @@ fn an_interrupt_at_the_question_ends_without_a_trace() {
     let site = Site::up(&["hv1"]);
     let before = site.snapshot("hv1");
     site.write(&configuration(&["hv1"]));
-    let mut child = site.command(&["apply"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut child = site
+        .command(&["apply"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
     let said = BufReader::new(child.stdout.take().expect("piped"));
     assert!(said.lines().map_while(Result::ok).any(|line| line.contains("Plan hash")));
     signal(&child, Signal::INT);
