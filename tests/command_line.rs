@@ -209,7 +209,7 @@ fn errors_come_all_at_once_with_their_places() {
     assert_eq!(json["diagnostics"], Value::Array(vec![]));
     let empty = tempfile::tempdir().expect("a directory");
     larder(empty.path(), &["validate"]);
-    larder(&empty.path().to_owned(), &["-chdir=/no/such/place", "plan"]).expect(1);
+    larder(empty.path(), &["-chdir=/no/such/place", "plan"]).expect(1);
 }
 
 #[test]
