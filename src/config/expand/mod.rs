@@ -344,7 +344,7 @@ impl<'a> World<'a> {
             addresses.extend(of_block.iter().cloned());
         }
         // Everything speaks of a host by its name alone.
-        for (number, name) in clashes.into_iter().filter(|_| kind == "host") {
+        for (number, name) in clashes.into_iter().filter(|_| kind == crate::kinds::host::NAME) {
             let detail =
                 format!("An instance of a block is named NAME-KEY; another host is called `{name}` too. Rename one.");
             let header = self.declarations.resources[number].block.header;
