@@ -109,7 +109,11 @@ impl Fstab {
 
 /// Applies and takes away once without disturbance; gives the snapshots of both ends and the lines of fstab.
 #[track_caller]
-fn undisturbed(site: &Site, wanted: &str, nothing: &str) -> (BTreeMap<String, String>, BTreeMap<String, String>, Fstab) {
+fn undisturbed(
+    site: &Site,
+    wanted: &str,
+    nothing: &str,
+) -> (BTreeMap<String, String>, BTreeMap<String, String>, Fstab) {
     let fstab = |site: &Site| site.on("hv1", &["cat", "/etc/fstab"]);
     let before = fstab(site).lines().map(str::to_owned).collect();
     // The first run leaves what programs leave once, caches of the loader for example.
@@ -125,7 +129,8 @@ fn undisturbed(site: &Site, wanted: &str, nothing: &str) -> (BTreeMap<String, St
 /// Applies a configuration without the volumes; the tests' images may go.
 #[track_caller]
 fn take_away(site: &Site) {
-    site.larder(&["apply", "-auto-approve", "-lock-timeout", "30s", "-accept", "data-loss@external_volume.ram"]).expect(0);
+    site.larder(&["apply", "-auto-approve", "-lock-timeout", "30s", "-accept", "data-loss@external_volume.ram"])
+        .expect(0);
     site.sh("hv1", "rm -rf /srv/deep");
 }
 
@@ -228,7 +233,11 @@ fn a_step_that_outlives_its_apply_keeps_the_host_to_itself() {
 
     let waiting = start(&site, &["apply", "-auto-approve", "-lock-timeout", "60s"]);
     // It waits for the host as soon as it holds the state.
-    until("the second apply", || std::fs::read_to_string(site.path().join("state/larder.state.json.lock")).ok().filter(|holder| holder.contains(&waiting.id().to_string())));
+    until("the second apply", || {
+        std::fs::read_to_string(site.path().join("state/larder.state.json.lock"))
+            .ok()
+            .filter(|holder| holder.contains(&waiting.id().to_string()))
+    });
     go_on(&site, "hv1");
     end(waiting).expect(0);
     site.sh("hv1", "rm /usr/local/sbin/mount");
@@ -255,7 +264,10 @@ fn an_interrupt_lets_running_steps_end_and_starts_no_other() {
     let state: serde_json::Value = serde_json::from_str(&text).expect("a state");
     assert!(state["resources"]["external_volume.ram"]["placements"]["hv1"].is_object(), "{state:#}");
     let plan = site.plan();
-    let left: Vec<_> = ["external_volume.ram", "external_volume.bound", "image.a"].iter().flat_map(|address| actions(&plan, address, "hv1")).collect();
+    let left: Vec<_> = ["external_volume.ram", "external_volume.bound", "image.a"]
+        .iter()
+        .flat_map(|address| actions(&plan, address, "hv1"))
+        .collect();
     assert!(!left.is_empty(), "something was left to do: {plan:#}");
     site.sh("hv1", "rm /usr/local/sbin/mount");
     site.apply();
@@ -293,7 +305,11 @@ fn a_connection_that_is_lost_leaves_its_step_unknown_and_the_others_go_on() {
     site.sh("hv1", "for p in /proc/[0-9]*; do p=${p#/proc/}; [ \"$p\" = 1 ] || { read -r name </proc/$p/comm && case $name in sshd*) kill -9 $p ;; esac; } 2>/dev/null; done; :");
     let run = end(child).expect(7);
     assert!(run.out.contains("unknown") || run.out.contains("Unknown"), "{}", run.out);
-    assert!(journal(&site).lines().any(|line| line.contains("@hv1/mount") && line.contains("\"unknown\"")), "{}", journal(&site));
+    assert!(
+        journal(&site).lines().any(|line| line.contains("@hv1/mount") && line.contains("\"unknown\"")),
+        "{}",
+        journal(&site)
+    );
     // The other host has everything.
     for path in ["/srv/ram", "/srv/bound"] {
         site.on("hv2", &["findmnt", path]);
@@ -310,12 +326,19 @@ fn a_failure_on_one_host_is_rolled_back_there_and_the_rest_is_done() {
     let before = site.snapshot("hv2");
     let volume = "external_volume \"ram\" {\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"16MiB\"\n  }\n}\n";
     site.write(&format!("{}{volume}", storage(&["hv1", "hv2"])));
-    site.sh("hv2", "printf '#!/bin/sh\\necho no luck >&2\\nexit 32\\n' >/usr/local/sbin/mount; chmod 755 /usr/local/sbin/mount");
+    site.sh(
+        "hv2",
+        "printf '#!/bin/sh\\necho no luck >&2\\nexit 32\\n' >/usr/local/sbin/mount; chmod 755 /usr/local/sbin/mount",
+    );
     let run = site.larder(&["apply", "-auto-approve"]).expect(7);
     assert!(run.out.contains("no luck") && run.out.contains("hv2"), "{}", run.out);
     site.on("hv1", &["findmnt", "/srv/ram"]);
     let after = site.snapshot("hv2");
-    assert_eq!((&before["etc"], &before["mounts"]), (&after["etc"], &after["mounts"]), "fstab byte for byte, nothing mounted");
+    assert_eq!(
+        (&before["etc"], &before["mounts"]),
+        (&after["etc"], &after["mounts"]),
+        "fstab byte for byte, nothing mounted"
+    );
     assert!(!site.try_on("hv2", &["test", "-e", "/srv/ram"]).status.success(), "the directory that was made is gone");
     let plan = site.plan();
     assert!(actions(&plan, "external_volume.ram", "hv1").is_empty(), "{plan:#}");
@@ -327,7 +350,9 @@ fn a_failure_on_one_host_is_rolled_back_there_and_the_rest_is_done() {
 
 /// When steps of each host begin and end, by the hosts' own clock, which is one.
 fn overlap(site: &Site, names: &[&str]) -> bool {
-    let time = |host: &str, which: &str| -> f64 { site.on(host, &["cat", &format!("/run/{which}")]).trim().parse().expect("seconds") };
+    let time = |host: &str, which: &str| -> f64 {
+        site.on(host, &["cat", &format!("/run/{which}")]).trim().parse().expect("seconds")
+    };
     let spans: Vec<_> = names.iter().map(|host| (time(host, "begin"), time(host, "end"))).collect();
     spans.iter().enumerate().any(|(at, one)| spans[at + 1..].iter().any(|other| one.0 < other.1 && other.0 < one.1))
 }
@@ -344,6 +369,7 @@ fn hosts_work_at_the_same_time_unless_they_may_not() {
     site.write(&format!("{}{volume}", storage(&names))).apply();
     assert!(overlap(&site, &names), "independent hosts work in parallel");
     site.write(&storage(&names)).apply();
-    site.write(&format!("larder {{\n  apply {{\n    max_hosts_at_once = 1\n  }}\n}}\n{}{volume}", storage(&names))).apply();
+    site.write(&format!("larder {{\n  apply {{\n    max_hosts_at_once = 1\n  }}\n}}\n{}{volume}", storage(&names)))
+        .apply();
     assert!(!overlap(&site, &names), "one host at a time");
 }

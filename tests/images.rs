@@ -6,10 +6,13 @@ use common::{Site, actions, change, hazards, storage};
 use larder::model::{HostName, Size};
 use serde_json::Value;
 
-const LOCAL: &str = "external_volume \"local\" {\n  storage = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
+const LOCAL: &str =
+    "external_volume \"local\" {\n  storage = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
 
 fn image(name: &str, volume: &str, format: &str, size: &str, more: &str) -> String {
-    format!("image \"{name}\" {{\n  volume = external_volume.{volume}\n  format = \"{format}\"\n  size = \"{size}\"\n{more}}}\n")
+    format!(
+        "image \"{name}\" {{\n  volume = external_volume.{volume}\n  format = \"{format}\"\n  size = \"{size}\"\n{more}}}\n"
+    )
 }
 
 fn message(plan: &Value, code: &str) -> String {
@@ -26,7 +29,14 @@ fn info(site: &Site, path: &str) -> Value {
 #[test]
 fn an_image_grows_in_place_and_never_shrinks() {
     let site = Site::up(&["hv1"]);
-    let with = |size: &str| format!("{}{LOCAL}{}{}", storage(&["hv1"]), image("r", "local", "raw", size, ""), image("q", "local", "qcow2", size, ""));
+    let with = |size: &str| {
+        format!(
+            "{}{LOCAL}{}{}",
+            storage(&["hv1"]),
+            image("r", "local", "raw", size, ""),
+            image("q", "local", "qcow2", size, "")
+        )
+    };
     site.write(&with("8MiB")).apply();
     let files = ["/srv/local/r.raw", "/srv/local/q.qcow2"];
     for (path, format) in files.iter().zip(["raw", "qcow2"]) {
@@ -72,14 +82,32 @@ fn each_allocation_takes_the_room_it_says_on_each_file_system() {
     let site = Site::up(&["hv1"]);
     let size = 8u64 << 20;
     let mut configuration = storage(&["hv1"]);
-    let filesystems: Vec<&str> = ["ext4", "xfs", "btrfs"].into_iter().filter(|fstype| site.sh("hv1", "cat /proc/filesystems").contains(fstype)).collect();
+    let filesystems: Vec<&str> = ["ext4", "xfs", "btrfs"]
+        .into_iter()
+        .filter(|fstype| site.sh("hv1", "cat /proc/filesystems").contains(fstype))
+        .collect();
     assert!(filesystems.contains(&"ext4"));
     for fstype in &filesystems {
         let device = format!("/dev/disk/by-id/wwn-{fstype}");
-        site.wait(site.lab().attach_device(&HostName::from("hv1"), &device, Size(512 << 20))).unwrap_or_else(|problem| panic!("{problem}"));
+        site.wait(site.lab().attach_device(&HostName::from("hv1"), &device, Size(512 << 20)))
+            .unwrap_or_else(|problem| panic!("{problem}"));
         configuration.push_str(&format!("external_volume \"{fstype}\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/{fstype}\"\n  device {{\n    path = \"{device}\"\n    fstype = \"{fstype}\"\n    format = true\n  }}\n}}\n"));
-        for (format, allocation) in [("raw", "sparse"), ("raw", "falloc"), ("raw", "full"), ("qcow2", "sparse"), ("qcow2", "metadata"), ("qcow2", "falloc"), ("qcow2", "full")] {
-            configuration.push_str(&image(&format!("{fstype}-{format}-{allocation}"), fstype, format, "8MiB", &format!("  allocation = \"{allocation}\"\n")));
+        for (format, allocation) in [
+            ("raw", "sparse"),
+            ("raw", "falloc"),
+            ("raw", "full"),
+            ("qcow2", "sparse"),
+            ("qcow2", "metadata"),
+            ("qcow2", "falloc"),
+            ("qcow2", "full"),
+        ] {
+            configuration.push_str(&image(
+                &format!("{fstype}-{format}-{allocation}"),
+                fstype,
+                format,
+                "8MiB",
+                &format!("  allocation = \"{allocation}\"\n"),
+            ));
         }
     }
     // The volumes are made in the same plan as the images in them.
@@ -140,7 +168,10 @@ fn sizes_and_names_that_make_no_sense_are_errors_of_the_configuration() {
         site.write(&good.replace(old, new));
         let run = site.larder(&["validate", "-json"]).expect(1);
         let first = &run.json()["diagnostics"][0];
-        assert!(first["range"]["file"] == "main.hcl" && first["range"]["start"]["line"].as_u64() > Some(10), "{new}: {first:#}");
+        assert!(
+            first["range"]["file"] == "main.hcl" && first["range"]["start"]["line"].as_u64() > Some(10),
+            "{new}: {first:#}"
+        );
     }
 }
 
@@ -172,7 +203,11 @@ fn permissions_are_reconciled_and_spelled_as_people_like() {
     assert_eq!(stat(), "libvirt-qemu:kvm 660\n");
     // Without an owner anywhere, the qemu user gets it.
     site.sh("hv1", "rm /srv/local/a.raw");
-    let plain = format!("{}image_storage \"main\" {{\n  hosts = [host.hv1]\n}}\n{LOCAL}{}", common::hosts(&["hv1"]), image("b", "local", "raw", "1MiB", ""));
+    let plain = format!(
+        "{}image_storage \"main\" {{\n  hosts = [host.hv1]\n}}\n{LOCAL}{}",
+        common::hosts(&["hv1"]),
+        image("b", "local", "raw", "1MiB", "")
+    );
     site.write(&plain);
     site.larder(&["apply", "-auto-approve"]);
     assert_eq!(site.on("hv1", &["stat", "-c", "%U:%G %a", "/srv/local/b.raw"]), "libvirt-qemu:kvm 660\n");
@@ -181,11 +216,15 @@ fn permissions_are_reconciled_and_spelled_as_people_like() {
 #[test]
 fn a_file_that_is_there_is_never_overwritten() {
     let site = Site::up(&["hv1"]);
-    let with = |format: &str, size: &str| format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", format, size, "  name = \"disk.img\"\n"));
+    let with = |format: &str, size: &str| {
+        format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", format, size, "  name = \"disk.img\"\n"))
+    };
     site.write(&format!("{}{LOCAL}", storage(&["hv1"]))).apply();
     site.sh("hv1", "cd /srv/local && truncate -s 3M disk.img && echo precious | dd of=disk.img conv=notrunc status=none && chown libvirt-qemu:kvm disk.img && chmod 660 disk.img");
     let before = site.sh("hv1", "sha256sum /srv/local/disk.img; stat -c '%i %Y' /srv/local/disk.img");
-    for (format, size, code) in [("raw", "4MiB", "wrong-source"), ("qcow2", "3MiB", "wrong-source"), ("raw", "1MiB", "shrink")] {
+    for (format, size, code) in
+        [("raw", "4MiB", "wrong-source"), ("qcow2", "3MiB", "wrong-source"), ("raw", "1MiB", "shrink")]
+    {
         site.write(&with(format, size));
         let said = message(&site.plan(), code);
         assert!(said.contains("raw of 3MiB") && said.contains(&format!("{format} of {size}")), "shows both: {said}");
@@ -223,7 +262,10 @@ fn a_volume_that_fills_up_keeps_no_half_image() {
     let site = Site::up(&["hv1"]);
     let volume = "external_volume \"ram\" {\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"16MiB\"\n  }\n}\n";
     let with = |images: &[(&str, &str, &str)]| {
-        let images: String = images.iter().map(|(name, format, size)| image(name, "ram", format, size, "  allocation = \"full\"\n")).collect();
+        let images: String = images
+            .iter()
+            .map(|(name, format, size)| image(name, "ram", format, size, "  allocation = \"full\"\n"))
+            .collect();
         format!("{}{volume}{images}", storage(&["hv1"]))
     };
     site.write(&with(&[])).apply();
@@ -238,12 +280,20 @@ fn a_volume_that_fills_up_keeps_no_half_image() {
     site.larder(&["plan", "-out", "saved"]).expect(0);
     site.sh("hv1", "head -c 12M /dev/zero >/srv/ram/ballast");
     let run = site.larder(&["apply", "saved"]).expect(7);
-    assert!(run.out.contains("No space left on device") || run.err.contains("No space left on device"), "{} {}", run.out, run.err);
+    assert!(
+        run.out.contains("No space left on device") || run.err.contains("No space left on device"),
+        "{} {}",
+        run.out,
+        run.err
+    );
     assert_eq!(site.sh("hv1", "ls -A /srv/ram"), "b.qcow2\nballast\n", "no draft, no half image, and the other one");
     site.sh("hv1", "rm /srv/ram/ballast");
     site.apply();
     // An image in a volume that the same plan makes has its room counted as well.
-    let fresh = with(&[("c", "raw", "20MiB")]).replace("/srv/ram", "/srv/fresh").replace("\"ram\"", "\"fresh\"").replace("external_volume.ram", "external_volume.fresh");
+    let fresh = with(&[("c", "raw", "20MiB")])
+        .replace("/srv/ram", "/srv/fresh")
+        .replace("\"ram\"", "\"fresh\"")
+        .replace("external_volume.ram", "external_volume.fresh");
     std::fs::write(site.path().join("fresh.hcl"), fresh.replace(&storage(&["hv1"]), "")).expect("written");
     assert_eq!(hazards(&site.plan()), ["capacity"]);
 }
@@ -251,7 +301,8 @@ fn a_volume_that_fills_up_keeps_no_half_image() {
 #[test]
 fn an_image_in_use_is_neither_grown_nor_given_away() {
     let site = Site::up(&["hv1"]);
-    let with = |size: &str, more: &str| format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", size, more));
+    let with =
+        |size: &str, more: &str| format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", size, more));
     site.write(&with("1MiB", "")).apply();
     // libvirt gives an image in use to the qemu user of the moment.
     site.sh("hv1", "chown root:root /srv/local/a.raw; exec 3<>/srv/local/a.raw; setsid /bin/sleep 300 </dev/null >/dev/null 2>&1 & echo $! >/run/guest");

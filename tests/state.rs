@@ -11,11 +11,14 @@ use common::{Site, actions, change, hazards, hosts, storage};
 use serde_json::Value;
 
 fn volume(extra: &str) -> String {
-    format!("external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{extra}}}\n")
+    format!(
+        "external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{extra}}}\n"
+    )
 }
 
 const IMAGE: &str = "image \"a\" {\n  volume = external_volume.local\n  format = \"raw\"\n  size = \"1MiB\"\n}\n";
-const LOCAL: &str = "external_volume \"local\" {\n  storage = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
+const LOCAL: &str =
+    "external_volume \"local\" {\n  storage = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
 
 fn state(site: &Site) -> Value {
     serde_json::from_str(&std::fs::read_to_string(site.state()).expect("a state")).expect("JSON")
@@ -38,7 +41,19 @@ fn a_lost_state_costs_nothing() {
     site.apply();
     assert_eq!(site.snapshot("hv1"), before, "adopting touches nothing");
     let adopted = state(&site);
-    let placements = |state: &Value| -> Vec<String> { state["resources"].as_object().expect("resources").iter().map(|(address, record)| format!("{address} {:?}", record["placements"].as_object().map(|all| all.keys().cloned().collect::<Vec<_>>()))).collect() };
+    let placements = |state: &Value| -> Vec<String> {
+        state["resources"]
+            .as_object()
+            .expect("resources")
+            .iter()
+            .map(|(address, record)| {
+                format!(
+                    "{address} {:?}",
+                    record["placements"].as_object().map(|all| all.keys().cloned().collect::<Vec<_>>())
+                )
+            })
+            .collect()
+    };
     assert_eq!(placements(&adopted), placements(&recorded));
     assert_ne!(adopted["lineage"], recorded["lineage"], "another history");
     assert_eq!(change(&site.plan(), "external_volume.ram")["action"], "unchanged");
@@ -68,7 +83,13 @@ fn one_apply_at_a_time() {
     let site = Site::up(&["hv1"]);
     site.write(&format!("{}{}", storage(&["hv1"]), volume("")));
     // The first waits for an answer, with the state in its hand.
-    let mut first = site.command(&["apply"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut first = site
+        .command(&["apply"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let mut asked = String::new();
     {
         use std::io::{BufRead, BufReader};
@@ -79,8 +100,19 @@ fn one_apply_at_a_time() {
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
     }
     let run = site.larder(&["apply", "-auto-approve"]).expect(5);
-    assert!(run.err.contains("state-locked") && run.err.contains(&format!("process {}", first.id())) && run.err.contains("apply"), "{}", run.err);
-    let second = site.command(&["apply", "-auto-approve", "-lock-timeout", "60s"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    assert!(
+        run.err.contains("state-locked")
+            && run.err.contains(&format!("process {}", first.id()))
+            && run.err.contains("apply"),
+        "{}",
+        run.err
+    );
+    let second = site
+        .command(&["apply", "-auto-approve", "-lock-timeout", "60s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     {
         use std::io::Write;
         first.stdin.take().expect("piped").write_all(b"yes\n").expect("read");
@@ -99,7 +131,8 @@ fn a_state_that_cannot_be_read_is_refused_and_kept() {
     let site = Site::up(&["hv1"]);
     site.write(&format!("{}{}", storage(&["hv1"]), volume(""))).apply();
     let whole = std::fs::read(site.state()).expect("a state");
-    let newer = String::from_utf8_lossy(&whole).replacen("\"format_version\": 1", "\"format_version\": 99", 1).into_bytes();
+    let newer =
+        String::from_utf8_lossy(&whole).replacen("\"format_version\": 1", "\"format_version\": 99", 1).into_bytes();
     let before = site.snapshot("hv1");
     let cases = [
         ("garbage", b"\x00\xffgarbage".to_vec(), "state-invalid"),
@@ -111,7 +144,15 @@ fn a_state_that_cannot_be_read_is_refused_and_kept() {
     ];
     for (name, bytes, code) in cases {
         std::fs::write(site.state(), &bytes).expect("written");
-        for command in [["plan"].as_slice(), &["apply", "-auto-approve"], &["destroy", "-auto-approve"], &["state", "list"], &["state", "rm", "image.a"], &["output"], &["show"]] {
+        for command in [
+            ["plan"].as_slice(),
+            &["apply", "-auto-approve"],
+            &["destroy", "-auto-approve"],
+            &["state", "list"],
+            &["state", "rm", "image.a"],
+            &["output"],
+            &["show"],
+        ] {
             let run = site.larder(command).expect(1);
             assert!(run.err.contains(code) && run.err.contains("larder.state.json"), "{name} {command:?}: {}", run.err);
         }
@@ -149,7 +190,10 @@ fn a_plan_file_is_carried_out_as_it_was_reviewed() {
     drop(run);
     std::fs::write(site.path().join("main.hcl"), configuration).expect("written");
     site.assert_settled();
-    assert_eq!(plan["hash"], serde_json::from_slice::<Value>(&std::fs::read(&file).expect("a plan")).expect("JSON")["hash"]);
+    assert_eq!(
+        plan["hash"],
+        serde_json::from_slice::<Value>(&std::fs::read(&file).expect("a plan")).expect("JSON")["hash"]
+    );
 
     // Used up: the state has moved on.
     let run = site.larder(&["apply", "saved.plan"]).expect(4);
@@ -213,7 +257,19 @@ fn drift_is_shown_and_can_be_recorded() {
     site.write(&format!("{}{LOCAL}{IMAGE}", storage(&["hv1"]))).apply();
     site.sh("hv1", "chmod 0700 /srv/local; chmod 0600 /srv/local/a.raw");
     let plan = site.plan();
-    let drift: Vec<_> = plan["drift"].as_array().expect("drift").iter().map(|one| (one["address"].as_str().unwrap_or_default(), one["attribute"].as_str().unwrap_or_default(), one["recorded"].as_str().unwrap_or_default(), one["have"].as_str().unwrap_or_default())).collect();
+    let drift: Vec<_> = plan["drift"]
+        .as_array()
+        .expect("drift")
+        .iter()
+        .map(|one| {
+            (
+                one["address"].as_str().unwrap_or_default(),
+                one["attribute"].as_str().unwrap_or_default(),
+                one["recorded"].as_str().unwrap_or_default(),
+                one["have"].as_str().unwrap_or_default(),
+            )
+        })
+        .collect();
     assert_eq!(drift, [("external_volume.local", "mode", "0770", "0700"), ("image.a", "mode", "0660", "0600")]);
     let before = site.snapshot("hv1");
     let refreshed = site.larder(&["plan", "-json", "-refresh-only"]).expect(0).json();
@@ -222,7 +278,11 @@ fn drift_is_shown_and_can_be_recorded() {
     assert_eq!(site.snapshot("hv1"), before, "hosts are left as they are");
     let plan = site.plan();
     assert_eq!(plan["drift"], Value::Array(vec![]), "the state has followed: {plan:#}");
-    assert_eq!(actions(&plan, "external_volume.local", "hv1"), ["chmod", "check-access"], "and it is still to be mended");
+    assert_eq!(
+        actions(&plan, "external_volume.local", "hv1"),
+        ["chmod", "check-access"],
+        "and it is still to be mended"
+    );
     site.apply();
 }
 
@@ -240,7 +300,10 @@ fn a_host_that_left_the_configuration_is_cleaned_through_the_connection_in_the_s
     site.apply();
     assert_eq!(site.snapshot("hv2"), before);
     assert_eq!(site.snapshot("hv1"), there);
-    assert!(!state(&site)["hosts"].as_object().expect("hosts").contains_key("hv2"), "nothing of it is left in the state");
+    assert!(
+        !state(&site)["hosts"].as_object().expect("hosts").contains_key("hv2"),
+        "nothing of it is left in the state"
+    );
 }
 
 #[test]
@@ -257,7 +320,10 @@ fn a_removed_block_forgets_images_and_directories_and_deletes_nothing() {
     }
     site.apply();
     assert_eq!(site.sh("hv1", "sha256sum /srv/local/a.raw; stat -c '%i %U %G %a' /srv/local /srv/local/a.raw"), before);
-    assert_eq!(site.larder(&["state", "list"]).expect(0).out.lines().filter(|line| line.starts_with("image.")).count(), 0);
+    assert_eq!(
+        site.larder(&["state", "list"]).expect(0).out.lines().filter(|line| line.starts_with("image.")).count(),
+        0
+    );
     // Back again, it is adopted with its data.
     site.write(&format!("{}{LOCAL}{IMAGE}", storage(&["hv1"]))).apply();
     assert_eq!(site.sh("hv1", "sha256sum /srv/local/a.raw; stat -c '%i %U %G %a' /srv/local /srv/local/a.raw"), before);
@@ -319,7 +385,10 @@ fn outputs_are_kept_and_secrets_are_not() {
     }
     assert_eq!(site.larder(&["output", "-raw", "path"]).expect(0).out, "/srv/local");
     assert_eq!(site.larder(&["output", "-json", "list"]).expect(0).json(), serde_json::json!([1, "two"]));
-    assert_eq!(site.larder(&["output", "-json"]).expect(0).json(), serde_json::json!({ "list": [1, "two"], "path": "/srv/local" }));
+    assert_eq!(
+        site.larder(&["output", "-json"]).expect(0).json(),
+        serde_json::json!({ "list": [1, "two"], "path": "/srv/local" })
+    );
     site.larder(&["output", "secret"]).expect(1).says("no-such-output");
 }
 
@@ -340,7 +409,10 @@ fn the_state_can_be_looked_at_and_corrected() {
     let before = site.snapshot("hv1");
     site.larder(&["state", "rm", "image.a"]).expect(0);
     assert_eq!(state(&site)["serial"].as_u64(), serial.map(|serial| serial + 1));
-    let backup: Value = serde_json::from_str(&std::fs::read_to_string(site.path().join("state/larder.state.json.backup")).expect("a backup")).expect("JSON");
+    let backup: Value = serde_json::from_str(
+        &std::fs::read_to_string(site.path().join("state/larder.state.json.backup")).expect("a backup"),
+    )
+    .expect("JSON");
     assert_eq!(backup["serial"].as_u64(), serial);
     assert!(backup["resources"]["image.a"].is_object());
     assert_eq!(site.snapshot("hv1"), before);
