@@ -209,7 +209,7 @@ fn permissions_are_reconciled_and_spelled_as_people_like() {
         image("b", "local", "raw", "1MiB", "")
     );
     site.write(&plain);
-    site.larder(&["apply", "-auto-approve"]);
+    site.larder(&["apply", "-auto-approve"]).expect(0);
     assert_eq!(site.on("hv1", &["stat", "-c", "%U:%G %a", "/srv/local/b.raw"]), "libvirt-qemu:kvm 660\n");
 }
 

@@ -77,7 +77,7 @@ impl Workspace {
         let Some(lab) = &self.lab else { return Ok(self.absolute(wanted)) };
         let user = self.desired.blocks.values().find(|block| {
             host::name_of(&block.address) == *host
-                && kinds::kind_of(&block.address).is_some_and(|kind| kind.name() == "host")
+                && kinds::kind_of(&block.address).is_some_and(|kind| kind.name() == host::NAME)
         });
         let user = user.and_then(|block| block.text("user").map(str::to_owned));
         let mut connection = lab

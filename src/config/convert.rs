@@ -73,21 +73,23 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             _ => Err(Misfit::new("a bool is required: true or false")),
         },
         (Data::List(ty, elements) | Data::Set(ty, elements), Type::List(element)) => {
-            let element = resolved(element, std::iter::once(ty))?;
+            let element = inner_type(element, ty);
             Ok(Value::list(element.plain(), convert_all(elements, &element)?))
         }
         (Data::Tuple(elements), Type::List(element)) => {
-            let types: Vec<Type> = elements.iter().map(Value::ty).collect();
-            let element = resolved(element, types.iter())?;
+            let Some(element) = resolved(element, &elements.iter().collect::<Vec<_>>())? else {
+                return Ok(Value::unknown_of(to.plain()));
+            };
             Ok(Value::list(element.plain(), convert_all(elements, &element)?))
         }
         (Data::List(ty, elements) | Data::Set(ty, elements), Type::Set(element)) => {
-            let element = resolved(element, std::iter::once(ty))?;
+            let element = inner_type(element, ty);
             Ok(Value::set(element.plain(), convert_all(elements, &element)?))
         }
         (Data::Tuple(elements), Type::Set(element)) => {
-            let types: Vec<Type> = elements.iter().map(Value::ty).collect();
-            let element = resolved(element, types.iter())?;
+            let Some(element) = resolved(element, &elements.iter().collect::<Vec<_>>())? else {
+                return Ok(Value::unknown_of(to.plain()));
+            };
             Ok(Value::set(element.plain(), convert_all(elements, &element)?))
         }
         (Data::Tuple(elements), Type::Tuple(types)) => {
@@ -103,12 +105,16 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             Ok(Value::tuple(converted?))
         }
         (Data::Map(ty, fields), Type::Map(element)) => {
-            let element = resolved(element, std::iter::once(ty))?;
+            let element = inner_type(element, ty);
             Ok(Value::map(element.plain(), convert_fields(fields, &element)?))
         }
         (Data::Object(object), Type::Map(element)) => {
-            let types: Vec<Type> = object.fields.values().map(Value::ty).collect();
-            let element = resolved(element, types.iter())?;
+            // Unlike in a list, an element that is null without a type fits whatever the others are.
+            let typed: Vec<&Value> =
+                object.fields.values().filter(|value| !matches!(value.data, Data::Null(Type::Any))).collect();
+            let Some(element) = resolved(element, &typed)? else {
+                return Ok(Value::unknown_of(to.plain()));
+            };
             Ok(Value::map(element.plain(), convert_fields(&object.fields, &element)?))
         }
         (Data::Map(_, fields), Type::Object(wanted)) => convert_object(fields, None, wanted),
@@ -135,16 +141,27 @@ pub(super) fn with_article(ty: &Type) -> String {
     }
 }
 
-/// The element type of a collection; where the constraint leaves it open, the one that all elements can become.
-fn resolved<'a>(element: &Type, types: impl Iterator<Item = &'a Type>) -> Result<Type, Misfit> {
+/// The element type that a collection gets from a constraint, which may leave it as it is.
+fn inner_type(wanted: &Type, given: &Type) -> Type {
+    if *wanted == Type::Any { given.clone() } else { wanted.clone() }
+}
+
+/// The element type of a collection; where the constraint leaves it open, the one that all elements can become. `None`
+/// while elements are unknown of which any type can come.
+fn resolved(element: &Type, values: &[&Value]) -> Result<Option<Type>, Misfit> {
     if *element != Type::Any {
-        return Ok(element.clone());
+        return Ok(Some(element.clone()));
     }
-    let types: Vec<Type> = types.cloned().collect();
-    if types.is_empty() {
-        return Ok(Type::Any);
+    let types: Vec<Type> = values.iter().map(|value| value.ty()).collect();
+    if types.iter().all(|ty| *ty == Type::Any) {
+        return Ok(Some(Type::Any));
     }
-    unify(&types).ok_or_else(|| Misfit::new("all elements must have the same type"))
+    match unify(&types) {
+        // An element without type fits no collection of others; what an unknown one fits is not known.
+        Some(Type::Any) if values.iter().any(|value| value.is_unknown()) => Ok(None),
+        Some(Type::Any) | None => Err(Misfit::new("all elements must have the same type")),
+        found => Ok(found),
+    }
 }
 
 fn convert_all(elements: &[Value], element: &Type) -> Result<Vec<Value>, Misfit> {

@@ -99,6 +99,9 @@ fn decode(schema: &AttributeSchema, value: &Value) -> Result<Datum, Unfit> {
             }
             Datum::IntegerMap(numbers)
         }
+        (Wanted::Any, _) if converted.has_infinite() => {
+            return Err(wrong_type(schema, value, "an infinite number cannot be written"));
+        }
         (Wanted::Any, _) => match converted.to_json() {
             Some(json) => Datum::Any(json),
             None => Datum::Unknown,

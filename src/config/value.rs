@@ -142,7 +142,11 @@ impl Value {
                 element.without_marks()
             })
             .collect();
-        elements.sort_by(Value::order);
+        match elements.iter().all(|element| element.is_collection() && element.identity().is_none()) {
+            // Spelling is costly, so each element is spelled once.
+            true => elements.sort_by_cached_key(Value::spelled),
+            false => elements.sort_by(Value::order),
+        }
         // Two unknown elements may turn out to be different.
         elements.dedup_by(|a, b| Value::order(a, b) == Ordering::Equal && !a.has_unknown() && !b.has_unknown());
         Value { data: Data::Set(ty, Arc::new(elements)), sensitive }
@@ -237,6 +241,19 @@ impl Value {
         }
         let mut parts = parts;
         count(self, levels, &mut parts)
+    }
+
+    /// Whether any part, at any depth, is the infinite number, which no text of JSON or YAML can say.
+    pub fn has_infinite(&self) -> bool {
+        match &self.data {
+            Data::Number(number) => number.is_infinite(),
+            Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+                elements.iter().any(Value::has_infinite)
+            }
+            Data::Map(_, fields) => fields.values().any(Value::has_infinite),
+            Data::Object(object) => object.fields.values().any(Value::has_infinite),
+            _ => false,
+        }
     }
 
     /// Whether any part, at any depth, is sensitive.
@@ -339,8 +356,55 @@ impl Value {
         }
     }
 
-    /// A total order, by which sets are sorted: numbers by value, texts by their bytes.
+    /// A total order, by which sets are sorted as HCL sorts them: numbers by value, texts by their bytes, resources by
+    /// address, and collections by how they are spelled.
     pub fn order(&self, other: &Value) -> Ordering {
+        match (self.identity(), other.identity()) {
+            (None, None) if self.is_collection() && other.is_collection() => {
+                self.spelled().cmp(&other.spelled()).then_with(|| self.order_of_parts(other))
+            }
+            _ => self.order_of_parts(other),
+        }
+    }
+
+    fn is_collection(&self) -> bool {
+        self.elements().is_some() || self.fields().is_some()
+    }
+
+    /// The text by which HCL sorts collections within sets.
+    fn spelled(&self) -> String {
+        let row = |open: char, close: char, values: &mut dyn Iterator<Item = String>| {
+            let mut text = String::from(open);
+            for value in values {
+                text.push_str(&value);
+                text.push(';');
+            }
+            text.push(close);
+            text
+        };
+        match &self.data {
+            Data::Null(_) => "~".to_owned(),
+            Data::Unknown(_) => "?".to_owned(),
+            Data::Bool(value) => if *value { "1" } else { "0" }.to_owned(),
+            Data::Number(number) if number.is_negative() => format!("-{}", number.abs().to_general_with(10)),
+            Data::Number(number) => number.to_general_with(10),
+            Data::Text(text) => serde_json::Value::from(text.as_ref()).to_string(),
+            Data::List(_, elements) | Data::Set(_, elements) => row('[', ']', &mut elements.iter().map(Value::spelled)),
+            Data::Tuple(elements) => row('<', '>', &mut elements.iter().map(Value::spelled)),
+            Data::Map(_, fields) => {
+                let spelled = |(name, value): (&Arc<str>, &Value)| {
+                    format!("{}:{}", serde_json::Value::from(name.as_ref()), value.spelled())
+                };
+                row('{', '}', &mut fields.iter().map(spelled))
+            }
+            Data::Object(object) => match &object.identity {
+                Some(address) => address.to_string(),
+                None => row('<', '>', &mut object.fields.values().map(Value::spelled)),
+            },
+        }
+    }
+
+    fn order_of_parts(&self, other: &Value) -> Ordering {
         let rank = |value: &Value| match value.data {
             Data::Bool(_) => 0,
             Data::Number(_) => 1,

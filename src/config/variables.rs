@@ -300,7 +300,7 @@ fn first_call(expr: &Expr) -> Option<Span> {
 }
 
 fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
-    const ATTRIBUTES: &[&str] = &["type", "default", "description", "sensitive", "nullable", "ephemeral"];
+    const ATTRIBUTES: &[&str] = &["type", "default", "description", "sensitive", "nullable"];
     let found = unexpected(evaluator.sources, &block.body, ATTRIBUTES, &["validation"], "`variable`");
     let mut fits = found.is_empty();
     evaluator.problems.extend(found);

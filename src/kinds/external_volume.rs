@@ -632,7 +632,7 @@ impl<'a> Look<'a> {
         let wanted = self.wanted_root();
         match self.lineage.last() {
             None => {
-                ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
+                ground::remember_made(verdict, &self.lineage);
                 let made = Inode {
                     file_type: FileType::Directory,
                     mode: Mode::new(0o755).expect("twelve bits"),
@@ -996,7 +996,7 @@ impl<'a> Look<'a> {
             .rolling_back()
         };
         let Some(inode) = self.lineage.last() else {
-            ground::remember_made(verdict, &self.lineage, self.scene, self.address, self.host);
+            ground::remember_made(verdict, &self.lineage);
             let drafts = vec![
                 ground::make_directory(&self.lineage),
                 lock(Vec::new()).undone_by(Command::new(["unlock_mount_point", self.at])),
@@ -1417,10 +1417,8 @@ impl<'a> Look<'a> {
         }
         let before: Option<(String, String)> =
             self.scene.remembered(self.address, self.host, "before").and_then(|text| serde_json::from_str(text).ok());
-        let made = ground::remembered_made(self.scene.remembered(self.address, self.host, "made"))
-            .into_iter()
-            .filter(|made| is_within(path, made))
-            .collect::<Vec<_>>();
+        let mut made = ground::made_for_it(self.scene, self.address, self.host);
+        made.retain(|made| is_within(path, made));
         let mut unlock = vec!["unlock_mount_point".to_owned(), path.to_owned()];
         if let Some((mode, owner)) = &before {
             unlock.extend([mode.clone(), owner.clone()]);

@@ -272,18 +272,16 @@ pub fn make_directory(lineage: &Lineage) -> Draft {
         .rolling_back()
 }
 
-/// What to remember of directories that are made here: they go when the resource goes, if nothing lies in them. Those that
-/// another resource has are that one's affair.
-pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage, scene: &Scene, address: &Address, host: &HostName) {
-    let made: Vec<_> = lineage.missing().iter().filter(|path| !scene.is_anothers(path, address, host)).collect();
-    verdict.memory.insert("made".to_owned(), serde_json::json!(made).to_string());
+/// What to remember of directories that are made here: they go when the resource goes.
+pub fn remember_made(verdict: &mut Verdict, lineage: &Lineage) {
+    verdict.memory.insert("made".to_owned(), serde_json::json!(lineage.missing()).to_string());
 }
 
-/// The directories that were made for a resource, innermost first.
-pub fn remembered_made(text: Option<&str>) -> Vec<String> {
-    let mut made: Vec<String> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    made.reverse();
-    made
+/// The directories that were made for a resource and that nobody is to have any more, innermost first.
+pub fn made_for_it(scene: &Scene, address: &Address, host: &HostName) -> Vec<String> {
+    let text = scene.remembered(address, host, "made");
+    let made: Vec<String> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    made.into_iter().rev().take_while(|directory| !scene.stays(directory, host)).collect()
 }
 
 /// The hazard of a path that leads over a symbolic link or a file.

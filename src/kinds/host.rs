@@ -19,6 +19,9 @@ use super::schema::{AttributeSchema as A, Schema, Type};
 #[derive(Debug)]
 pub struct Host;
 
+/// The word of the configuration, for those who evaluate hosts before anything else.
+pub const NAME: &str = "host";
+
 static SCHEMA: Schema = Schema {
     doc: "A machine that is reached by SSH, or this machine.",
     attributes: &[
@@ -47,7 +50,7 @@ static SCHEMA: Schema = Schema {
 
 impl Kind for Host {
     fn name(&self) -> &'static str {
-        "host"
+        NAME
     }
 
     fn schema(&self) -> &'static Schema {

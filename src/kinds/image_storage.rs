@@ -99,7 +99,7 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
         verdict.observed.insert("directory".to_owned(), "present".to_owned());
         return Ok(verdict);
     }
-    ground::remember_made(&mut verdict, &lineage, scene, &block.address, host);
+    ground::remember_made(&mut verdict, &lineage);
     let remedy = Remedy::Run(vec![ground::make_directory(&lineage)]);
     verdict.differences.push(Difference::new("directory", "absent", root(block), remedy));
     Ok(verdict)
@@ -111,14 +111,14 @@ fn unmake_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict,
     let facts = scene.host(host);
     let lineage = path::read(facts, root(block))?;
     let mut verdict = Verdict::default();
-    let made = ground::remembered_made(scene.remembered(&block.address, host, "made"));
+    let made = ground::made_for_it(scene, &block.address, host);
     if !lineage.exists() || made.is_empty() {
         return Ok(verdict);
     }
     let entries = path::read_entries(facts, root(block))?;
     if !entries.is_empty() {
         let going = removed_by_others(block, scene, host);
-        let stays = |path: &str| !going.contains(path) || scene.is_anothers(path, &block.address, host);
+        let stays = |path: &str| !going.contains(path) || scene.stays(path, host);
         if entries.iter().any(|entry| stays(&format!("{}/{entry}", root(block).trim_end_matches('/')))) {
             return Ok(verdict);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Facts, Guard, HostFacts, HostName};
 
+use super::ask::mounts::is_within;
 use super::kind_of;
 
 /// What the state remembers of one resource.
@@ -24,7 +25,7 @@ pub struct Scene<'a> {
     pub memory: &'a BTreeMap<Address, Memory>,
     /// The paths of each host whose users were asked for.
     pub watched: &'a BTreeMap<HostName, Vec<String>>,
-    /// Which of the resources that are wanted has which path, by host.
+    /// Which resource is to have which path, by host.
     pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
 }
 
@@ -51,10 +52,11 @@ impl Scene<'_> {
         self.watched.get(host).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a path is another resource's on that host.
-    pub fn is_anothers(&self, path: &str, address: &Address, host: &HostName) -> bool {
-        let owner = self.owners.get(host).and_then(|owners| owners.get(path));
-        owner.is_some_and(|owner| owner != address)
+    /// Whether a directory is to be there when the plan has run: it is a resource's on that host, or one of theirs lies below it.
+    pub fn stays(&self, directory: &str, host: &HostName) -> bool {
+        let Some(owners) = self.owners.get(host) else { return false };
+        let mut below = owners.range(directory.to_owned()..).take_while(|(owned, _)| owned.starts_with(directory));
+        below.any(|(owned, _)| is_within(owned, directory))
     }
 
     /// The room that images find in a volume on a host.

@@ -222,7 +222,7 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
     let mut all = BTreeMap::new();
     for (host, connection) in connections {
         let is_wanted =
-            desired.values().any(|block| block.address.kind == host_kind() && host::name_of(&block.address) == host);
+            desired.values().any(|block| block.address.kind == host::NAME && host::name_of(&block.address) == host);
         let Some(questions) = asked.remove(&host).or_else(|| is_wanted.then(BTreeSet::new)) else { continue };
         let ground = kinds::ground::questions(watched.get(&host).map_or(&[], Vec::as_slice));
         let questions = ground.into_iter().chain(questions).collect::<BTreeSet<_>>();
@@ -231,14 +231,10 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
     all
 }
 
-fn host_kind() -> &'static str {
-    kinds::Kind::name(&host::Host)
-}
-
 /// How each host is reached: as the configuration says, else as the state remembers.
 fn connections(desired: &Blocks, state: &State) -> BTreeMap<HostName, Connection> {
     let mut all = state.hosts.clone();
-    let wanted = desired.values().filter(|block| block.address.kind == host_kind());
+    let wanted = desired.values().filter(|block| block.address.kind == host::NAME);
     all.extend(wanted.map(|block| (host::name_of(&block.address), host::connection(block))));
     all
 }
@@ -372,7 +368,7 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
     let mut owners: BTreeMap<(HostName, String), &Block> = BTreeMap::new();
     let mut problems = Problems::new();
     let mut named: BTreeMap<HostName, &Block> = BTreeMap::new();
-    for block in blocks.values().filter(|block| block.address.kind == host_kind()) {
+    for block in blocks.values().filter(|block| block.address.kind == host::NAME) {
         if let Some(first) = named.insert(host::name_of(&block.address), block) {
             let name = host::name_of(&block.address);
             problems.push(
@@ -546,7 +542,7 @@ impl Making<'_> {
             }
             changes.push(self.change(&address, &wanted, &removed));
         }
-        for address in self.unknown.clone().into_iter().filter(|address| address.kind != host_kind()) {
+        for address in self.unknown.clone().into_iter().filter(|address| address.kind != host::NAME) {
             changes.push(self.unknown_change(address));
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));

@@ -102,6 +102,18 @@ pub async fn open(name: &HostName, connection: &Connection, scripts: &Scripts) -
     opened.await.map_err(|why| Unreachable(format!("host {name}: {why}")))
 }
 
+/// What a session sends to a host for these questions, and the command that reads it there: with it the same work can be done,
+/// and measured, by ssh alone.
+pub fn transcript(scripts: &Scripts, questions: &[Question]) -> Result<(String, Vec<u8>), Unreachable> {
+    let executor = Executor::new(scripts).map_err(Unreachable)?;
+    let mut request = Request::default();
+    for (id, question) in (1..).zip(questions) {
+        request.ask(id, question);
+    }
+    let command = ssh::login_command(&executor.shell(false)).map_err(Unreachable)?;
+    Ok((command, [executor.text.as_bytes(), request.bytes()].concat()))
+}
+
 /// The text that a remote shell reads first, and the mark that this session is known by.
 struct Executor {
     nonce: String,

@@ -88,7 +88,7 @@ impl Remote {
 }
 
 /// The words as one line for whatever login shell the user has: plain words, and quoted ones without a quote inside.
-fn login_command(words: &[String]) -> Result<String, String> {
+pub(super) fn login_command(words: &[String]) -> Result<String, String> {
     let quoted: Result<Vec<String>, String> = words
         .iter()
         .map(|word| match word {

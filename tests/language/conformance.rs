@@ -139,3 +139,12 @@ fn expressions_have_terraforms_values() {
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), seen.len(), wrong.join("\n"));
 }
+
+#[test]
+fn the_documentation_names_every_function() {
+    let text = include_str!("../../docs/language.md");
+    let words: Vec<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    for name in larder::config::function_names() {
+        assert!(words.contains(&name), "docs/language.md does not name {name}");
+    }
+}

@@ -13,6 +13,7 @@ use super::super::syntax::{Attribute as SyntaxAttribute, Block as SyntaxBlock, B
 use super::super::types::Type;
 use super::super::value::{Data, Fields, Value};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
+use crate::kinds::host;
 use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
 use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Problem};
 
@@ -389,7 +390,7 @@ impl World<'_> {
         }
         if block.has_unknown() {
             self.wants_facts = true;
-            if resource.kind.name() == "host" && self.facts.is_none() {
+            if resource.kind.name() == host::NAME && self.facts.is_none() {
                 let unknown = block.attributes.iter().find(|(_, attribute)| attribute.value == Datum::Unknown);
                 let span = unknown
                     .and_then(|(name, _)| body.attribute(name))
@@ -428,7 +429,7 @@ impl World<'_> {
             };
             fields.insert(Arc::from(nested.name), value);
         }
-        if resource.kind.name() == "host" {
+        if resource.kind.name() == host::NAME {
             let name = block.address.default_name();
             let facts = match self.facts.and_then(|facts| facts.get(&HostName(name.clone()))) {
                 Some(facts) => Value::from_json(facts),

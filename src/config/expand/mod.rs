@@ -315,6 +315,7 @@ impl<'a> World<'a> {
     fn kind(&mut self, kind: &str) {
         let mut fields = Fields::new();
         let mut addresses = BTreeSet::new();
+        let mut clashes = Vec::new();
         let mut state = Found::Value(Value::null());
         for number in self.declarations.by_name.get(kind).into_iter().flat_map(|names| names.values()) {
             let (found, of_block) = &self.resources[*number];
@@ -332,12 +333,22 @@ impl<'a> World<'a> {
                 let name: Arc<str> = Arc::from(address.default_name());
                 let name = match fields.contains_key(&name) {
                     // Another block is called like this instance.
-                    true => Arc::from(address.to_string().split_off(kind.len() + 1)),
+                    true => {
+                        clashes.push((*number, name));
+                        Arc::from(address.to_string().split_off(kind.len() + 1))
+                    }
                     false => name,
                 };
                 fields.insert(name, value.clone());
             }
             addresses.extend(of_block.iter().cloned());
+        }
+        // Everything speaks of a host by its name alone.
+        for (number, name) in clashes.into_iter().filter(|_| kind == "host") {
+            let detail =
+                format!("An instance of a block is named NAME-KEY; another host is called `{name}` too. Rename one.");
+            let header = self.declarations.resources[number].block.header;
+            self.report(header, "duplicate-name", format!("Two hosts are called `{name}`"), detail);
         }
         let ty = Type::Resource(Arc::from(kind));
         let found = match state {
@@ -360,7 +371,7 @@ impl<'a> World<'a> {
     }
 
     fn outputs(&mut self) -> BTreeMap<String, Output> {
-        const ATTRIBUTES: &[&str] = &["value", "description", "sensitive", "depends_on", "ephemeral"];
+        const ATTRIBUTES: &[&str] = &["value", "description", "sensitive", "depends_on"];
         let mut outputs = BTreeMap::new();
         for (name, block) in &self.declarations.outputs {
             let problems = unexpected(self.sources, &block.body, ATTRIBUTES, &["precondition"], "`output`");
@@ -391,6 +402,11 @@ impl<'a> World<'a> {
                               the value is no secret.";
                 let summary = format!("Output `{name}` would show a sensitive value");
                 self.report(attribute.value.span, "sensitive-output", summary, detail);
+                continue;
+            }
+            if value.has_infinite() {
+                let detail = "A division by zero makes it. Use a condition where the divisor can be 0.";
+                self.report(attribute.value.span, "invalid-output", "The value is an infinite number", detail);
                 continue;
             }
             let json = value.to_json();

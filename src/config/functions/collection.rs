@@ -45,16 +45,13 @@ pub(super) const TABLE: &[Function] = &[
         if arguments.is_empty() {
             return Err(Fault::call("at least one list is required"));
         }
-        for value in arguments {
-            match &value.data {
-                Data::Null(_) => return Err(Fault::call("an argument is null")),
-                Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
-                    if !elements.is_empty() {
-                        return Ok(value.clone());
-                    }
-                }
-                _ => return Err(Fault::call("an argument is not a list")),
-            }
+        if !arguments.iter().all(|value| matches!(value.data, Data::List(..) | Data::Tuple(_))) {
+            return Err(Fault::call("an argument is not a list or tuple"));
+        }
+        if let Some(first) =
+            arguments.iter().find(|value| value.elements().is_some_and(|elements| !elements.is_empty()))
+        {
+            return Ok(first.clone());
         }
         Err(Fault::call("all lists are empty"))
     })
@@ -419,12 +416,12 @@ fn set_product(arguments: &[Value]) -> Outcome {
     let mut types = Vec::new();
     let mut parts = Vec::new();
     let mut count = 1usize;
-    let mut all_sets = true;
+    let mut any_set = false;
     for (index, value) in arguments.iter().enumerate() {
         if value.elements().is_none() {
             return Err(Fault::argument(index, "a list, set or tuple is required"));
         }
-        all_sets &= matches!(value.data, Data::Set(..));
+        any_set |= matches!(value.data, Data::Set(..));
         let list =
             convert(value, &Type::list(Type::Any)).map_err(|misfit| Fault::argument(index, misfit.to_string()))?;
         types.push(element_type(&list));
@@ -444,7 +441,7 @@ fn set_product(arguments: &[Value]) -> Outcome {
     }
     let ty = Type::tuple(types);
     let rows = rows.into_iter().map(Value::tuple).collect();
-    Ok(if all_sets { Value::set(ty, rows) } else { Value::list(ty, rows) })
+    Ok(if any_set { Value::set(ty, rows) } else { Value::list(ty, rows) })
 }
 
 fn slice(arguments: &[Value]) -> Outcome {

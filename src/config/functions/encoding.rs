@@ -54,6 +54,7 @@ pub(super) const TABLE: &[Function] = &[
         }
     }),
     function("jsonencode", VAL, Takes::Text, |_, arguments| {
+        finite(arguments)?;
         Ok(json(&arguments[0]).map_or_else(|| Value::unknown_of(Type::Text), Value::from))
     }),
     function(
@@ -107,9 +108,17 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("yamldecode", STR, Takes::Any, |_, arguments| yaml::decode(text(arguments, 0))),
     function("yamlencode", VAL, Takes::Text, |_, arguments| {
+        finite(arguments)?;
         Ok(yaml::encode(&arguments[0]).map_or_else(|| Value::unknown_of(Type::Text), Value::from))
     }),
 ];
+
+fn finite(arguments: &[Value]) -> Result<(), Fault> {
+    match arguments.iter().any(Value::has_infinite) {
+        true => Err(Fault::call("an infinite number cannot be written")),
+        false => Ok(()),
+    }
+}
 
 fn encoding(name: &str) -> Result<&'static Encoding, Fault> {
     Encoding::for_label(name.as_bytes()).ok_or_else(|| {

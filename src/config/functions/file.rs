@@ -23,7 +23,7 @@ pub(super) const TABLE: &[Function] = &[
         let path = resolve(evaluator, text(arguments, 0))?;
         let path = match path.is_absolute() {
             true => path,
-            false => std::env::current_dir().map_err(|error| Fault::call(error.to_string()))?.join(path),
+            false => std::path::absolute(&path).map_err(|error| Fault::call(error.to_string()))?,
         };
         Ok(Value::from(clean(&path.to_string_lossy())))
     }),
