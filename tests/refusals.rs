@@ -184,12 +184,22 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
     );
 }
 
-/// A process on the host that has a file open, until its standard input ends. Gives its number there.
+/// A process on the host that looks like the one of the guest `web1` and has a file open, until it is killed. Gives its
+/// number there.
 fn open_on(site: &Site, host: &str, path: &str) -> String {
-    let script = format!("exec 5<>{path}; (echo $BASHPID >/run/holder; exec sleep 300) </dev/null >/dev/null 2>&1 &");
+    let waits = "[ -p /run/never ] || mkfifo /run/never; exec 6<>/run/never; read -r -t 300 -u 6";
+    let script = format!(
+        "exec 5<>{path}; (echo $BASHPID >/run/holder; exec bash -c '{waits}' qemu -name guest=web1,debug-threads=on) </dev/null >/dev/null 2>&1 &"
+    );
     site.on(host, &["bash", "-c", &script]);
-    let pid = site.sh(host, "while ! [ -s /run/holder ]; do :; done; cat /run/holder");
+    let pid = site.on(host, &["timeout", "20", "sh", "-c", "while ! [ -s /run/holder ]; do :; done; cat /run/holder"]);
     pid.trim().to_owned()
+}
+
+/// Ends it, and waits until it has.
+fn close_on(site: &Site, host: &str, pid: &str) {
+    let script = format!("kill {pid} && while kill -0 {pid} 2>/dev/null; do :; done; rm /run/holder");
+    site.on(host, &["timeout", "20", "sh", "-c", &script]);
 }
 
 #[test]
@@ -217,7 +227,7 @@ fn nothing_is_taken_away_from_under_a_process() {
     for configuration in [&gone, &elsewhere, &readonly] {
         site.write(configuration);
         let plan = site.refused();
-        let named = format!("sleep (pid {pid}) has /srv/plain/web.qcow2 open");
+        let named = format!("bash (pid {pid}, guest web1) has /srv/plain/web.qcow2 open");
         assert_hazard(
             &plan,
             "in-use",
@@ -232,7 +242,7 @@ fn nothing_is_taken_away_from_under_a_process() {
 
     // A plan that was made before somebody opened a file stops at its guard.
     site.write(&gone);
-    site.sh("hv2", &format!("kill {pid} && while kill -0 {pid} 2>/dev/null; do :; done; rm /run/holder"));
+    close_on(&site, "hv2", &pid);
     site.larder(&["plan", "-out", "gone.plan"]).expect(0);
     let pid = open_on(&site, "hv2", "/srv/plain/web.qcow2");
     let fstab = site.sh("hv2", "cat /etc/fstab");
@@ -242,7 +252,7 @@ fn nothing_is_taken_away_from_under_a_process() {
     site.sh("hv2", &format!("mountpoint -q /srv/plain && kill -0 {pid}"));
 
     // The process ends; the same command succeeds.
-    site.sh("hv2", &format!("kill {pid} && while kill -0 {pid} 2>/dev/null; do :; done"));
+    close_on(&site, "hv2", &pid);
     site.apply_exactly();
     for host in two {
         site.sh(host, "! mountpoint -q /srv/plain && ! [ -e /srv/plain ]");

@@ -1496,17 +1496,18 @@ impl<'a> Look<'a> {
         let inode = self.root_inode();
         let is_settled = verdict.drafts().next().is_none();
         if is_settled && self.lineage.exists() {
-            let said = self.scene.host(self.host).said(&people::can_use_question(&qemu.name, self.at)).ok()?;
-            return match said.out.trim() {
-                "no" => Some(ground::no_access(&self.lineage, inode.map(|inode| (inode.uid, inode.gid, inode.mode)), &self.ground.system, self.address, self.host).unwrap_or_else(|| {
+            let said = self.scene.host(self.host).said(&people::can_use_question(&qemu.name, self.at));
+            match said.as_ref().map(|reply| reply.out.trim()) {
+                Ok("yes") => return None,
+                Ok("no") => return Some(ground::no_access(&self.lineage, inode.map(|inode| (inode.uid, inode.gid, inode.mode)), &self.ground.system, self.address, self.host).unwrap_or_else(|| {
                     self.hazard(
                         HazardCode::NoAccess,
                         format!("{} cannot enter and write {} on {}", qemu.name, self.at, self.host),
                         format!("Look at the directories above it, ACLs and a read-only mount: `runuser -u {} -- ls -ld {}`.", qemu.name, self.at),
                     )
                 })),
-                _ => None,
-            };
+                _ => {} // not asked or not answered: the permission bits must do
+            }
         }
         let default = match &self.source {
             Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),

@@ -470,14 +470,14 @@ impl Making<'_> {
         blocks
     }
 
-    /// The steps of a placement, less those that are refused for good.
+    /// The steps of a placement; `None` where it is refused for good.
     fn drafts(
         &mut self,
         address: &Address,
         host: &HostName,
         verdict: &Verdict,
         members_unknown: &[HostName],
-    ) -> Vec<Draft> {
+    ) -> Option<Vec<Draft>> {
         let mut refused = false;
         for hazard in &verdict.hazards {
             refused |= self.note(hazard.clone()) && !hazard.can_be_accepted;
@@ -510,14 +510,16 @@ impl Making<'_> {
             ));
             refused = true;
         }
-        if refused || self.input.request.operation == Operation::RefreshOnly {
-            return Vec::new();
+        match self.input.request.operation {
+            _ if refused => None,
+            Operation::RefreshOnly => Some(Vec::new()),
+            _ => Some(drafts),
         }
-        drafts
     }
 
     fn finish(mut self, memory: &BTreeMap<Address, Memory>) -> Result<Plan, Problems> {
         let mut placed = Vec::new();
+        let mut refused = BTreeSet::new();
         let mut changes = Vec::new();
         let addresses: BTreeSet<_> = self.judged.keys().chain(self.removed.keys()).cloned().collect();
         for address in addresses {
@@ -526,12 +528,15 @@ impl Making<'_> {
             let members =
                 wanted.keys().chain(removed.keys()).filter(|host| !self.is_reached(host)).cloned().collect::<Vec<_>>();
             for (host, verdict) in &wanted {
-                let drafts = self.drafts(&address, host, verdict, &members);
+                let drafts = self.drafts(&address, host, verdict, &members).unwrap_or_else(|| {
+                    refused.insert((address.clone(), host.clone()));
+                    Vec::new()
+                });
                 placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: false, drafts });
                 self.note_unknown(&address, host, verdict);
             }
             for (host, verdict) in &removed {
-                let drafts = self.drafts(&address, host, verdict, &members);
+                let drafts = self.drafts(&address, host, verdict, &members).unwrap_or_default();
                 placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: true, drafts });
                 self.note_unknown(&address, host, verdict);
             }
@@ -541,6 +546,7 @@ impl Making<'_> {
             changes.push(self.unknown_change(address));
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));
+        without_what_they_need(&mut placed, refused, self.desired);
         let rooms = self.ledger();
         let (steps, edits) = graph::order(placed, self.desired, self.input.state)?;
         self.limit_destruction(&edits);
@@ -751,6 +757,23 @@ impl Making<'_> {
             "Remove fewer things at once, or raise max_destroy.",
         );
         self.note(hazard);
+    }
+}
+
+/// Takes the steps from placements that build on one which is refused: an image is not made where its volume is not mounted.
+fn without_what_they_need(placed: &mut [graph::Placed], mut refused: BTreeSet<(Address, HostName)>, desired: &Blocks) {
+    loop {
+        let before = refused.len();
+        for one in placed.iter_mut().filter(|one| !one.unmakes) {
+            let Some(block) = desired.get(&one.address) else { continue };
+            if block.depends_on.iter().any(|needed| refused.contains(&(needed.clone(), one.host.clone()))) {
+                one.drafts.clear();
+                refused.insert((one.address.clone(), one.host.clone()));
+            }
+        }
+        if refused.len() == before {
+            return;
+        }
     }
 }
 

@@ -140,7 +140,9 @@ fn parse(text: &str) -> Known<Found> {
                 device.signature.extend(value.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
             }
             "wipefs" => wipefs = Some(value.to_owned()),
-            "wipefs:" => device.wipefs.push(value.split_whitespace().next().unwrap_or("something").to_owned()),
+            "wipefs:" if wipefs.as_deref() == Some("0") => {
+                device.wipefs.push(value.split_whitespace().next().unwrap_or("something").to_owned());
+            }
             "bytes" => {
                 device.nonzero +=
                     value.trim().parse::<u64>().map_err(|_| format!("a count of bytes makes no sense: {value:?}"))?;
