@@ -1,2 +1,4 @@
 # can_use USER DIRECTORY: whether USER can enter and write it, tried as that user; says yes or no.
-if runuser -u "$1" -- test -d "$2" -a -w "$2" -a -x "$2"; then echo yes; else echo no; fi
+command -v runuser >/dev/null || { echo "runuser: not found" >&2; return 127; }
+runuser -u "$1" -- test -d "$2" -a -w "$2" -a -x "$2"
+case $? in 0) echo yes ;; 1) echo no ;; *) return 1 ;; esac

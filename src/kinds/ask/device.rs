@@ -27,6 +27,8 @@ pub struct Device {
     pub holders: Vec<String>,
     pub partitions: Vec<String>,
     pub is_swap: bool,
+    /// Processes that have it open.
+    pub open_by: Vec<String>,
     /// What blkid(8) found: TYPE, LABEL, UUID, PTTYPE, ...
     pub signature: Vec<(String, String)>,
     /// Why blkid or wipefs could not tell what is on it.
@@ -78,6 +80,9 @@ impl Device {
         }
         if !self.holders.is_empty() {
             all.push(format!("is held by {}", self.holders.join(", ")));
+        }
+        if !self.open_by.is_empty() {
+            all.push(format!("is open in the process {}", self.open_by.join(", ")));
         }
         if self.is_swap {
             all.push("is in use as swap".to_owned());
@@ -134,6 +139,7 @@ fn parse(text: &str) -> Known<Found> {
             "holder" => device.holders.push(value.to_owned()),
             "partition" => device.partitions.push(value.to_owned()),
             "swap" => device.is_swap = true,
+            "open" => device.open_by.push(value.to_owned()),
             "sysfs" => device.doubts.push("it is missing in /sys/dev/block".to_owned()),
             "blkid" => blkid = Some(value.to_owned()),
             "blkid:" => {
@@ -227,6 +233,7 @@ mod tests {
             ("blkid 2", "holder dm-0\nblkid 2", "is held by dm-0"),
             ("blkid 2", "partition sda1\nblkid 2", "has partitions (sda1)"),
             ("blkid 2", "swap\nblkid 2", "is in use as swap"),
+            ("blkid 2", "open 77\nblkid 2", "is open in the process 77"),
             ("readonly 0", "readonly 1", "is read-only"),
         ];
         for (old, new, objection) in table {

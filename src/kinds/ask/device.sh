@@ -18,17 +18,20 @@ for holder in "$sys"/holders/*; do [ ! -e "$holder" ] || printf 'holder %s\n' "$
 for part in "$sys"/*/partition; do [ ! -e "$part" ] || { part=${part%/partition}; printf 'partition %s\n' "${part##*/}"; }; done
 set -f
 while read -r name rest; do [ "$name" != "$dev" ] || echo swap; done </proc/swaps
+# QEMU opens a disk without claiming it for itself: who has it open is asked here.
+uses=$(open_files_below "$dev") || return 1
+printf '%s\n' "$uses" | while read -r word rest; do [ "$word" != file ] || printf 'open %s\n' "${rest%% *}"; done
 found=$(blkid -p -o export -- "$dev" 2>&1)
 printf 'blkid %s\n' "$?"
 [ -z "$found" ] || printf '%s\n' "$found" | while IFS= read -r line; do printf 'blkid: %s\n' "$line"; done
 found=$(wipefs --noheadings --output TYPE,OFFSET -- "$dev" 2>&1)
 printf 'wipefs %s\n' "$?"
 [ -z "$found" ] || printf '%s\n' "$found" | while IFS= read -r line; do printf 'wipefs: %s\n' "$line"; done
-# The first and the last MiB: can they be read, and is anything in them?
+# The first and the last MiB, and what a device of odd size has behind: can they be read, and is anything in them?
 for at in 0 $((bytes / 65536 - 16)); do
     [ "$at" -ge 0 ] || at=0
-    if trouble=$(dd if="$dev" of=/dev/null bs=65536 skip="$at" count=16 status=none 2>&1); then
-        printf 'bytes %s\n' "$(dd if="$dev" bs=65536 skip="$at" count=16 status=none | tr -d '\000' | wc -c)"
+    if trouble=$(dd if="$dev" of=/dev/null bs=65536 skip="$at" count=17 status=none 2>&1); then
+        printf 'bytes %s\n' "$(dd if="$dev" bs=65536 skip="$at" count=17 status=none | tr -d '\000' | wc -c)"
     else
         printf 'unreadable %s\n' "$trouble"
     fi

@@ -2,13 +2,19 @@
 # an empty NEW only removes; a dash removes, with the newline before it, a last line that was appended to a text that had none
 # at its end. Every other byte stays. The write is atomic, after `findmnt --verify` has found no new parse error.
 new=$1
-chop=
-[ "$new" != - ] || { new='' chop=1; }
 shift
-target=${new#* }
-target=${target%% *}
+chop=
+[ "$new" != - ] || { new= chop=1; }
+read -r _ target _ <<LINE
+$new
+LINE
 same_target() { # a line that stays must not mount something at the path of the new one
-    case $1 in \#*) return 1 ;; *[[:blank:]]"$target"[[:blank:]]* | *[[:blank:]]"$target"/[[:blank:]]*) [ -n "$new" ] ;; *) return 1 ;; esac
+    [ -n "$new" ] || return 1
+    read -r first second _ <<LINE
+$1
+LINE
+    case $first in '#'*) return 1 ;; esac
+    [ "${second%/}" = "${target%/}" ]
 }
 table=/etc/fstab
 if [ -e "$table" ] || [ -h "$table" ]; then
@@ -20,47 +26,45 @@ else
 fi
 draft=$table.larder-new
 rm -f -- "$draft" && cp --preserve=all -- "$table" "$draft" || return 1
-left=$#
-written=
-hit=
 end='
 '
-if ! {
+counted=$(
+    left=$# written= hit=
     while IFS= read -r line || { [ -n "$line" ] && end=; }; do # the last line may have no newline
         hit=
         for old in "$@"; do [ "$line" = "$old" ] && hit=1; done
         if [ -z "$hit" ]; then
             ! same_target "$line" || left=-1000
-            printf '%s%s' "$line" "$end"
+            printf '%s%s' "$line" "$end" >&3 || exit 1
             continue
         fi
         left=$((left - 1))
-        [ -z "$written" ] && [ -n "$new" ] && printf '%s\n' "$new"
+        if [ -z "$written" ] && [ -n "$new" ]; then printf '%s\n' "$new" >&3 || exit 1; fi
         written=1
-    done
+    done <"$table"
     if [ -z "$written" ] && [ -n "$new" ]; then
-        [ -n "$end" ] || printf '\n'
-        printf '%s\n' "$new"
+        if [ -z "$end" ]; then printf '\n' >&3 || exit 1; fi
+        printf '%s\n' "$new" >&3 || exit 1
     fi
-    :
-} <"$table" >"$draft"; then
-    rm -f -- "$draft"
-    echo "could not write $draft" >&2
-    return 1
-fi
-[ -z "$chop" ] || [ -z "$hit" ] || truncate -s -1 -- "$draft" || { rm -f -- "$draft"; return 1; }
-if [ "$left" -ne 0 ]; then
+    printf '%s %s' "$left" "$hit"
+) 3>"$draft" || { rm -f -- "$draft"; echo "could not write $draft" >&2; return 1; }
+if [ "${counted% *}" != 0 ]; then
     rm -f -- "$draft"
     echo "/etc/fstab has changed: a line that was to be replaced is missing or stands there twice, or another line has the mount point" >&2
     return 1
 fi
-parse_errors() {
+[ -z "$chop" ] || [ -z "${counted#* }" ] || truncate -s -1 -- "$draft" || { rm -f -- "$draft"; return 1; }
+parse_errors() { # of `findmnt --verify`: "2 parse errors, 1 error, 0 warnings", or "Success, ..."
     report=$(findmnt --verify --tab-file "$1" 2>&1)
-    case $report in
-    *" parse error"*) report=${report%% parse error*}; printf '%s' "${report##*[!0-9]}" ;;
-    *Success*) printf 0 ;;
-    *) printf '%s\n' "$report" >&2; return 1 ;;
-    esac
+    printf '%s\n' "$report" | {
+        while read -r number words; do
+            case $number,$words in
+            *,"parse error,"* | *,"parse errors,"*) printf '%s' "$number"; exit 0 ;;
+            Success*) printf 0; exit 0 ;;
+            esac
+        done
+        exit 1
+    } || { printf '%s\n' "$report" >&2; return 1; }
 }
 before=$(parse_errors "$table") && after=$(parse_errors "$draft") && [ "$after" -le "$before" ] || {
     rm -f -- "$draft"

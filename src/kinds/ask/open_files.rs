@@ -47,7 +47,7 @@ fn quote_glob(path: &str) -> String {
 pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
     let question = covering(facts, path).ok_or_else(|| format!("the host was not asked who uses {path}"))?;
     let reply = facts.said(question)?;
-    if reply.status != 0 {
+    if reply.status != 0 || !reply.out.ends_with("end\n") {
         return Err(failure(&reply));
     }
     let mut uses: Vec<_> =
@@ -71,14 +71,10 @@ fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
     asked.into_iter().find(covers)
 }
 
-/// A guard that holds while nobody uses anything at or below a path.
-pub fn nobody(path: &str) -> Guard {
-    Guard {
-        what: format!("who has files open below {path}"),
-        ask: question(&[path.to_owned()]),
-        status: 0,
-        out: String::new(),
-    }
+/// A guard that holds while nobody uses anything at or below the paths, which are one place by several names.
+pub fn nobody(paths: &[String]) -> Guard {
+    let what = format!("who has files open below {}", paths.join(" and "));
+    Guard { what, ask: question(paths), status: 0, out: "end\n".to_owned() }
 }
 
 // Lines `file PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
