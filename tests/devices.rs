@@ -251,7 +251,7 @@ fn lines_that_somebody_wrote_are_recognised_and_changed_in_place() {
     let same = [
         format!("UUID={uuid}\t/srv/d\text4\tnoatime\t0\t2"),
         format!("UUID={} /srv//d/ ext4 rw,noatime 0 0", uuid.to_uppercase()),
-        format!("LABEL=d   /srv/d/ auto defaults,noatime"),
+        "LABEL=d   /srv/d/ auto defaults,noatime".to_owned(),
         format!("{path} /srv/d ext4 noatime 0 0\r"),
     ];
     for line in &same {
@@ -263,7 +263,7 @@ fn lines_that_somebody_wrote_are_recognised_and_changed_in_place() {
     // Each mounts the same with other options, also as the last line without a newline: it becomes ours, in its place.
     let other = [
         format!("UUID={uuid} /srv/d ext4 ro 0 2\n# z\n"),
-        format!("LABEL=d /srv//d auto noauto,noatime 0 0\r\n# z\n"),
+        "LABEL=d /srv//d auto noauto,noatime 0 0\r\n# z\n".to_owned(),
         format!("{path}\t/srv/d/\text4 defaults 0 2"),
     ];
     for text in &other {

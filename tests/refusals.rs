@@ -30,7 +30,9 @@ fn what_stands_in_the_way_is_named_and_left_alone() {
          mount -t tmpfs none /srv/twice && : >/data/file &&
          printf 'tmpfs /srv/other tmpfs x-larder.id=external_volume.theirs 0 0\\n/dev/sdz1 /srv/taken xfs noauto 0 0\\n' >/etc/fstab",
     );
-    let table: &[(&str, &str, String, &str, &[&str], &str)] = &[
+    // Name, mount point, nested block; then code, words of the message and of the way out.
+    type Row<'a> = (&'a str, &'a str, String, &'a str, &'a [&'a str], &'a str);
+    let table: &[Row] = &[
         (
             "full",
             "/srv/full",

@@ -1513,6 +1513,8 @@ impl<'a> Look<'a> {
             Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),
             Source::Tmpfs { .. } => Some((0, 0, Mode::new(0o1777)?)),
             Source::Device { .. } if self.to_be_formatted().is_some() => Some((0, 0, Mode::new(0o755)?)),
+            // The resource that has the source mends its permissions before this is mounted.
+            Source::Bind { source } if self.is_made_by_the_plan(source) => None,
             _ => inode.map(|inode| (inode.uid, inode.gid, inode.mode)),
         };
         let after = match (default, wanted) {
