@@ -169,7 +169,7 @@ pub enum Command {
     /// Start, list, enter and stop throwaway container hosts
     #[command(subcommand)]
     Lab(LabCommand),
-    /// Say who holds the lock of the state, and break it if nobody does
+    /// Say who holds the lock of the state; if nobody does, clear what a dead holder left. Never takes it from a living one
     ForceUnlock,
     /// Print the version
     Version {
