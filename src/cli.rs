@@ -220,9 +220,10 @@ pub enum LabCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Open a shell on one, or run a command there
+    /// Open a shell on one, or run a command there, as ssh does
     Ssh {
         host: String,
+        /// As with ssh, the words are joined with spaces and read by the shell of the host: quote what it must not split
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },

@@ -17,7 +17,7 @@ use super::{Exit, Outcome, Workspace};
 
 pub(super) async fn run(global: &Global, variables: &Variables, terminal: &Terminal) -> Outcome {
     let workspace = Workspace::open(global, variables)?;
-    let state = workspace.state.read()?;
+    let state = workspace.read_state()?;
     let planning = Planning {
         variables: variables.clone(),
         parallelism: None,
