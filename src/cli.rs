@@ -115,7 +115,7 @@ pub enum Command {
         #[arg(value_name = "PLAN")]
         plan: Option<PathBuf>,
     },
-    /// Unmount and forget everything; no image and no directory is deleted
+    /// Unmount and forget everything; images stay, and mount points that Larder made are removed if they are empty
     Destroy {
         #[command(flatten)]
         planning: Planning,

@@ -223,7 +223,9 @@ fn approved(plan: &Plan, approval: &Approval, terminal: &Terminal) -> Result<boo
         .into());
     }
     let question = match plan.operation {
-        Operation::Destroy => "Take all this away? Images and directories stay. Only `yes` is a yes: ",
+        Operation::Destroy => {
+            "Take all this away? Images stay, and directories but for empty mount points. Only `yes` is a yes: "
+        }
         _ => "Carry this out? Only `yes` is a yes: ",
     };
     terminal.ask(question);
