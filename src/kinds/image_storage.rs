@@ -44,8 +44,8 @@ impl Kind for ImageStorage {
     }
 
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
-        let root = format!("/var/lib/larder/storages/{}", block.address.default_name());
-        block.default_to("root", Datum::Text(root));
+        let default = format!("/var/lib/larder/storages/{}", block.address.default_name());
+        block.default_to("root", Datum::Text(default));
         let mut problems = Problems::new();
         if ground::belongs_to_the_system(root(block)) {
             let summary = format!("{} belongs to the system", root(block));

@@ -551,6 +551,7 @@ impl Making<'_> {
     }
 
     fn finish(mut self, memory: &BTreeMap<Address, Memory>) -> Result<Plan, Problems> {
+        self.refuse_double_claims();
         let mut placed = Vec::new();
         let mut refused = BTreeSet::new();
         let mut changes = Vec::new();
