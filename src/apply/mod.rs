@@ -50,8 +50,9 @@ pub async fn carry_out(
     let mut dispatch = Dispatch::new(steps, hosts_at_once.max(1), workers);
     let mut trouble = None;
     loop {
-        if !cancel.is_cancelled() && trouble.is_none() {
-            trouble = dispatch.hand_out(journal).err();
+        if trouble.is_none() {
+            // After an interrupt nothing new starts; what failed is still taken back.
+            trouble = dispatch.hand_out(journal, cancel.is_cancelled()).err();
         }
         if !dispatch.is_busy() {
             break;
@@ -219,7 +220,7 @@ impl<'a> Dispatch<'a> {
     }
 
     /// Gives each free host what it may do, intents on disk first.
-    fn hand_out(&mut self, journal: &mut Journal) -> Result<(), Problem> {
+    fn hand_out(&mut self, journal: &mut Journal, only_rollbacks: bool) -> Result<(), Problem> {
         let hosts: BTreeSet<HostName> = self.ready.keys().chain(self.rollbacks.keys()).cloned().collect();
         for host in hosts {
             if self.busy.len() >= self.hosts_at_once || self.busy.contains(&host) {
@@ -228,6 +229,7 @@ impl<'a> Dispatch<'a> {
             let Some(worker) = self.workers.get(&host).filter(|_| !self.gone.contains_key(&host)) else { continue };
             let batch = match self.rollbacks.get_mut(&host).map(std::mem::take).filter(|waiting| !waiting.is_empty()) {
                 Some(rollbacks) => Vec::from(rollbacks),
+                None if only_rollbacks => Vec::new(),
                 None => {
                     let ready = self.ready.entry(host.clone()).or_default();
                     let batch: Vec<usize> = ready.iter().take(BATCH).copied().collect();

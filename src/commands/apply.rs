@@ -77,7 +77,7 @@ pub(super) async fn run(
         waves += 1;
     }
     looked.close().await;
-    Ok(Exit::Done)
+    Ok(Exit::Partial)
 }
 
 /// Carries out a plan file, as it was reviewed. No configuration is evaluated for it.
@@ -334,6 +334,10 @@ fn waited(plan: &Plan, address: &Address) -> bool {
 fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)>) {
     let mut leftovers = Vec::new();
     let mut unverified = Vec::new();
+    for hazard in left.blocking().filter(|hazard| !plan.hazards.iter().any(|before| before.code == hazard.code && before.address == hazard.address && before.host == hazard.host)) {
+        let host = hazard.host.clone().unwrap_or_else(|| HostName::from("every host"));
+        unverified.push((host, format!("{}: {} ({})", hazard.address, hazard.message, hazard.code)));
+    }
     for change in left.changes.iter().filter(|change| !waited(plan, &change.address)) {
         let differing = change.differences.iter().map(|one| Leftover {
             address: change.address.clone(),

@@ -34,7 +34,8 @@ impl Workspace {
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
         let unsupported = unsupported(&evaluated.desired);
-        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).collect();
+        let revealed = revealed(&evaluated.desired);
+        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).chain(revealed).collect();
         if problems.iter().any(Problem::is_error) {
             return Err(failed(problems));
         }
@@ -152,6 +153,31 @@ fn unsupported(desired: &Desired) -> Problems {
         .at(removed.place.as_ref())
     });
     moved.chain(removed).collect()
+}
+
+/// Sensitive values where they could not stay secret: on hosts, in plans and in the state.
+fn revealed(desired: &Desired) -> Problems {
+    let mut problems = Problems::new();
+    for block in desired.blocks.values() {
+        let Some(schema) = kinds::kind_of(&block.address).map(|kind| kind.schema()) else { continue };
+        let is_secret = |name: &str, attributes: &[kinds::schema::AttributeSchema]| attributes.iter().any(|one| one.name == name && one.secret);
+        let own = block.attributes.iter().filter(|(name, _)| !is_secret(name, schema.attributes));
+        let nested = block.blocks.iter().flat_map(|nested| {
+            let attributes = schema.blocks.iter().find(|one| one.name == nested.name).map_or(&[][..], |one| one.attributes);
+            nested.attributes.iter().filter(move |(name, _)| !is_secret(name, attributes))
+        });
+        for (name, attribute) in own.chain(nested).filter(|(_, attribute)| attribute.sensitive && attribute.place.is_some()) {
+            problems.push(
+                Problem::error(
+                    "sensitive-value",
+                    format!("`{name}` of {} is sensitive, and cannot stay secret", block.address),
+                    "It would be seen on hosts, in plans and in the state. Use another value, or nonsensitive() if it is no secret.",
+                )
+                .at(attribute.place.as_ref()),
+            );
+        }
+    }
+    problems
 }
 
 pub(super) fn directory(global: &Global) -> PathBuf {

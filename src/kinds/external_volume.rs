@@ -296,10 +296,10 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             block.nested("device").and_then(|nested| nested.place.as_ref()),
         );
     }
-    if block.text("mount_point") == Some("/") {
+    if let Some(at) = block.text("mount_point").filter(|at| ground::belongs_to_the_system(at)) {
         error(
-            "invalid-value",
-            "a volume cannot be mounted on /".to_owned(),
+            "system-directory",
+            format!("{at} belongs to the system"),
             "Choose a directory of its own.",
             block.place_of("mount_point"),
         );
@@ -323,6 +323,14 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
                 block.place_of("options"),
             );
         }
+    }
+    if let Some(size) = block.nested("tmpfs").and_then(|tmpfs| tmpfs.size("size")).filter(|size| size.0 < 64 << 10) {
+        error(
+            "invalid-value",
+            format!("a tmpfs of {size} bytes holds nothing"),
+            "A number without a unit counts bytes; write a size like \"64MiB\".",
+            block.nested("tmpfs").and_then(|tmpfs| tmpfs.place_of("size")),
+        );
     }
     if let (Some(at), Some(nested)) = (block.text("mount_point"), block.nested("bind")) {
         if nested.text("source").is_some_and(|source| is_within(at, source) || is_within(source, at)) {
@@ -367,6 +375,8 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
         let letters = path.strip_prefix("/dev/").unwrap_or("");
         let unstable = ["sd", "vd", "xvd", "hd"].iter().any(|prefix| {
             letters.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+        }) || ["nvme", "mmcblk", "nbd", "loop", "md", "dm-"].iter().any(|prefix| {
+            letters.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         });
         if unstable {
             problems.push(
@@ -587,6 +597,9 @@ impl<'a> Look<'a> {
 
     fn judge(mut self) -> Result<Verdict, String> {
         let mut verdict = Verdict { hazards: std::mem::take(&mut self.hazards), ..Verdict::default() };
+        if let Some(Found::Device(device)) = &self.device {
+            verdict.claims.push(format!("the device {}", device.number));
+        }
         if self.ground.system.uid != 0 {
             verdict.hazards.push(self.hazard(
                 HazardCode::Unsupported,
@@ -597,6 +610,15 @@ impl<'a> Look<'a> {
         if let Some(hazard) = ground::obstacle(&self.lineage, self.address, self.host) {
             verdict.standing = Standing::Present;
             verdict.hazards.push(hazard);
+            return Ok(verdict);
+        }
+        if let Some(cover) = self.ground.mounts.covered(self.at) {
+            verdict.standing = Standing::Present;
+            verdict.hazards.push(self.hazard(
+                HazardCode::WrongSource,
+                format!("what is mounted on {} on {} is hidden: {} {} was mounted on {} later", self.at, self.host, cover.fstype, cover.source, cover.target),
+                format!("Unmount {} if it does not belong there.", cover.target),
+            ));
             return Ok(verdict);
         }
         self.leave_previous_place(&mut verdict)?;
@@ -726,8 +748,27 @@ impl<'a> Look<'a> {
 
     /// A volume that is mounted: its options, its line in fstab, its permissions.
     fn judge_live(&self, verdict: &mut Verdict, mount: &Mount) {
-        verdict.observed.insert("mount".to_owned(), self.describe());
+        let shown = if mount.root == "/" { mount.fstype.clone() } else { format!("{} of {}", mount.fstype, mount.root) };
+        verdict.observed.insert("mount".to_owned(), shown);
         verdict.observed.insert("options".to_owned(), shown_options(mount));
+        if let (Some(uuid), Source::Device { path, .. }) = (self.uuid(), &self.source) {
+            if let Some(old) = self.replaced(&uuid) {
+                verdict.hazards.push(self.hazard(
+                    HazardCode::WrongSource,
+                    format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+                    "Bring the disk back that was there, or give the new one a resource of its own.",
+                ));
+            }
+            verdict.memory.insert("uuid".to_owned(), uuid);
+        }
+        let is_readonly = mount.super_options.split(',').any(|option| option == "ro");
+        if is_readonly && !mount.has_option_of_mount("ro") && !self.block.texts("options").iter().any(|option| option == "ro") {
+            verdict.hazards.push(self.hazard(
+                HazardCode::WrongSource,
+                format!("the kernel has made the file system on {} on {} read-only", self.at, self.host),
+                "That follows an error of the disk or the file system: look at `dmesg` there, and check the file system unmounted.",
+            ));
+        }
         if let Some(difference) = self.remount(mount) {
             verdict.differences.push(difference);
         }
@@ -854,6 +895,13 @@ impl<'a> Look<'a> {
             );
         }
         if device.tag("TYPE") == Some(fstype) {
+            if let Some((uuid, old)) = device.tag("UUID").and_then(|uuid| Some((uuid, self.replaced(uuid)?))) {
+                refuse(
+                    HazardCode::WrongSource,
+                    format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+                    "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
+                );
+            }
             let found = device.tag("LABEL").unwrap_or("").replace('\\', "");
             if found != label && !self.was_ours(device) {
                 refuse(
@@ -909,6 +957,12 @@ impl<'a> Look<'a> {
     /// Whether the state knows this file system as the volume's: the label may have been changed in the configuration.
     fn was_ours(&self, device: &Device) -> bool {
         self.scene.remembered(self.address, self.host, "uuid").is_some_and(|uuid| device.tag("UUID") == Some(uuid))
+    }
+
+    /// The UUID that the volume had when it was applied last, if it is another one.
+    fn replaced(&self, uuid: &str) -> Option<&str> {
+        let old = self.scene.remembered(self.address, self.host, "uuid")?;
+        (old != uuid && self.scene.was_seen(self.address, self.host)).then_some(old)
     }
 
     /// Whether the volume was at that path before its mount point changed.
@@ -971,12 +1025,18 @@ impl<'a> Look<'a> {
         .without_inverse("a device that was blank is left formatted")
         .needing_all_members();
         verdict.memory.insert("uuid".to_owned(), uuid.clone());
-        verdict.differences.push(Difference::new(
-            "format",
-            "blank",
-            format!("{fstype} labelled {label}"),
-            Remedy::Run(vec![draft]),
-        ));
+        let remedy = match self.scene.was_seen(self.address, self.host) {
+            false => Remedy::Run(vec![draft]),
+            true => Remedy::Ask(
+                self.hazard(
+                    HazardCode::DataLoss,
+                    format!("{path} on {} is blank; it held the volume's data when it was applied last", self.host),
+                    format!("Find out which disk this is. If the data are gone for good, accept that: -accept data-loss@{}.", self.address),
+                ),
+                vec![draft],
+            ),
+        };
+        verdict.differences.push(Difference::new("format", "blank", format!("{fstype} labelled {label}"), remedy));
         uuid
     }
 
@@ -1155,6 +1215,18 @@ impl<'a> Look<'a> {
             return;
         }
         let lines = self.ground.fstab.lines_for(&address, &[self.at]);
+        let elsewhere = lines.iter().filter_map(|line| line.entry.as_ref()).find(|entry| {
+            let target = fstab::normalised(&entry.target);
+            target != self.at && !self.was_at(&target)
+        });
+        if let Some(entry) = elsewhere {
+            verdict.hazards.push(self.hazard(
+                HazardCode::Foreign,
+                format!("/etc/fstab on {} has a line of {address} for {}, which this state knows nothing of", self.host, entry.target),
+                "Another configuration has a resource of that name there: rename this one. If the line is left over, unmount it and remove the line by hand.",
+            ));
+            return;
+        }
         if wanted.is_none()
             && matches!(self.source, Source::Directory)
             && lines.iter().all(|line| line.entry.as_ref().is_some_and(|entry| entry.id().is_none()))
@@ -1258,10 +1330,13 @@ impl<'a> Look<'a> {
             wanted.iter().filter(|option| !["uid=", "gid=", "mode="].iter().any(|prefix| option.starts_with(prefix))),
         );
         words.extend(surplus.iter().filter_map(|flag| opposite(flag)));
+        if let Some(hazard) = self.shrinks_below_content(&missing) {
+            return Some(Difference::new("options", shown_options(mount), missing.join(","), Remedy::Never(hazard)));
+        }
         let becomes_readonly = missing.contains(&"ro");
         let mut guard = vec![self.ground.mounts.guard(self.at)];
         if becomes_readonly {
-            guard.push(open_files::nobody(self.at));
+            guard.push(open_files::nobody(&[self.at.to_owned()]));
         }
         let draft = Draft::new(
             "remount",
@@ -1292,19 +1367,34 @@ impl<'a> Look<'a> {
         Some(Difference::new("options", have, want, remedy))
     }
 
+    /// A tmpfs cannot become smaller than what it holds.
+    fn shrinks_below_content(&self, missing: &[&str]) -> Option<Hazard> {
+        let Source::Tmpfs { size } = &self.source else { return None };
+        let is_resized = missing.iter().any(|option| option.starts_with("size="));
+        let space = space::read(self.scene.host(self.host), self.at).ok().filter(|_| is_resized)?;
+        let used = space.size.saturating_sub(space.free);
+        (used > size.0).then(|| {
+            self.hazard(
+                HazardCode::Shrink,
+                format!("the tmpfs {} on {} holds {}, more than {size}", self.at, self.host, Size(used).rounded()),
+                "Delete what is not needed there, or choose a larger size.",
+            )
+        })
+    }
+
     // ---- unmaking ------------------------------------------------------------------------------------------------
 
     /// Who keeps the volume from being unmounted.
     fn in_use(&self, path: &str) -> Result<Option<Hazard>, String> {
         let uses = open_files::read(self.scene.host(self.host), path)?;
-        let nested = self.ground.mounts.below(path);
-        if let Some(mount) = nested.first() {
-            let known = self.scene.watched(self.host).contains(&mount.target);
-            if !known {
+        // What lies below may go with it only if it is a volume of ours that nobody is to have any more.
+        for mount in self.ground.mounts.below(path) {
+            let is_ours = self.scene.watched(self.host).contains(&mount.target);
+            if !is_ours || self.scene.stays(&mount.target, self.host) {
                 return Ok(Some(self.hazard(
                     HazardCode::InUse,
                     format!("{} is mounted below {path} on {}", mount.target, self.host),
-                    "Unmount that first.",
+                    "Unmount or remove that first.",
                 )));
             }
         }
@@ -1323,7 +1413,7 @@ impl<'a> Look<'a> {
     /// Unmounts, if nobody uses it and nothing would be lost.
     fn unmount(&self, verdict: &mut Verdict, mount: &Mount, path: &str) {
         let mut draft = Draft::new("unmount", format!("unmount {path}"), Command::new(["umount", "--", path]))
-            .guarded([self.ground.mounts.guard(path), open_files::nobody(path)])
+            .guarded([self.ground.mounts.guard(path), open_files::nobody(&[path.to_owned()])])
             .with_impact(Impact::Offline)
             .destroying()
             .needing_all_members();
@@ -1388,17 +1478,25 @@ impl<'a> Look<'a> {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
                     format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Move the files yourself before, or accept that they stay behind: lifecycle {{ accept = [\"data-loss\"] }}. The old directory is left as it is."),
+                    format!("Move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address),
                 ));
             }
             return Ok(());
         }
         match self.ground.mounts.at(old).as_slice() {
-            [mount] => {
+            [mount] if source(previous).is_some_and(|source| self.is_ours(&source, mount)) => {
                 self.unmount(verdict, mount, old);
                 verdict.standing = Standing::Present;
             }
             [] => {}
+            [mount] => {
+                verdict.hazards.push(self.hazard(
+                    HazardCode::WrongSource,
+                    format!("{old} on {}, where the volume was, is now {} {}", self.host, mount.fstype, mount.source),
+                    "Unmount that if it does not belong there. A change of both the device and the mount point takes two applies.",
+                ));
+                return Ok(());
+            }
             _ => verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
                 format!("several mounts are stacked on {old} on {}", self.host),
@@ -1470,7 +1568,10 @@ impl<'a> Look<'a> {
             }
         }
         let address = self.address.to_string();
-        let old: Vec<_> = self.ground.fstab.lines_for(&address, &[]).iter().map(|line| line.text.clone()).collect();
+        // A line that the administrator wrote and that does the same would bring the volume back at the next boot.
+        let is_ours = |entry: &Entry| entry.id().is_some() || self.is_same_source(entry);
+        let lines = self.ground.fstab.lines_for(&address, &[self.at]);
+        let old: Vec<_> = lines.iter().filter(|line| line.entry.as_ref().is_some_and(is_ours)).map(|line| line.text.clone()).collect();
         if !old.is_empty() {
             let have = old.join("\n");
             verdict.standing = Standing::Present;
@@ -1547,11 +1648,12 @@ impl<'a> Look<'a> {
     fn room_state(&self) -> RoomState {
         let key = |suffix: &str| format!("{}{suffix}", self.at);
         match (&self.source, self.mounted()) {
+            (Source::Directory, _) => RoomState::Open { look_in: self.at.to_owned() },
             (_, Mounted::Foreign(_) | Mounted::Stacked(_)) => {
                 RoomState::Unknown(format!("{} is not {}", self.at, self.describe()))
             }
             (_, Mounted::Previous(_)) => RoomState::Later(format!("{} is mounted anew", self.at)),
-            (Source::Directory, _) | (_, Mounted::Ours(_)) => RoomState::Open { look_in: self.at.to_owned() },
+            (_, Mounted::Ours(_)) => RoomState::Open { look_in: self.at.to_owned() },
             (Source::Bind { source }, Mounted::Nothing) => {
                 match self.bound.as_ref().is_some_and(Lineage::exists) {
                     true => RoomState::Open { look_in: source.clone() },

@@ -69,6 +69,14 @@ fn named(names: &std::collections::BTreeMap<String, u32>, number: u32) -> String
     names.iter().find(|(_, one)| **one == number).map_or_else(|| number.to_string(), |(name, _)| name.clone())
 }
 
+/// Whether a path is one that the distribution makes or the kernel shows (hier(7)): no volume may take it over.
+pub fn belongs_to_the_system(path: &str) -> bool {
+    const WHOLE: [&str; 13] = ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
+    const ITSELF: [&str; 14] =
+        ["/", "/home", "/lost+found", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"];
+    WHOLE.iter().any(|directory| super::ask::mounts::is_within(path, directory)) || ITSELF.contains(&path)
+}
+
 /// Owner, group and mode that are wanted, as numbers of one host. `None` is not managed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions {
@@ -181,11 +189,15 @@ pub fn permission_differences(
                 |gid| ground.group_name(gid)
             ),
         );
-        let draft =
-            Draft::new("chown", format!("give {path} to {want}"), Command::new(["chown", "--", &argument, path]))
-                .guarded(guard.to_vec());
+        let seen = have.map(Inode::number).unwrap_or_default();
+        let draft = Draft::new(
+            "chown",
+            format!("give {path} to {want}"),
+            Command::new(["set_owner", path, &seen, &argument]),
+        )
+        .guarded(guard.to_vec());
         let draft = match &old_owner {
-            Some(old) => draft.undone_by(Command::new(["chown", "--", old, path])),
+            Some(old) => draft.undone_by(Command::new(["set_owner", path, &seen, old])),
             None => draft.without_inverse("who owned it before is not known"),
         };
         let attribute = match (uid_differs, gid_differs) {
@@ -196,14 +208,15 @@ pub fn permission_differences(
         differences.push(Difference::new(attribute, names(have), want, Remedy::Run(vec![draft])));
     }
     if let Some(mode) = wanted.mode.filter(|mode| have.is_none_or(|inode| inode.mode != *mode)) {
+        let seen = have.map(Inode::number).unwrap_or_default();
         let draft = Draft::new(
             "chmod",
             format!("set the mode of {path} to {mode}"),
-            Command::new(["chmod", "--", &mode.to_string(), path]),
+            Command::new(["set_mode", path, &seen, &mode.to_string()]),
         )
         .guarded(guard.to_vec());
         let draft = match have {
-            Some(inode) => draft.undone_by(Command::new(["chmod", "--", &inode.mode.to_string(), path])),
+            Some(inode) => draft.undone_by(Command::new(["set_mode", path, &seen, &inode.mode.to_string()])),
             None => draft.without_inverse("the mode before is not known"),
         };
         let old = have.map_or_else(|| "not known yet".to_owned(), |inode| inode.mode.to_string());
@@ -212,7 +225,8 @@ pub fn permission_differences(
     differences
 }
 
-/// Of several steps that change one inode, only the first can be guarded by what the inode was.
+/// Of several steps that change one inode, only the first can be guarded by what its owner and mode were. Each makes sure by
+/// itself that it is the same inode.
 pub fn keep_first_guard(differences: &mut [Difference]) {
     let mut drafts = differences.iter_mut().filter_map(|difference| match &mut difference.remedy {
         Remedy::Run(drafts) => drafts.iter_mut().find(|draft| matches!(draft.action, "chown" | "chmod")),
@@ -226,28 +240,18 @@ pub fn keep_first_guard(differences: &mut [Difference]) {
 
 /// A guard that holds while nothing exists at a path.
 pub fn absent(path: &str) -> Guard {
-    Guard {
-        what: format!("{path} (which did not exist)"),
-        ask: Question::new(["stat", "-c", "%F %i", "--", path]),
-        status: 1,
-        out: String::new(),
-    }
+    let ask = Question::new(["is_absent", path]);
+    Guard { what: path.to_owned(), ask, status: 0, out: "absent\n".to_owned() }
 }
 
 /// A guard that holds while a path is the inode that was seen, with the same owner and mode.
 pub fn still(path: &str, inode: &Inode) -> Guard {
-    let type_bits: u32 = match inode.file_type {
-        FileType::Directory => 0o040000,
-        FileType::Regular => 0o100000,
-        FileType::Symlink => 0o120000,
-        FileType::Block => 0o060000,
-        FileType::Other => 0,
-    };
+    let bits = inode.mode.bits();
     Guard {
         what: path.to_owned(),
-        ask: Question::new(["stat", "-c", "%f %u %g %i", "--", path]),
+        ask: Question::new(["stat", "-c", "mode %a, owner %u:%g, inode %i", "--", path]),
         status: 0,
-        out: format!("{:x} {} {} {}\n", type_bits | u32::from(inode.mode.bits()), inode.uid, inode.gid, inode.inode),
+        out: format!("mode {bits:o}, owner {}:{}, inode {}\n", inode.uid, inode.gid, inode.inode),
     }
 }
 
@@ -321,7 +325,12 @@ pub fn no_access(
         return None;
     }
     hazard(
-        format!("{} cannot use {path} on {host}: it is {mode} and belongs to {uid}:{gid}", qemu.name),
+        format!(
+            "{} cannot use {path} on {host} as mode {mode} of {}:{}",
+            qemu.name,
+            named(&system.users, uid),
+            named(&system.groups, gid)
+        ),
         format!("Set owner = \"{}\" and mode = \"0770\", or a group that {} is in.", qemu.name, qemu.name),
     )
 }

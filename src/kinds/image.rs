@@ -140,7 +140,7 @@ impl Kind for Image {
     }
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
-        &[("create_image", include_str!("ask/create_image.sh"))]
+        &[("create_image", include_str!("ask/create_image.sh")), ("grow_image", include_str!("ask/grow_image.sh"))]
     }
 }
 
@@ -256,7 +256,7 @@ fn moved_away(block: &Block, scene: &Scene, host: &HostName) -> Option<Hazard> {
             &block.address,
             Some(host),
             format!("the image moves from {} in {} to {} in {}: it would be made anew, and the guest's data stay behind in the old file", old.1, old.0, new.1, new.0),
-            "Move the file yourself first; what matches is adopted. Or accept it in the block: lifecycle { accept = [\"data-loss\"] }.",
+            format!("Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.", block.address),
         )
     })
 }
@@ -311,12 +311,19 @@ impl Wanted<'_> {
             .guarded(self.room.guard.clone())
             .without_inverse("an image that a guest may have used is not deleted");
         verdict.needs.push(self.need(scene, reserved(format, size, allocation), size, 1)?);
-        verdict.differences.push(Difference::new(
-            "image",
-            "absent",
-            format!("{format}, {size}, {allocation}"),
-            Remedy::Run(vec![draft]),
-        ));
+        let remedy = match scene.was_seen(self.address, self.host) {
+            false => Remedy::Run(vec![draft]),
+            true => Remedy::Ask(
+                self.hazard(
+                    HazardCode::DataLoss,
+                    format!("{} was there when it was applied last and is gone from {}", self.path, self.host),
+                    format!("Find out where it went: a blank image would take its place. Put it back, or accept that: -accept data-loss@{}.", self.address),
+                ),
+                vec![draft],
+            ),
+        };
+        let want = format!("{format}, {size}, {allocation}");
+        verdict.differences.push(Difference::new("image", "absent", want, remedy));
         Ok(())
     }
 
@@ -332,18 +339,31 @@ impl Wanted<'_> {
             ));
             return Ok(());
         }
-        if let Header::Unreadable(why) = &file.header {
+        let previous = scene.previous(self.address).filter(|_| scene.was_seen(self.address, self.host));
+        let is_ours = previous.is_some();
+        let mut file = file.clone();
+        if self.format() == "raw" && previous.is_some_and(|previous| previous.text("format") == Some("raw")) {
+            // What a guest writes into the first sector of its disk says nothing about a raw image that is known.
+            file.header = Header::Raw;
+        }
+        let doubt = match &file.header {
+            Header::Unreadable(why) => Some(format!("is a qcow2 image that Larder does not understand: {why}")),
+            Header::Qcow2 { backing: Some(name), .. } => Some(format!("has the backing file {name:?}, and the block names none")),
+            Header::Qcow2 { needs, .. } => needs.first().map(|what| (*what).to_owned()),
+            Header::Raw => None,
+        };
+        if let Some(doubt) = doubt {
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
-                format!("{path} on {} is a qcow2 image that Larder does not understand: {why}", self.host),
-                "Look at it with `qemu-img info`.",
+                format!("{path} on {} {doubt}", self.host),
+                "Look at it with `qemu-img info`. Larder leaves it alone.",
             ));
             return Ok(());
         }
         let have = file.virtual_size();
         verdict.observed.insert("format".to_owned(), file.format().to_owned());
         verdict.observed.insert("size".to_owned(), have.to_string());
-        let is_ours = scene.previous(self.address).is_some();
+        verdict.observed.insert("inode".to_owned(), file.inode.inode.to_string());
         let differs = file.format() != self.format() || (have != self.size() && !is_ours);
         if differs {
             let message = format!(
@@ -373,7 +393,7 @@ impl Wanted<'_> {
             verdict.hazards.push(self.hazard(code, message, cure));
             return Ok(());
         }
-        let users = open_files::read(scene.host(self.host), path)?;
+        let users = self.users(scene)?;
         if have > self.size() {
             let hazard = self.hazard(
                 HazardCode::Shrink,
@@ -389,7 +409,8 @@ impl Wanted<'_> {
                 Remedy::Never(hazard),
             ));
         } else if have < self.size() && !self.block.lifecycle.ignore_changes.contains("size") {
-            self.grow(verdict, scene, have, &users, seen_at)?;
+            let lost = previous.and_then(|previous| previous.size("size")).filter(|size| have < *size);
+            self.grow(verdict, scene, &file, &users, seen_at, lost)?;
         }
         // libvirt gives an image to the qemu user while a guest runs, and back when it stops.
         if users.is_empty() {
@@ -405,44 +426,57 @@ impl Wanted<'_> {
         Ok(())
     }
 
+    /// Who uses the image, by whichever name the volume gives it.
+    fn users(&self, scene: &Scene) -> Result<Vec<open_files::Use>, String> {
+        let mut all = Vec::new();
+        for place in self.places(scene) {
+            all.extend(open_files::read(scene.host(self.host), &place)?);
+        }
+        Ok(all)
+    }
+
+    fn places(&self, scene: &Scene) -> Vec<String> {
+        places(self.block, scene.blocks)
+    }
+
     fn grow(
         &self,
         verdict: &mut Verdict,
         scene: &Scene,
-        have: Size,
+        file: &ImageFile,
         users: &[open_files::Use],
         seen_at: &str,
+        lost: Option<Size>,
     ) -> Result<(), String> {
         self.need_program(verdict, "qemu-img");
-        let size = self.size();
+        self.need_program(verdict, "setpriv");
+        let (have, size) = (file.virtual_size(), self.size());
         let preallocation = match self.allocation() {
             "sparse" => "off",
             other => other,
         };
-        let words = [
-            "qemu-img",
-            "resize",
-            "-q",
-            "-f",
-            self.format(),
-            &format!("--preallocation={preallocation}"),
-            "--",
-            &self.path,
-            &size.0.to_string(),
-        ];
+        let words = ["grow_image", &self.path, &file.inode.number(), self.format(), preallocation, &size.0.to_string()];
         let seen = image_file::guard(scene.host(self.host), seen_at)?;
         let mut guard: Vec<Guard> = self.room.guard.clone();
         if seen_at == self.path {
             guard.push(seen);
         }
-        guard.push(open_files::nobody(&self.path));
+        guard.push(open_files::nobody(&self.places(scene)));
         let draft = Draft::new("grow", format!("grow {} from {have} to {size}", self.path), Command::new(words))
             .guarded(guard)
             .with_impact(Impact::Offline)
             .without_inverse("an image is never shrunk");
-        let remedy = match users.first() {
-            None => Remedy::Run(vec![draft]),
-            Some(user) => Remedy::Never(self.hazard(
+        let remedy = match (users.first(), lost) {
+            (None, None) => Remedy::Run(vec![draft]),
+            (None, Some(size)) => Remedy::Ask(
+                self.hazard(
+                    HazardCode::DataLoss,
+                    format!("{} on {} had {size} when it was applied last and has {have} now", self.path, self.host),
+                    format!("It was cut short: the guest's data behind are gone. Bring back a copy, or accept that: -accept data-loss@{}.", self.address),
+                ),
+                vec![draft],
+            ),
+            (Some(user), _) => Remedy::Never(self.hazard(
                 HazardCode::InUse,
                 format!("{} on {} is in use: {user}", self.path, self.host),
                 "Stop the guest, then plan again; or grow it through the guest's own tools (virsh blockresize), after which the plan is empty.",

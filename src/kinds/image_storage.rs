@@ -44,9 +44,13 @@ impl Kind for ImageStorage {
     }
 
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
-        let root = format!("/var/lib/larder/storages/{}", block.address.default_name());
-        block.default_to("root", Datum::Text(root));
+        let default = format!("/var/lib/larder/storages/{}", block.address.default_name());
+        block.default_to("root", Datum::Text(default));
         let mut problems = Problems::new();
+        if ground::belongs_to_the_system(root(block)) {
+            let summary = format!("{} belongs to the system", root(block));
+            problems.push(Problem::error("system-directory", summary, "Choose a directory of its own.").at(block.place_of("root")));
+        }
         let hosts = block.resources("hosts");
         if let Some(twice) = hosts.iter().enumerate().find(|(at, one)| hosts[..*at].contains(one)).map(|(_, one)| one) {
             problems.push(

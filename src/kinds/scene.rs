@@ -1,6 +1,6 @@
 //! What a kind may look at when it judges: all blocks, what the hosts said, and what the state remembers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Address, Block, Blocks, Facts, Guard, HostFacts, HostName};
 
@@ -14,6 +14,8 @@ pub struct Memory {
     pub block: Option<Block>,
     /// What was remembered for each host: directories made, modes before.
     pub hosts: BTreeMap<HostName, BTreeMap<String, String>>,
+    /// Hosts on which it was found to exist when it was applied or refreshed last.
+    pub seen: BTreeSet<HostName>,
 }
 
 /// The whole picture. Everything in it is plain data.
@@ -41,6 +43,11 @@ impl Scene<'_> {
     /// The block as it was applied last.
     pub fn previous(&self, address: &Address) -> Option<&Block> {
         self.memory.get(address)?.block.as_ref()
+    }
+
+    /// Whether the resource was found on that host when it was applied last: what is missing now has been lost since.
+    pub fn was_seen(&self, address: &Address, host: &HostName) -> bool {
+        self.memory.get(address).is_some_and(|memory| memory.seen.contains(host))
     }
 
     /// What the state remembers of a resource on a host.

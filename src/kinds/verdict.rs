@@ -154,6 +154,8 @@ pub struct Verdict {
     /// What to remember in the state when the steps have run (merged over what is remembered already).
     pub memory: BTreeMap<String, String>,
     pub needs: Vec<Need>,
+    /// What the resource must have to itself on the host, by names that two of them would share: `the device 8:16`.
+    pub claims: Vec<String>,
 }
 
 impl Verdict {

@@ -206,8 +206,8 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
     let (desired, _) = &known_blocks(desired);
     let watched = watched(desired, state);
     let mut asked: BTreeMap<HostName, BTreeSet<Question>> = BTreeMap::new();
-    let recorded = recorded_blocks(state);
-    for (blocks, all) in [(desired, desired), (&recorded, &recorded)] {
+    let (recorded, pending) = (recorded_blocks(state), pending_blocks(state));
+    for (blocks, all) in [(desired, desired), (&recorded, &recorded), (&pending, &pending)] {
         for block in blocks.values() {
             let Some(kind) = kind_of(&block.address) else { continue };
             let of_state = state
@@ -247,11 +247,17 @@ fn recorded_blocks(state: &State) -> Blocks {
     state.resources.iter().map(|(address, record)| (address.clone(), record.block.clone())).collect()
 }
 
+/// The same with the new form of those whose apply was cut off.
+fn pending_blocks(state: &State) -> Blocks {
+    let form = |record: &crate::state::Record| record.pending.clone().unwrap_or_else(|| record.block.clone());
+    state.resources.iter().map(|(address, record)| (address.clone(), form(record))).collect()
+}
+
 /// The paths of each host whose users matter; those that lie in another one need no question of their own.
 fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
-    let recorded = recorded_blocks(state);
+    let (recorded, pending) = (recorded_blocks(state), pending_blocks(state));
     let mut paths: BTreeMap<HostName, BTreeSet<String>> = BTreeMap::new();
-    for all in [desired, &recorded] {
+    for all in [desired, &recorded, &pending] {
         for block in all.values() {
             let Some(kind) = kind_of(&block.address) else { continue };
             let of_state = state
@@ -364,6 +370,7 @@ fn memory(state: &State) -> BTreeMap<Address, Memory> {
     let of = |record: &crate::state::Record| Memory {
         block: Some(record.block.clone()),
         hosts: record.placements.iter().map(|(host, placement)| (host.clone(), placement.identity.clone())).collect(),
+        seen: record.placements.iter().filter(|(_, one)| !one.observed.is_empty()).map(|(host, _)| host.clone()).collect(),
     };
     state.resources.iter().map(|(address, record)| (address.clone(), of(record))).collect()
 }
@@ -447,6 +454,32 @@ impl Making<'_> {
         self.accepted.extend(self.input.request.accepted.iter().cloned());
     }
 
+    /// Two resources that both must have one thing to themselves, under whatever names.
+    fn refuse_double_claims(&mut self) {
+        let mut owners: BTreeMap<(HostName, String), Address> = BTreeMap::new();
+        let mut doubles = Vec::new();
+        for (address, verdicts) in &self.judged {
+            for (host, claim) in verdicts.iter().flat_map(|(host, verdict)| verdict.claims.iter().map(move |claim| (host, claim))) {
+                if let Some(first) = owners.get(&(host.clone(), claim.clone())) {
+                    doubles.push(Hazard::new(
+                        HazardCode::DeviceDiffers,
+                        address,
+                        Some(host),
+                        format!("{first} and {address} are both on {claim} of {host}"),
+                        "Give each a device of its own: two names can lead to one device.",
+                    ));
+                } else {
+                    owners.insert((host.clone(), claim.clone()), address.clone());
+                }
+            }
+        }
+        for hazard in doubles {
+            if let Some(verdict) = hazard.host.as_ref().and_then(|host| self.judged.get_mut(&hazard.address)?.get_mut(host)) {
+                verdict.hazards.push(hazard);
+            }
+        }
+    }
+
     /// How a placement stands in the plan.
     fn action(&self, address: &Address, host: &HostName, verdict: &Verdict) -> Action {
         let recorded =
@@ -523,6 +556,7 @@ impl Making<'_> {
     }
 
     fn finish(mut self, memory: &BTreeMap<Address, Memory>) -> Result<Plan, Problems> {
+        self.refuse_double_claims();
         let mut placed = Vec::new();
         let mut refused = BTreeSet::new();
         let mut changes = Vec::new();
@@ -675,11 +709,20 @@ impl Making<'_> {
         unknown.collect()
     }
 
+    /// Whether a resource is to have other paths than it had.
+    fn is_moved(&self, address: &Address, old: &Block) -> bool {
+        let (Some(kind), Some(new)) = (kind_of(address), self.desired.get(address)) else { return false };
+        kind.paths(old, &recorded_blocks(self.input.state)) != kind.paths(new, self.desired)
+    }
+
     /// What differs from what the last apply left.
     fn drift(&self) -> Vec<Drift> {
         let mut all = Vec::new();
         for (address, verdicts) in &self.judged {
             let Some(record) = self.input.state.resources.get(address) else { continue };
+            if self.is_moved(address, &record.block) {
+                continue; // what it was elsewhere says nothing about what it is here
+            }
             for (host, verdict) in verdicts {
                 let Some(placement) = record.placements.get(host) else { continue };
                 if matches!(verdict.standing, Standing::Unknown(_) | Standing::Later(_)) {

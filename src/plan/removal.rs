@@ -64,7 +64,8 @@ fn is_reached(scene: &Scene, host: &HostName) -> bool {
 }
 
 fn merge(whole: &mut Verdict, part: Verdict) {
-    if part.standing != Standing::Absent {
+    // What nobody knows of one form is not known of the whole.
+    if part.standing != Standing::Absent && !matches!(whole.standing, Standing::Unknown(_)) {
         whole.standing = part.standing;
     }
     for difference in part.differences {

@@ -25,6 +25,8 @@ pub enum Header {
     Qcow2 {
         virtual_size: Size,
         backing: Option<String>,
+        /// What else its header asks for, that Larder does not do.
+        needs: Vec<&'static str>,
     },
     /// A qcow2 magic, followed by something that Larder does not understand.
     Unreadable(String),
@@ -120,7 +122,11 @@ fn read_header(bytes: &[u8]) -> Header {
             }
         }
     };
-    Header::Qcow2 { virtual_size: Size(size), backing }
+    // Bits of the incompatible features: 0 dirty, 3 compression type and 4 extended L2 entries change nothing for us.
+    let features = if version == 3 { number(72, 8).unwrap_or(u64::MAX) } else { 0 };
+    let table: [(u64, &str); 3] = [(1 << 1, "is marked as corrupt"), (1 << 2, "keeps its data in another file"), (!0x1f, "uses features that are not known")];
+    let needs = table.into_iter().filter(|(bits, _)| features & bits != 0).map(|(_, what)| what).collect();
+    Header::Qcow2 { virtual_size: Size(size), backing, needs }
 }
 
 #[cfg(test)]
@@ -144,12 +150,15 @@ mod tests {
     fn headers_tell_format_size_and_backing_file() {
         assert_eq!(
             read_header(&qcow2(3, None, 40 << 30)),
-            Header::Qcow2 { virtual_size: Size(40 << 30), backing: None }
+            Header::Qcow2 { virtual_size: Size(40 << 30), backing: None, needs: vec![] }
         );
         assert_eq!(
             read_header(&qcow2(2, Some("base.qcow2"), 1 << 30)),
-            Header::Qcow2 { virtual_size: Size(1 << 30), backing: Some("base.qcow2".into()) }
+            Header::Qcow2 { virtual_size: Size(1 << 30), backing: Some("base.qcow2".into()), needs: vec![] }
         );
+        let mut elsewhere = qcow2(3, None, 1 << 30);
+        elsewhere[79] = 0b100;
+        assert!(matches!(read_header(&elsewhere), Header::Qcow2 { needs, .. } if needs == ["keeps its data in another file"]));
         assert_eq!(read_header(b""), Header::Raw);
         assert!(matches!(read_header(&qcow2(9, None, 1)), Header::Unreadable(_)));
         assert!(matches!(read_header(&qcow2(3, None, 1)[..20]), Header::Unreadable(_)));

@@ -33,6 +33,11 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
 
 /// The constant functions that steps on directories use on the host, by name.
 pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
+    ("is_absent", include_str!("is_absent.sh")),
+    ("in_private", include_str!("in_private.sh")),
+    ("with_image", include_str!("with_image.sh")),
+    ("set_owner", include_str!("set_owner.sh")),
+    ("set_mode", include_str!("set_mode.sh")),
     ("remove_empty_directories", include_str!("remove_empty.sh")),
     ("lock_mount_point", include_str!("lock_mount_point.sh")),
     ("unlock_mount_point", include_str!("unlock_mount_point.sh")),

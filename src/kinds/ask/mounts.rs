@@ -2,12 +2,14 @@
 
 use crate::model::{Guard, HostFacts, Question};
 
-use super::{Known, failure};
+use super::{Known, failure, path};
 
 /// One line of mountinfo, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     pub id: u64,
+    /// The id of the mount that it lies on.
+    pub parent: u64,
     /// `MAJOR:MINOR` of the file system.
     pub device: String,
     /// The directory of the file system that is mounted; `/` but for bind mounts and subvolumes.
@@ -29,6 +31,11 @@ impl Mount {
         self.options.split(',').chain(self.super_options.split(',')).any(|one| one == option)
     }
 
+    /// Whether the option is one of this mount, not of its file system.
+    pub fn has_option_of_mount(&self, option: &str) -> bool {
+        self.options.split(',').any(|one| one == option)
+    }
+
     /// The value of `NAME=VALUE` among the options.
     pub fn option(&self, name: &str) -> Option<&str> {
         let all = self.options.split(',').chain(self.super_options.split(','));
@@ -44,6 +51,29 @@ impl Mounts {
     /// What is mounted exactly at a path, bottom first.
     pub fn at(&self, path: &str) -> Vec<&Mount> {
         self.0.iter().filter(|mount| mount.target == path).collect()
+    }
+
+    /// A mount at a path that nobody can reach, because something else was mounted above it later: what covers it.
+    pub fn covered(&self, path: &str) -> Option<&Mount> {
+        let hidden = self.at(path).into_iter().find(|mount| !self.is_reachable(mount))?;
+        self.0.iter().rev().find(|mount| mount.target != path && is_within(path, &mount.target) && mount.id != hidden.parent)
+    }
+
+    /// Whether a walk along the path of a mount arrives at it: at each directory the walk enters what is mounted there on what
+    /// it has come from.
+    fn is_reachable(&self, wanted: &Mount) -> bool {
+        let Some(mut at) = self.0.iter().find(|mount| mount.target == "/" && !self.0.iter().any(|other| other.id == mount.parent)) else {
+            return true; // a mount table without a root shows only part of the tree
+        };
+        for directory in path::with_ancestors(&wanted.target) {
+            while let Some(next) = self.0.iter().find(|mount| mount.target == directory && mount.parent == at.id && mount.id != at.id) {
+                at = next;
+                if at.id == wanted.id {
+                    return true;
+                }
+            }
+        }
+        at.id == wanted.id
     }
 
     /// The mount that a path lies in.
@@ -103,7 +133,7 @@ pub fn read(facts: &HostFacts) -> Known<Mounts> {
 fn parse(line: &str) -> Option<Mount> {
     let mut words = line.split(' ');
     let id = words.next()?.parse().ok()?;
-    let _parent: u64 = words.next()?.parse().ok()?;
+    let parent = words.next()?.parse().ok()?;
     let (device, root, target, options) = (words.next()?, words.next()?, words.next()?, words.next()?);
     // Optional fields end at a lone dash.
     let mut words = words.skip_while(|word| *word != "-");
@@ -112,6 +142,7 @@ fn parse(line: &str) -> Option<Mount> {
     let super_options = words.next().unwrap_or("");
     Some(Mount {
         id,
+        parent,
         device: device.to_owned(),
         root: unescape(root),
         target: unescape(target),

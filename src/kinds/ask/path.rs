@@ -15,6 +15,13 @@ pub struct Inode {
     pub inode: u64,
 }
 
+impl Inode {
+    /// The number of the inode, for commands; empty for one that does not exist yet.
+    pub fn number(&self) -> String {
+        if self.inode == 0 { String::new() } else { self.inode.to_string() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileType {
     Directory,

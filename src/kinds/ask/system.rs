@@ -20,6 +20,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("qemu-img", "qemu-utils"),
     ("runuser", "util-linux"),
+    ("setpriv", "util-linux"),
     ("systemctl", "systemd"),
     ("wipefs", "util-linux"),
 ];
