@@ -50,7 +50,11 @@ fn status_tells_of_every_image() {
         (&"a.raw".into(), &Value::Null, &serde_json::json!(["hv1"]))
     );
     assert!(now[1]["message"].as_str().is_some_and(|text| text.contains("0600")), "{now}");
-    site.sh("hv1", "chmod 660 /srv/local/b.raw; qemu-img create -q -f qcow2 /srv/local/a.raw 1M");
+    site.sh("hv1", "chmod 660 /srv/local/b.raw; qemu-img create -q -f qcow2 /srv/local/a.raw 8M");
+    let now = images();
+    // A guest may write any header: a raw image stays one.
+    assert_eq!((&now[0]["format"], &now[0]["state"]), (&"raw".into(), &"degraded".into()), "{now}");
+    site.sh("hv1", "rm /srv/local/a.raw; mkdir /srv/local/a.raw");
     assert_eq!(states(&images())[0], "wrong-source");
     site.write(&all("2MiB"));
     let said = site.larder(&["status"]).expect(0).out;

@@ -334,7 +334,12 @@ fn waited(plan: &Plan, address: &Address) -> bool {
 fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)>) {
     let mut leftovers = Vec::new();
     let mut unverified = Vec::new();
-    for hazard in left.blocking().filter(|hazard| !plan.hazards.iter().any(|before| before.code == hazard.code && before.address == hazard.address && before.host == hazard.host)) {
+    for hazard in left.blocking().filter(|hazard| {
+        !plan
+            .hazards
+            .iter()
+            .any(|before| before.code == hazard.code && before.address == hazard.address && before.host == hazard.host)
+    }) {
         let host = hazard.host.clone().unwrap_or_else(|| HostName::from("every host"));
         unverified.push((host, format!("{}: {} ({})", hazard.address, hazard.message, hazard.code)));
     }

@@ -89,11 +89,16 @@ fn image_files(
         let is_there = volume.get(&host).is_some_and(|on| matches!(on.state, Health::Ok | Health::Degraded));
         let path = format!("{at}/{name}");
         let file = is_there.then(|| image_file::read(looked.facts.host(&host), &path).ok().flatten()).flatten();
+        // A guest may write any header into its raw image: what the plan takes it for counts.
+        let found_here = plan.found.get(&image.address).and_then(|hosts| hosts.get(&host));
+        let format = found_here
+            .and_then(|found| found.observed.get("format").map(String::as_str))
+            .or_else(|| file.as_ref().map(|file| file.format()));
         let one = ImageStatus {
             name: name.to_owned(),
-            size: file.as_ref().map(|file| file.virtual_size().0),
+            size: file.as_ref().map(|file| if format == Some("raw") { file.length } else { file.virtual_size().0 }),
             allocated: file.as_ref().map(|file| file.allocated),
-            format: file.as_ref().map(|file| file.format().to_owned()),
+            format: file.as_ref().and(format).map(str::to_owned),
             hosts: Vec::new(),
             state,
             message,
@@ -108,10 +113,16 @@ fn image_files(
 }
 
 fn image_health(image: &Block, host: &HostName, plan: &Plan) -> (Health, Option<String>) {
-    let hazard = plan
+    let of_image = plan
         .hazards
         .iter()
-        .find(|hazard| hazard.address == image.address && hazard.host.as_ref().is_none_or(|one| one == host));
+        .filter(|hazard| hazard.address == image.address && hazard.host.as_ref().is_none_or(|one| one == host));
+    // That it is something else says more than what follows from it.
+    let hazard = of_image.min_by_key(|hazard| match hazard.code {
+        HazardCode::WrongSource => 0,
+        HazardCode::Unresponsive => 1,
+        _ => 2,
+    });
     let found = plan.found.get(&image.address).and_then(|hosts| hosts.get(host));
     let told = hazard.map(|hazard| hazard.message.clone());
     let (state, message) = match found {

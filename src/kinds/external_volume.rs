@@ -616,7 +616,10 @@ impl<'a> Look<'a> {
             verdict.standing = Standing::Present;
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
-                format!("what is mounted on {} on {} is hidden: {} {} was mounted on {} later", self.at, self.host, cover.fstype, cover.source, cover.target),
+                format!(
+                    "what is mounted on {} on {} is hidden: {} {} was mounted on {} later",
+                    self.at, self.host, cover.fstype, cover.source, cover.target
+                ),
                 format!("Unmount {} if it does not belong there.", cover.target),
             ));
             return Ok(verdict);
@@ -748,21 +751,28 @@ impl<'a> Look<'a> {
 
     /// A volume that is mounted: its options, its line in fstab, its permissions.
     fn judge_live(&self, verdict: &mut Verdict, mount: &Mount) {
-        let shown = if mount.root == "/" { mount.fstype.clone() } else { format!("{} of {}", mount.fstype, mount.root) };
+        let shown =
+            if mount.root == "/" { mount.fstype.clone() } else { format!("{} of {}", mount.fstype, mount.root) };
         verdict.observed.insert("mount".to_owned(), shown);
         verdict.observed.insert("options".to_owned(), shown_options(mount));
         if let (Some(uuid), Source::Device { path, .. }) = (self.uuid(), &self.source) {
             if let Some(old) = self.replaced(&uuid) {
                 verdict.hazards.push(self.hazard(
                     HazardCode::WrongSource,
-                    format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+                    format!(
+                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
+                        self.host
+                    ),
                     "Bring the disk back that was there, or give the new one a resource of its own.",
                 ));
             }
             verdict.memory.insert("uuid".to_owned(), uuid);
         }
         let is_readonly = mount.super_options.split(',').any(|option| option == "ro");
-        if is_readonly && !mount.has_option_of_mount("ro") && !self.block.texts("options").iter().any(|option| option == "ro") {
+        if is_readonly
+            && !mount.has_option_of_mount("ro")
+            && !self.block.texts("options").iter().any(|option| option == "ro")
+        {
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
                 format!("the kernel has made the file system on {} on {} read-only", self.at, self.host),
@@ -898,7 +908,10 @@ impl<'a> Look<'a> {
             if let Some((uuid, old)) = device.tag("UUID").and_then(|uuid| Some((uuid, self.replaced(uuid)?))) {
                 refuse(
                     HazardCode::WrongSource,
-                    format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+                    format!(
+                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
+                        self.host
+                    ),
                     "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
                 );
             }
@@ -1571,7 +1584,11 @@ impl<'a> Look<'a> {
         // A line that the administrator wrote and that does the same would bring the volume back at the next boot.
         let is_ours = |entry: &Entry| entry.id().is_some() || self.is_same_source(entry);
         let lines = self.ground.fstab.lines_for(&address, &[self.at]);
-        let old: Vec<_> = lines.iter().filter(|line| line.entry.as_ref().is_some_and(is_ours)).map(|line| line.text.clone()).collect();
+        let old: Vec<_> = lines
+            .iter()
+            .filter(|line| line.entry.as_ref().is_some_and(is_ours))
+            .map(|line| line.text.clone())
+            .collect();
         if !old.is_empty() {
             let have = old.join("\n");
             verdict.standing = Standing::Present;
