@@ -706,6 +706,10 @@ impl<'a> View<'a> {
         let hazards = count(blocking.len(), "hazard");
         let note = match (blocking.len(), acceptable) {
             (0, _) => return String::new(),
+            _ if self.plan.operation == Operation::RefreshOnly => {
+                let note = format!("{hazards} would stop an apply, not this refresh of the state.");
+                return format!("{}\n", self.paint(Ink::Attention, &note));
+            }
             (all, 0) => {
                 format!("{hazards} must be resolved before apply (exit code 6).", hazards = count(all, "hazard"))
             }

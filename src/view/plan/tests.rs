@@ -344,3 +344,11 @@ fn room_is_told_where_any_is_taken() {
     plan.rooms = vec![Room { host: host("hv1"), at: "/srv".to_owned(), free: Some(1), bytes: 0, promised: 0 }];
     assert!(!shown(&plan).contains("Room"));
 }
+
+#[test]
+fn a_refresh_of_the_state_is_not_stopped_by_hazards() {
+    let plan = Plan { operation: Operation::RefreshOnly, ..sample::first_apply() };
+    let text = shown(&plan);
+    assert!(text.contains("1 hazard would stop an apply, not this refresh of the state."), "{text}");
+    assert!(!text.contains("exit code 6"), "{text}");
+}
