@@ -209,6 +209,7 @@ impl Kind for ExternalVolume {
             directory: mount_point(block).to_owned(),
             state,
             shared: block.boolean("shared") == Some(true),
+            volatile: block.nested("tmpfs").is_some(),
             guard,
         })
     }
