@@ -115,7 +115,7 @@ pub enum Command {
         #[arg(value_name = "PLAN")]
         plan: Option<PathBuf>,
     },
-    /// Unmount and forget everything; no image and no directory is deleted
+    /// Unmount and forget everything; images stay, and mount points that Larder made are removed if they are empty
     Destroy {
         #[command(flatten)]
         planning: Planning,
@@ -169,7 +169,7 @@ pub enum Command {
     /// Start, list, enter and stop throwaway container hosts
     #[command(subcommand)]
     Lab(LabCommand),
-    /// Say who holds the lock of the state, and break it if nobody does
+    /// Say who holds the lock of the state; if nobody does, clear what a dead holder left. Never takes it from a living one
     ForceUnlock,
     /// Print the version
     Version {
@@ -220,9 +220,10 @@ pub enum LabCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Open a shell on one, or run a command there
+    /// Open a shell on one, or run a command there, as ssh does
     Ssh {
         host: String,
+        /// As with ssh, the words are joined with spaces and read by the shell of the host: quote what it must not split
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },

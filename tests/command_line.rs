@@ -54,13 +54,35 @@ fn each_end_has_its_exit_code() {
     site.larder(&["apply", "-auto-approve"]).expect(6);
     site.larder(&["apply", "-auto-approve", "-accept", "nonsense@external_volume.ram"]).expect(3);
     site.larder(&["apply", "-auto-approve", "-accept", "hides-data"]).expect(3);
+    site.larder(&["plan", "-accept", "hides-data@external_volume.rem"])
+        .expect(3)
+        .says("hides-data@external_volume.ram");
+    site.larder(&["plan", "-accept", "not-blank@external_volume.ram"]).expect(3).says("never");
+    let said = site.larder(&["plan", "-out", "refused"]).expect(6).err;
+    assert!(!said.contains("Carry it out"), "{said}");
+    site.larder(&["apply", "refused", "-accept", "no-access@external_volume.ram"])
+        .expect(3)
+        .says("hides-data@external_volume.ram");
+    site.larder(&["apply", "-auto-approve", "-refresh-only"]).expect(0);
     site.sh("hv1", "rm /srv/ram/guest.qcow2");
     site.apply();
     site.wait(site.lab().stop(&"hv2".into())).unwrap_or_else(|problem| panic!("{problem}"));
     let plan = site.larder(&["plan", "-json"]).expect(8).json();
     assert_eq!((&plan["complete"], &plan["unknown"][0]["host"]), (&Value::Bool(false), &Value::from("hv2")));
     assert_eq!(plan["steps"], Value::Array(vec![]), "unknown is never absent");
-    site.larder(&["apply", "-auto-approve"]).expect(8);
+    let said = site.larder(&["apply", "-auto-approve"]).expect(8);
+    assert!(said.out.trim_end().ends_with("Not answering, and left as they are: hv2."), "{}", said.out);
+}
+
+#[test]
+fn a_lab_is_entered_as_with_ssh_and_kept_out_of_version_control() {
+    let site = Site::up(&["hv1"]);
+    site.write(&hosts(&["hv1"]));
+    let run = site.larder(&["lab", "ssh", "hv1", "echo one   two;", "hostname", "|", "tr", "a-z", "A-Z"]).expect(0);
+    assert_eq!(run.out, "one two\nHV1\n");
+    site.larder(&["lab", "ssh", "hv1", "exit 7"]).expect(7);
+    site.larder(&["lab", "up", "-runtime", "namespace"]).expect(0);
+    assert_eq!(std::fs::read_to_string(site.path().join(".larder/.gitignore")).expect("written"), "*\n");
 }
 
 #[test]

@@ -27,6 +27,38 @@ fn info(site: &Site, path: &str) -> Value {
 }
 
 #[test]
+fn status_tells_of_every_image() {
+    let site = Site::up(&["hv1"]);
+    let all = |size: &str| {
+        format!(
+            "{}{LOCAL}{}{}",
+            storage(&["hv1"]),
+            image("a", "local", "raw", "1MiB", ""),
+            image("b", "local", "raw", size, "")
+        )
+    };
+    site.write(&all("1MiB")).apply();
+    let images = || site.larder(&["status", "-json"]).expect(0).json()["volumes"][0]["images"].clone();
+    let states =
+        |images: &Value| images.as_array().expect("images").iter().map(|one| one["state"].clone()).collect::<Vec<_>>();
+    assert_eq!(states(&images()), ["ok", "ok"]);
+    site.sh("hv1", "rm /srv/local/a.raw; chmod 600 /srv/local/b.raw");
+    let now = images();
+    assert_eq!(states(&now), ["missing", "degraded"]);
+    assert_eq!(
+        (&now[0]["name"], &now[0]["size"], &now[0]["hosts"]),
+        (&"a.raw".into(), &Value::Null, &serde_json::json!(["hv1"]))
+    );
+    assert!(now[1]["message"].as_str().is_some_and(|text| text.contains("0600")), "{now}");
+    site.sh("hv1", "chmod 660 /srv/local/b.raw; qemu-img create -q -f qcow2 /srv/local/a.raw 1M");
+    assert_eq!(states(&images())[0], "wrong-source");
+    site.write(&all("2MiB"));
+    let said = site.larder(&["status"]).expect(0).out;
+    assert!(said.contains("wrong-source on hv1") && said.contains("degraded on hv1"), "{said}");
+    assert!(said.contains("2 of 2 images not ok"), "{said}");
+}
+
+#[test]
 fn an_image_grows_in_place_and_never_shrinks() {
     let site = Site::up(&["hv1"]);
     let with = |size: &str| {

@@ -34,6 +34,7 @@ fn plan_of(desired: &larder::model::Blocks, facts: &Facts, state: &State) -> Pla
         parallelism: 10,
         max_hosts_at_once: 0,
         state_path: "state/larder.state.json",
+        lab: false,
     };
     plan::plan(&input).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }

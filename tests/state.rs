@@ -107,6 +107,9 @@ fn one_apply_at_a_time() {
         "{}",
         run.err
     );
+    let run = site.larder(&["force-unlock"]).expect(5);
+    assert!(run.err.contains(&format!("process {}", first.id())), "{}", run.err);
+    site.larder(&["apply", "-auto-approve"]).expect(5);
     let second = site
         .command(&["apply", "-auto-approve", "-lock-timeout", "60s"])
         .stdout(Stdio::piped())
@@ -121,6 +124,7 @@ fn one_apply_at_a_time() {
     let output = second.wait_with_output().expect("ended");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     site.assert_settled();
+    site.larder(&["force-unlock"]).expect(0).says("Nobody holds the lock of the state.");
     // A plan reads, and needs no lock.
     site.larder(&["state", "rm", "external_volume.ram"]).expect(0);
     assert_eq!(change(&site.plan(), "external_volume.ram")["action"], "adopt");
@@ -410,6 +414,35 @@ fn outputs_are_kept_and_secrets_are_not() {
         serde_json::json!({ "list": [1, "two"], "path": "/srv/local" })
     );
     site.larder(&["output", "secret"]).expect(1).says("no-such-output");
+    site.larder(&["destroy", "-auto-approve", "-var", &option]).expect(0);
+    site.larder(&["output", "path"]).expect(1).says("no-such-output");
+}
+
+#[test]
+fn what_is_known_of_a_lab_is_not_taken_for_the_real_hosts() {
+    let site = Site::up(&["hv1"]);
+    // If the real address were asked, this process would find nobody there.
+    site.write(&format!("{}{LOCAL}", storage(&["hv1"])));
+    let really = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_larder"));
+        let output = command.current_dir(site.path()).args(arguments).stdin(Stdio::null()).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let said = site.larder(&["plan", "-out", "lab.plan"]).expect(0).err;
+    assert!(said.contains("larder -lab apply lab.plan"), "{said}");
+    let (exit, said) = really(&["apply", "lab.plan"]);
+    assert!(exit == Some(1) && said.contains("lab-plan"), "{said}");
+    assert!(!site.state().exists(), "a refused plan writes nothing");
+    site.larder(&["apply", "lab.plan"]).expect(0);
+    assert_eq!(state(&site)["lab"], true);
+    for command in [&["plan"][..], &["apply", "-auto-approve"], &["destroy", "-auto-approve"], &["status"]] {
+        let (exit, said) = really(command);
+        assert!(exit == Some(1) && said.contains("lab-state") && said.contains("-state FILE"), "{command:?} {said}");
+    }
+    let mut real = state(&site);
+    real.as_object_mut().expect("a state").remove("lab");
+    std::fs::write(site.state(), real.to_string()).expect("written");
+    site.larder(&["plan"]).expect(1).says("lab-state");
 }
 
 #[test]

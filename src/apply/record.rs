@@ -85,7 +85,11 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
             }
         }
     }
-    next.outputs = plan.outputs.clone();
+    next.outputs = match plan.operation {
+        // They tell of what was taken away.
+        Operation::Destroy => BTreeMap::new(),
+        _ => plan.outputs.clone(),
+    };
     next.hosts.extend(plan.hosts.clone());
     let used: std::collections::BTreeSet<_> =
         next.resources.values().flat_map(|record| record.placements.keys().cloned()).collect();

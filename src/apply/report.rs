@@ -63,6 +63,9 @@ pub struct Report {
     pub leftovers: Vec<Leftover>,
     /// What could not be read again, and why.
     pub unverified: Vec<(HostName, String)>,
+    /// Hosts that the plan is not about, because they did not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreachable: Vec<HostName>,
     /// Placements that can be decided only now: another run does them.
     pub waiting: usize,
     /// Somebody stopped it.

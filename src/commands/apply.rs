@@ -13,7 +13,7 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::model::{Address, Facts, HostFacts, HostName, Problem};
+use crate::model::{Address, Facts, Hazard, HostFacts, HostName, Problem};
 use crate::plan::{Action, Operation, Plan, Request};
 use crate::probe;
 use crate::state::file::beside;
@@ -40,7 +40,7 @@ pub(super) async fn run(
     terminal.warnings(&workspace.warnings, &workspace.sources());
     let operation = if destroy { "destroy" } else { "apply" };
     let _lock = lock(&workspace, operation, locking)?;
-    let mut state = workspace.state.read()?;
+    let mut state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
     let mut looked = look(&workspace, &state, planning, destroy).await?;
     let mut elapsed = Some(looked.elapsed);
@@ -90,8 +90,15 @@ pub(super) async fn run_file(
 ) -> Outcome {
     let mut plan = plan::read(path)?;
     let workspace = Workspace::of_plan(global, &plan);
+    if plan.lab != workspace.lab.is_some() {
+        let (of, cure) = match plan.lab {
+            true => ("hosts of a lab, and this run is for the real ones", "Add -lab."),
+            false => ("real hosts, and this run is for those of a lab", "Leave -lab out."),
+        };
+        return Err(Problem::error("lab-plan", format!("{} is a plan for {of}", path.display()), cure).into());
+    }
     let _lock = lock(&workspace, "apply", locking)?;
-    let state = workspace.state.read()?;
+    let state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
     if state.serial != plan.based_on.serial || state.lineage != plan.based_on.lineage {
         return Err(Problem::error(
@@ -106,8 +113,13 @@ pub(super) async fn run_file(
     }
     for text in &planning.accept {
         let (code, address) = accepted(text).map_err(|problem| Failure::new(Exit::Usage, problem))?;
+        let mut is_there = false;
         for hazard in plan.hazards.iter_mut().filter(|hazard| hazard.code == code && hazard.address == address) {
             hazard.accepted = hazard.can_be_accepted;
+            is_there = true;
+        }
+        if !is_there {
+            return Err(not_in_plan(text, &plan));
         }
     }
     terminal.plan(&plan, None, planning.verbose);
@@ -157,8 +169,28 @@ fn lock(workspace: &Workspace, operation: &str, locking: &Locking) -> Result<Sta
     workspace.state.lock(&holder(operation), locking.lock_timeout).map_err(Failure::from)
 }
 
+/// An acceptance that would be lost in silence.
+fn not_in_plan(text: &str, plan: &Plan) -> Failure {
+    let open: BTreeSet<_> = plan.blocking().filter(|hazard| hazard.can_be_accepted).map(acceptance).collect();
+    let cure = match open.is_empty() {
+        true => "Nothing in it can still be accepted. Leave -accept out.".to_owned(),
+        false => format!("What can be accepted is: {}.", open.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Failure::new(
+        Exit::Usage,
+        Problem::error("invalid-option", format!("`-accept {text}`: the plan has no such hazard"), cure),
+    )
+}
+
+fn acceptance(hazard: &Hazard) -> String {
+    format!("{}@{}", hazard.code, hazard.address)
+}
+
 /// Hazards that nobody has accepted.
 fn refusal(plan: &Plan) -> Option<Failure> {
+    if !plan::is_refused(plan) {
+        return None;
+    }
     let blocking: Vec<_> = plan.blocking().collect();
     let first = blocking.first()?;
     let rest = if blocking.len() > 1 { format!(" and {} more", blocking.len() - 1) } else { String::new() };
@@ -191,7 +223,9 @@ fn approved(plan: &Plan, approval: &Approval, terminal: &Terminal) -> Result<boo
         .into());
     }
     let question = match plan.operation {
-        Operation::Destroy => "Take all this away? Images and directories stay. Only `yes` is a yes: ",
+        Operation::Destroy => {
+            "Take all this away? Images stay, and directories but for empty mount points. Only `yes` is a yes: "
+        }
         _ => "Carry this out? Only `yes` is a yes: ",
     };
     terminal.ask(question);
@@ -220,6 +254,7 @@ async fn carry_out(
     let running = interrupts.hold_back();
     let journal_path = beside(&workspace.state.path, ".journal");
     let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
+    report.unreachable = plan.unknown.iter().map(|one| one.host.clone()).collect();
     let mut state = state;
     let mut trouble = None;
     let mut journal = None;
@@ -352,6 +387,7 @@ fn exit(plan: &Plan, report: &Report, facts: &Facts) -> Exit {
 /// Writes the state if it says anything new.
 fn keep(workspace: &Workspace, old: &State, mut new: State) -> Result<State, Failure> {
     if *old != new {
+        new.lab = workspace.lab.is_some();
         workspace.state.write(&mut new)?;
     }
     Ok(new)

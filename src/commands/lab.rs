@@ -1,5 +1,6 @@
 //! `larder lab`: throwaway container hosts for a configuration.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use crate::cli::{Global, LabCommand};
@@ -36,6 +37,7 @@ pub(super) async fn run(global: &Global, command: &LabCommand, terminal: &Termin
                 .into());
             }
             let runtime: Runtime = runtime.parse().map_err(|problem| Failure::new(Exit::Usage, problem))?;
+            ignored(&directory(global).join(".larder"))?;
             for running in lab.up(&hosts, runtime).await? {
                 terminal.say(&format!("{}  {}  up", running.name, running.address));
             }
@@ -67,6 +69,22 @@ pub(super) async fn run(global: &Global, command: &LabCommand, terminal: &Termin
     Ok(Exit::Done)
 }
 
+/// Keeps the lab, which holds a private key, out of version control.
+fn ignored(own: &Path) -> Result<(), Problem> {
+    let path = own.join(".gitignore");
+    let written = std::fs::create_dir_all(own).and_then(|()| match path.try_exists()? {
+        true => Ok(()),
+        false => std::fs::write(&path, "*\n"),
+    });
+    written.map_err(|error| {
+        Problem::error(
+            "lab-unwritable",
+            format!("{} cannot be written: {error}", path.display()),
+            "The lab keeps what it needs beside the configuration. Run where you may write.",
+        )
+    })
+}
+
 fn ssh(lab: &Lab, host: &str, command: &[String]) -> Outcome {
     if lab.connection(&HostName::from(host), None).is_none() {
         return Err(Problem::error(
@@ -83,18 +101,12 @@ fn ssh(lab: &Lab, host: &str, command: &[String]) -> Outcome {
             format!("{error}. Install openssh-client."),
         ))
     };
-    // The remote login shell sees one line: each word is quoted as a value.
-    let words = command
-        .iter()
-        .map(|word| shlex::try_quote(word))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| failed(&error))?;
     let status = std::process::Command::new("ssh")
         .arg("-F")
         .arg(lab.ssh_config())
         .arg("--")
         .arg(host)
-        .args((!words.is_empty()).then(|| words.join(" ")))
+        .args(command)
         .stdin(Stdio::inherit())
         .status()
         .map_err(|error| failed(&error))?;

@@ -8,7 +8,9 @@ use crate::cli::Planning;
 use crate::config::Desired;
 use crate::kinds;
 use crate::kinds::ask::system;
-use crate::model::{Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Question};
+use crate::model::hazard::Acceptance;
+use crate::model::problem::did_you_mean;
+use crate::model::{Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Question, escape_line};
 use crate::plan::{self, Operation, Plan, Request};
 use crate::probe;
 use crate::state::State;
@@ -38,6 +40,9 @@ pub(super) async fn look(
 ) -> Result<Looked, Failure> {
     let started = Instant::now();
     let request = request(workspace, planning, destroy)?;
+    if !workspace.desired.wants_facts {
+        accepted_exist(&request, &workspace.desired, state)?;
+    }
     let questions = plan::questions(&workspace.desired.blocks, state);
     let (facts, sessions) = ask(workspace, questions).await;
     let mut looked = Looked {
@@ -55,6 +60,7 @@ pub(super) async fn look(
             return Err(workspace.failure(Exit::Error, evaluated.problems));
         }
         looked.desired = evaluated.desired;
+        accepted_exist(&looked.request, &looked.desired, state)?;
         looked.ask_more(state).await;
     }
     looked.elapsed = started.elapsed();
@@ -142,6 +148,7 @@ impl Looked {
             parallelism: self.parallelism,
             max_hosts_at_once: self.desired.settings.max_hosts_at_once,
             state_path: &self.desired.settings.state_path,
+            lab: workspace.lab.is_some(),
         };
         plan::plan(&input).map_err(|problems| workspace.failure(Exit::Error, problems))
     }
@@ -171,6 +178,27 @@ fn request(workspace: &Workspace, planning: &Planning, destroy: bool) -> Result<
     Ok(Request { operation, accepted, max_destroy: workspace.desired.settings.max_destroy })
 }
 
+/// Every acceptance is for a resource that there is: a misspelt one would be lost in silence.
+fn accepted_exist(request: &Request, desired: &Desired, state: &State) -> Result<(), Failure> {
+    let is_known = |address: &Address| desired.blocks.contains_key(address) || state.resources.contains_key(address);
+    let Some((code, address)) = request.accepted.iter().find(|(_, address)| !is_known(address)) else { return Ok(()) };
+    let known: BTreeSet<_> = desired.blocks.keys().chain(state.resources.keys()).map(ToString::to_string).collect();
+    let near = did_you_mean(&address.to_string(), known.iter().map(String::as_str)).map(|near| escape_line(near));
+    let cure = near.map_or_else(
+        || "Write the address as the plan shows it, without the host.".to_owned(),
+        |near| format!("Did you mean {code}@{near}?"),
+    );
+    let text = escape_line(&address.to_string());
+    Err(Failure::new(
+        Exit::Usage,
+        Problem::error(
+            "invalid-option",
+            format!("`-accept {code}@{text}`: {text} is neither in the configuration nor in the state"),
+            cure,
+        ),
+    ))
+}
+
 /// `hides-data@external_volume.nfs`.
 pub(super) fn accepted(text: &str) -> Result<(HazardCode, Address), Problem> {
     let wrong = |why: String| Problem::error("invalid-option", format!("`-accept {text}` makes no sense"), why);
@@ -180,6 +208,16 @@ pub(super) fn accepted(text: &str) -> Result<(HazardCode, Address), Problem> {
     let known = || HazardCode::all().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
     let code = HazardCode::parse(code)
         .ok_or_else(|| wrong(format!("There is no hazard `{code}`. There are: {}.", known())))?;
+    match code.acceptance() {
+        Acceptance::Possible => {}
+        Acceptance::Never => {
+            return Err(wrong(format!(
+                "{code} can never be accepted: {}. Resolve it as the plan says.",
+                code.meaning()
+            )));
+        }
+        Acceptance::NotNeeded => return Err(wrong(format!("{code} is a warning and stops nothing. Leave it out."))),
+    }
     let address = address.parse().map_err(|error: crate::model::address::NotAnAddress| wrong(error.to_string()))?;
     Ok((code, address))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Global, Planning};
 use crate::model::Problem;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Operation, Plan};
 use crate::state::file;
 
 use super::look::look;
@@ -20,7 +20,7 @@ pub(super) struct Wanted<'a> {
 pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_>, terminal: &Terminal) -> Outcome {
     let workspace = Workspace::open(global, &planning.variables)?;
     terminal.warnings(&workspace.warnings, &workspace.sources());
-    let state = workspace.state.read()?;
+    let state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
     let looked = look(&workspace, &state, planning, wanted.destroy).await?;
     let plan = looked.plan(&workspace, &state)?;
@@ -28,20 +28,27 @@ pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_
     looked.close().await;
     if let Some(path) = wanted.out {
         write(&plan, path)?;
-        terminal.hint(&format!(
-            "The plan is in {}. Carry it out with: larder apply {}",
-            path.display(),
-            path.display()
-        ));
+        let lab = if plan.lab { "-lab " } else { "" };
+        terminal.hint(&match is_refused(&plan) {
+            true => format!("The plan is in {}, for reading: apply refuses it as it stands.", path.display()),
+            false => {
+                format!("The plan is in {}. Carry it out with: larder {lab}apply {}", path.display(), path.display())
+            }
+        });
     }
     Ok(exit(&plan, wanted.detailed_exitcode))
+}
+
+/// Whether apply carries out none of it. What changes no host has no dangers.
+pub(super) fn is_refused(plan: &Plan) -> bool {
+    plan.operation != Operation::RefreshOnly && plan.blocking().next().is_some()
 }
 
 /// The exit code of a plan: a host that did not answer comes first, for then the plan is not whole.
 pub(super) fn exit(plan: &Plan, detailed: bool) -> Exit {
     if !plan.unknown.is_empty() {
         Exit::Unreachable
-    } else if plan.blocking().next().is_some() {
+    } else if is_refused(plan) {
         Exit::Refused
     } else if detailed && plan.has_changes() {
         Exit::Changes

@@ -117,7 +117,7 @@ fn shown(value: &Datum) -> String {
 
 pub(super) fn force_unlock(global: &Global, terminal: &Terminal) -> Outcome {
     let local = state_of(global);
-    local.break_lock()?;
+    local.clear_lock()?;
     terminal.say("Nobody holds the lock of the state.");
     Ok(Exit::Done)
 }

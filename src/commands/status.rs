@@ -17,7 +17,7 @@ use super::{Exit, Outcome, Workspace};
 
 pub(super) async fn run(global: &Global, variables: &Variables, terminal: &Terminal) -> Outcome {
     let workspace = Workspace::open(global, variables)?;
-    let state = workspace.state.read()?;
+    let state = workspace.read_state()?;
     let planning = Planning {
         variables: variables.clone(),
         parallelism: None,
@@ -67,28 +67,69 @@ fn volume(block: &Block, looked: &Looked, plan: &Plan) -> VolumeStatus {
         address: block.address.clone(),
         kind: block.address.kind.clone(),
         mount_point: at.clone(),
-        images: images.flat_map(|image| image_files(image, &at, &hosts, looked)).collect(),
+        images: images.flat_map(|image| image_files(image, &at, &hosts, looked, plan)).collect(),
         hosts,
     }
 }
 
-/// The images of a block in a volume: one line for those that are alike on all hosts.
-fn image_files(image: &Block, at: &str, hosts: &BTreeMap<HostName, VolumeOnHost>, looked: &Looked) -> Vec<ImageStatus> {
+/// An image of the configuration in a volume: one line for the hosts on which it is alike.
+fn image_files(
+    image: &Block,
+    at: &str,
+    volume: &BTreeMap<HostName, VolumeOnHost>,
+    looked: &Looked,
+    plan: &Plan,
+) -> Vec<ImageStatus> {
     let name = image.text("name").unwrap_or_default();
+    let members = kind_of(&image.address).map(|kind| kind.hosts(image, &looked.desired.blocks)).unwrap_or_default();
     let mut found: Vec<ImageStatus> = Vec::new();
-    for (host, _) in hosts.iter().filter(|(_, volume)| matches!(volume.state, Health::Ok | Health::Degraded)) {
-        let Ok(Some(file)) = image_file::read(looked.facts.host(host), &format!("{at}/{name}")) else { continue };
+    for host in members {
+        let (state, message) = image_health(image, &host, plan);
+        // What lies in the directory while its volume is not mounted is another file.
+        let is_there = volume.get(&host).is_some_and(|on| matches!(on.state, Health::Ok | Health::Degraded));
+        let path = format!("{at}/{name}");
+        let file = is_there.then(|| image_file::read(looked.facts.host(&host), &path).ok().flatten()).flatten();
         let one = ImageStatus {
             name: name.to_owned(),
-            size: Some(file.virtual_size().0),
-            allocated: Some(file.allocated),
-            format: Some(file.format().to_owned()),
+            size: file.as_ref().map(|file| file.virtual_size().0),
+            allocated: file.as_ref().map(|file| file.allocated),
+            format: file.as_ref().map(|file| file.format().to_owned()),
+            hosts: Vec::new(),
+            state,
+            message,
         };
-        if !found.contains(&one) {
-            found.push(one);
+        let alike = found.iter().position(|other| ImageStatus { hosts: Vec::new(), ..other.clone() } == one);
+        match alike.and_then(|at| found.get_mut(at)) {
+            Some(other) => other.hosts.push(host),
+            None => found.push(ImageStatus { hosts: vec![host], ..one }),
         }
     }
     found
+}
+
+fn image_health(image: &Block, host: &HostName, plan: &Plan) -> (Health, Option<String>) {
+    let hazard = plan
+        .hazards
+        .iter()
+        .find(|hazard| hazard.address == image.address && hazard.host.as_ref().is_none_or(|one| one == host));
+    let found = plan.found.get(&image.address).and_then(|hosts| hosts.get(host));
+    let told = hazard.map(|hazard| hazard.message.clone());
+    let (state, message) = match found {
+        None => (Health::Unknown, Some("the host was not asked".to_owned())),
+        Some(found) => match (&found.standing, hazard) {
+            // An image in a volume that is not there for the moment may well exist.
+            (Standing::Unknown(why) | Standing::Later(why), _) => (Health::Unknown, Some(why.clone())),
+            (Standing::Absent | Standing::Present, Some(hazard)) if hazard.code == HazardCode::WrongSource => {
+                (Health::WrongSource, told)
+            }
+            (_, Some(hazard)) if hazard.code == HazardCode::Unresponsive => (Health::Unknown, told),
+            (Standing::Absent, _) => (Health::Missing, told),
+            (Standing::Present, _) if found.is_settled => (Health::Ok, None),
+            (Standing::Present, Some(_)) => (Health::Degraded, told),
+            (Standing::Present, None) => (Health::Degraded, Some(differences(image, host, plan))),
+        },
+    };
+    (state, message.filter(|text| !text.is_empty()))
 }
 
 fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Plan) -> VolumeOnHost {

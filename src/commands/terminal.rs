@@ -121,7 +121,8 @@ impl Terminal {
     }
 
     pub(super) fn report(&self, plan: &Plan, report: &Report) {
-        if plan.steps.is_empty() {
+        // Of a plan without steps the plan has said all; but who did not answer is for the last line.
+        if plan.steps.is_empty() && (self.is_json || report.unreachable.is_empty()) {
             return;
         }
         match self.is_json {

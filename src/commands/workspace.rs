@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::model::block::Attributes;
 use crate::model::{Connection, HostName, Problem, Problems};
 use crate::plan::Plan;
-use crate::state::{Holder, LocalState};
+use crate::state::{Holder, LocalState, State};
 
 use super::{Exit, Failure};
 
@@ -100,6 +100,28 @@ impl Workspace {
             }
         }
         connection
+    }
+
+    /// The state, if it is about the hosts that this run works with.
+    ///
+    /// # Errors
+    /// `lab-state` for a state of the lab without the lab, and the other way round: what it remembers of one host would be
+    /// taken for what is on another.
+    pub(super) fn read_state(&self) -> Result<State, Problem> {
+        let state = self.state.read()?;
+        if state.resources.is_empty() || state.lab == self.lab.is_some() {
+            return Ok(state);
+        }
+        let path = self.state.path.display();
+        let (of, cure) = match state.lab {
+            true => ("hosts of a lab, and this run is for the real ones", "Add -lab"),
+            false => ("real hosts, and this run is for those of a lab", "Leave -lab out"),
+        };
+        Err(Problem::error(
+            "lab-state",
+            format!("the state in {path} is about {of}"),
+            format!("{cure}, name another state with -state FILE, or remove {path} if nobody needs it any more."),
+        ))
     }
 
     pub(super) fn sources(&self) -> BTreeMap<String, String> {

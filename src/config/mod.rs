@@ -123,8 +123,8 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
         names.iter().filter(|name| !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")).collect();
     if main.is_empty() {
         let summary = format!("There is no configuration in {}", directory.display());
-        let detail = "A configuration is one or more files `*.hcl`. `larder init` writes a first one; `-chdir` names \
-                      another directory.";
+        let detail = "A configuration is one or more files `*.hcl`. Write one here, or name another directory with \
+                      `-chdir`.";
         problems.push(Problem::error("no-configuration", summary, detail));
     }
     let mut bodies = Vec::new();

@@ -158,6 +158,9 @@ pub struct Plan {
     pub parallelism: usize,
     /// The state file, relative to the directory of the configuration.
     pub state_path: String,
+    /// Whether it was made from the hosts of a lab, and so is for them alone.
+    #[serde(default)]
+    pub lab: bool,
     /// How each placement was found. Not part of a plan file: it is for the state, after steps have run.
     #[serde(skip)]
     pub found: BTreeMap<Address, BTreeMap<HostName, Found>>,
@@ -296,6 +299,8 @@ pub struct Input<'a> {
     pub parallelism: usize,
     pub max_hosts_at_once: usize,
     pub state_path: &'a str,
+    /// Whether the facts are those of a lab.
+    pub lab: bool,
 }
 
 /// Judges every resource on every host and puts the remedies in order.
@@ -618,6 +623,7 @@ impl Making<'_> {
             max_hosts_at_once: self.input.max_hosts_at_once,
             parallelism: self.input.parallelism,
             state_path: self.input.state_path.to_owned(),
+            lab: self.input.lab,
             found,
         };
         plan.hash = hash::of(&plan);

@@ -82,7 +82,7 @@ impl LocalState {
             let left = deadline.saturating_duration_since(Instant::now());
             let Some(mut file) = self.try_lock(left).map_err(failed)? else { return Err(self.locked(timeout)) };
             if !self.is_current(&file).map_err(failed)? {
-                // Somebody broke the lock while we waited for it.
+                // Somebody removed the file while we waited for its lock.
                 continue;
             }
             let text = serde_json::to_string(holder).map_err(|error| failed(error.into()))?;
@@ -106,15 +106,22 @@ impl LocalState {
         Some(holder.map_or("another process".to_owned(), |holder| escape_line(&holder.to_string())))
     }
 
-    /// Lets others take the lock although somebody holds it: only for a holder that is known to be dead, on a file system
-    /// whose server has not noticed.
-    pub fn break_lock(&self) -> Result<(), Problem> {
-        match std::fs::remove_file(self.lock_path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.problem("state-not-locked", "cannot be unlocked", &error))
-            }
-            _ => Ok(()),
+    /// Makes sure that nobody holds the lock, and forgets what a holder that died has written there. A lock that somebody
+    /// holds is left alone: the kernel frees it when its process ends, and a second apply beside a living one is never safe.
+    ///
+    /// # Errors
+    /// `state-locked`, with the holder.
+    pub fn clear_lock(&self) -> Result<(), Problem> {
+        let failed = |error| self.problem("state-not-locked", "cannot be unlocked", &error);
+        match std::fs::symlink_metadata(self.lock_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+            Ok(_) => {}
         }
+        let Some(file) = self.try_lock(Duration::ZERO).map_err(failed)? else {
+            return Err(self.locked(Duration::ZERO));
+        };
+        file.set_len(0).and_then(|()| file.unlock()).map_err(failed)
     }
 
     /// Writes the state, without secrets, as the next version of the one in the file, which becomes the backup. Refuses
@@ -199,7 +206,7 @@ impl LocalState {
             "state-locked",
             format!("the state in {} is locked by {}", self.path.display(), holder),
             format!(
-                "Waited {} s. Wait until that run has ended, or longer with -lock-timeout. The lock ends with its process; if the process is on another machine that died, `larder force-unlock` removes it.",
+                "Waited {} s. Wait until that run has ended, or longer with -lock-timeout. The lock ends with its process, however that ends; nothing else frees it.",
                 timeout.as_secs()
             ),
         )

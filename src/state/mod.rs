@@ -32,6 +32,9 @@ pub struct State {
     pub lineage: Option<Uuid>,
     /// Counts writes.
     pub serial: u64,
+    /// Whether what it remembers is in a lab: it says nothing about the hosts at the real addresses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lab: bool,
     #[serde(deserialize_with = "once")]
     pub resources: BTreeMap<Address, Record>,
     /// Only those that are not sensitive.
@@ -50,6 +53,7 @@ impl Default for State {
             larder_version: env!("CARGO_PKG_VERSION").to_owned(),
             lineage: None,
             serial: 0,
+            lab: false,
             resources: BTreeMap::new(),
             outputs: BTreeMap::new(),
             hosts: BTreeMap::new(),

@@ -250,10 +250,36 @@ fn a_waiter_that_gave_up_does_not_keep_the_lock() {
 }
 
 #[test]
-fn a_broken_lock_is_free_and_its_waiters_notice() {
+fn a_held_lock_is_not_cleared() {
+    let (_directory, local) = place();
+    local.clear_lock().expect("there is none");
+    assert!(!local.path.with_file_name("larder.state.lock").exists(), "looking makes no file");
+    let lock = local.lock(&holder("alice"), Duration::ZERO).expect("free");
+    let problem = local.clear_lock().expect_err("held");
+    assert_eq!(problem.code, "state-locked");
+    assert!(problem.summary.contains("alice on ws"), "{problem}");
+    assert!(!problem.detail.contains("force-unlock"), "{problem}");
+    local.lock(&holder("bob"), Duration::ZERO).expect_err("alice holds it still");
+    drop(lock);
+    local.clear_lock().expect("free");
+    let _lock = local.lock(&holder("bob"), Duration::ZERO).expect("free");
+}
+
+#[test]
+fn what_a_dead_holder_left_is_cleared() {
+    let (_directory, local) = place();
+    drop(local.lock(&holder("alice"), Duration::ZERO).expect("free"));
+    let lock = local.path.with_file_name("larder.state.lock");
+    std::fs::write(&lock, "{\"who\": \"alice\"").expect("written");
+    local.clear_lock().expect("free");
+    assert_eq!(std::fs::read_to_string(&lock).expect("the file stays"), "");
+}
+
+#[test]
+fn a_waiter_notices_that_the_file_is_gone() {
     let (_directory, local) = place();
     let first = local.lock(&holder("alice"), Duration::ZERO).expect("free");
-    local.break_lock().expect("broken");
+    std::fs::remove_file(local.path.with_file_name("larder.state.lock")).expect("removed");
     let _second = local.lock(&holder("bob"), Duration::ZERO).expect("free");
     drop(first);
     local.lock(&holder("carol"), Duration::ZERO).expect_err("bob holds it");

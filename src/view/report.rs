@@ -45,6 +45,7 @@ pub fn json(report: &Report) -> Value {
         "steps": report.steps,
         "leftovers": report.leftovers,
         "unverified": report.unverified.iter().map(|(host, reason)| json!({ "host": host, "reason": reason })).collect::<Vec<_>>(),
+        "unreachable": report.unreachable,
         "waiting": report.waiting,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "next": next(report).map(|(why, command)| json!({ "why": why, "command": command })),
@@ -186,6 +187,11 @@ fn closing(report: &Report, style: Style) -> String {
     if let Some((why, command)) = next(report) {
         text.push_str(&format!("{why}\n  {command}\n"));
     }
+    if !report.unreachable.is_empty() {
+        let hosts: Vec<_> = report.unreachable.iter().map(|host| escape_line(host.as_str())).collect();
+        let line = format!("Not answering, and left as they are: {}.", hosts.join(", "));
+        text.push_str(&format!("{}\n", style.paint(Ink::Bad, &line)));
+    }
     text
 }
 
@@ -250,6 +256,11 @@ mod tests {
           larder apply
         ");
         insta::assert_snapshot!(render(&Report::default(), Style::Plain), @r"Apply complete: nothing had to run.");
+        let silent = Report { unreachable: vec![host("hv2"), host("hv3")], ..report(&[Outcome::Done]) };
+        insta::assert_snapshot!(render(&silent, Style::Plain), @r"
+        Apply complete: 9 steps on 2 hosts in 2.3 s, verified.
+        Not answering, and left as they are: hv2, hv3.
+        ");
     }
 
     #[test]
@@ -397,6 +408,7 @@ mod tests {
           ],
           "leftovers": [],
           "unverified": [],
+          "unreachable": [],
           "waiting": 0,
           "elapsed_ms": 2340,
           "next": {

@@ -58,6 +58,7 @@ pub(super) fn empty() -> Plan {
         max_hosts_at_once: 0,
         parallelism: 10,
         state_path: "state/larder.state.json".to_owned(),
+        lab: false,
         found: std::collections::BTreeMap::new(),
     }
 }

@@ -58,7 +58,7 @@ pub struct VolumeOnHost {
     pub message: Option<String>,
 }
 
-/// An image in a volume; sizes in bytes.
+/// An image of the configuration in a volume; sizes in bytes, `None` where there is no file or nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ImageStatus {
     /// The name of the file.
@@ -68,6 +68,11 @@ pub struct ImageStatus {
     /// What it takes of the volume.
     pub allocated: Option<u64>,
     pub format: Option<String>,
+    /// Those on which it is as told here.
+    pub hosts: Vec<HostName>,
+    pub state: Health,
+    /// Why it is not ok.
+    pub message: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -144,7 +149,7 @@ pub fn render(status: &Status, style: Style) -> String {
             let head = ["image", "format", "size", "allocated"].map(str::to_owned).to_vec();
             let rows = volume.images.iter().map(|image| {
                 let format = image.format.as_deref().map_or("?".to_owned(), escape_line);
-                vec![escape_line(&image.name), format, bytes(image.size), bytes(image.allocated)]
+                vec![escape_line(&image.name), format, bytes(image.size), bytes(image.allocated), trouble(image, style)]
             });
             lines.extend(indented(&[head].into_iter().chain(rows).collect::<Vec<_>>(), 4));
         }
@@ -171,6 +176,17 @@ pub fn render(status: &Status, style: Style) -> String {
     }
     sections.push(vec![tally(status)]);
     sections.iter().map(|lines| lines.join("\n") + "\n").collect::<Vec<_>>().join("\n")
+}
+
+/// How an image is not as it should be, and where.
+fn trouble(image: &ImageStatus, style: Style) -> String {
+    if image.state == Health::Ok {
+        return String::new();
+    }
+    let hosts: Vec<_> = image.hosts.iter().map(|host| escape_line(host.as_str())).collect();
+    let state = style.paint(image.state.ink(), image.state.as_str());
+    let message = message(image.message.as_ref());
+    format!("{state} on {}  {message}", hosts.join(", ")).trim_end().to_owned()
 }
 
 fn heading(address: &Address, more: &str, style: Style) -> String {
@@ -224,7 +240,14 @@ fn tally(status: &Status) -> String {
     let volumes = status.volumes.iter().map(|volume| is_ok(volume.hosts.values().map(|one| one.state))).collect();
     let media = status.media.iter().map(|media| is_ok(media.hosts.values().map(|one| one.state))).collect();
     let hosts = status.hosts.iter().map(|host| host.state == Health::Ok).collect();
-    let parts = [part("volume", volumes), part("media storage", media), part("host", hosts)];
+    let mut images: BTreeMap<_, bool> = BTreeMap::new();
+    for (volume, image) in
+        status.volumes.iter().flat_map(|volume| volume.images.iter().map(move |image| (volume, image)))
+    {
+        *images.entry((&volume.address, &image.name)).or_insert(true) &= image.state == Health::Ok;
+    }
+    let images = images.into_values().collect();
+    let parts = [part("volume", volumes), part("image", images), part("media storage", media), part("host", hosts)];
     let told: Vec<_> = parts.iter().filter(|part| !part.starts_with("0 ")).cloned().collect();
     match told.is_empty() {
         true => "Nothing is configured.".to_owned(),
@@ -253,6 +276,16 @@ pub(super) mod tests {
             size,
             allocated,
             format: format.map(str::to_owned),
+            hosts: vec![host("hv1"), host("hv2")],
+            state: Health::Ok,
+            message: None,
+        };
+        let lost =
+            ImageStatus { hosts: vec![host("hv2")], state: Health::Missing, ..image("db1.qcow2", None, None, None) };
+        let short = ImageStatus {
+            state: Health::Degraded,
+            message: Some("size is 40 GiB, not 50\u{1b} GiB".to_owned()),
+            ..image("odd", None, Some(0), None)
         };
         Status {
             volumes: vec![
@@ -277,7 +310,8 @@ pub(super) mod tests {
                     images: vec![
                         image("web1.qcow2", gib(40), gib(3), Some("qcow2")),
                         image("日本.raw", gib(400), None, Some("raw")),
-                        image("odd", None, Some(0), None),
+                        lost,
+                        short,
                     ],
                 },
                 VolumeStatus {
@@ -327,7 +361,8 @@ pub(super) mod tests {
             image       format  size       allocated
             web1.qcow2  qcow2   40.0 GiB   3.0 GiB
             日本.raw    raw     400.0 GiB  ?
-            odd         ?       ?          0 B
+            db1.qcow2   ?       ?          ?          missing on hv2
+            odd         ?       ?          0 B        degraded on hv1, hv2  size is 40 GiB, not 50\x1b GiB
 
         external_volume.ssd  /srv/ssd
           hv1  ok  100.0 GiB of 100.0 GiB free
@@ -342,7 +377,7 @@ pub(super) mod tests {
           hv1, hv2  ok
           hv3       unknown  connect timed out after 10 s
 
-        1 of 2 volumes not ok, 1 of 1 media storage not ok, 1 of 3 hosts not ok.
+        1 of 2 volumes not ok, 2 of 4 images not ok, 1 of 1 media storage not ok, 1 of 3 hosts not ok.
         ");
         assert_eq!(render(&Status::default(), Style::Plain), "Nothing is configured.\n");
     }
@@ -363,7 +398,11 @@ pub(super) mod tests {
             "volumes": [{
                 "address": "external_volume.nfs", "kind": "external_volume", "mount_point": "/srv/nfs",
                 "hosts": { "hv1": { "state": "ok", "size": 1, "free": 1 } },
-                "images": [{ "name": "a", "size": 1, "allocated": 1, "format": "raw" }],
+                "images": [
+                    { "name": "a", "size": 1, "allocated": 1, "format": "raw" },
+                    { "name": "b", "size": null, "allocated": null, "format": null, "hosts": ["hv1"], "state": "missing",
+                      "message": "m" },
+                ],
             }],
             "media": [{
                 "address": "media_storage.iso", "server": "s", "share": "m", "username": "u",

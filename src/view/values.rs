@@ -43,7 +43,7 @@ fn write(text: &mut String, value: &Value, depth: usize) {
         Value::Number(number) => text.push_str(&number.to_string()),
         Value::String(words) if is_heredoc(words) && depth == 0 => {
             text.push_str("<<EOT\n");
-            text.push_str(&words.replace("${", "$${").replace("%{", "%%{"));
+            text.push_str(words);
             text.push_str("EOT");
         }
         Value::String(words) => text.push_str(&quoted(words)),
@@ -72,8 +72,12 @@ fn write(text: &mut String, value: &Value, depth: usize) {
     }
 }
 
-/// A text of whole lines that a heredoc gives back as it is.
+/// A text of whole lines that a heredoc gives back as it is. Readers of HCL differ in whether `$${` is an escape in a heredoc;
+/// in quotes all take it for one.
 fn is_heredoc(text: &str) -> bool {
+    if text.contains("${") || text.contains("%{") {
+        return false;
+    }
     let is_harmless =
         |line: &str| line.trim() != "EOT" && escape_line(&line.replace('\t', "")) == line.replace('\t', "");
     text.ends_with('\n') && text.lines().count() > 1 && !text.contains('\r') && text.lines().all(is_harmless)
@@ -125,13 +129,14 @@ mod tests {
             "paths": { "nfs": "/srv/nfs", "a b": "/srv/${x}", "none": {} },
             "hosts": ["hv1", 2, null, [], [true]],
             "password": "secret",
-            "script": "#!/bin/sh\necho ${HOME}\n",
+            "script": "#!/bin/sh\necho $HOME\n",
+            "template": "#!/bin/sh\necho ${HOME}\n",
             "odd": "\u{1b}[31m\u{e0001}\"\n",
         });
         let values = values.as_object().expect("an object");
         let all: Vec<_> =
             values.iter().map(|(name, value)| Output { name, value, sensitive: name == "password" }).collect();
-        insta::assert_snapshot!(outputs(&all), @r#"
+        insta::assert_snapshot!(outputs(&all), @r##"
         paths = {
           nfs = "/srv/nfs"
           "a b" = "/srv/$${x}"
@@ -149,10 +154,11 @@ mod tests {
         password = (sensitive value)
         script = <<EOT
         #!/bin/sh
-        echo $${HOME}
+        echo $HOME
         EOT
+        template = "#!/bin/sh\necho $${HOME}\n"
         odd = "\u001b[31m\U000e0001\"\n"
-        "#);
+        "##);
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
