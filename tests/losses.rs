@@ -42,7 +42,7 @@ fn a_disk_that_is_blank_or_another_one_is_not_taken_for_the_volume() {
     let site = Site::up(&["hv1"]);
     let disk = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
     let size = larder::model::Size(64 << 20);
-    site.wait(site.lab().attach_device(&"hv1".into(), disk, size)).unwrap();
+    site.wait(site.lab().attach_device(&"hv1".into(), disk, size)).expect("a device");
     let volume = format!(
         "{}external_volume \"ssd\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/ssd\"\n  device {{\n    path   = \"{disk}\"\n    fstype = \"ext4\"\n    format = true\n  }}\n}}\n",
         storage(&["hv1"])
@@ -105,13 +105,21 @@ fn links_that_guests_plant_are_not_followed() {
     site.sh("hv1", "rm /srv/local/a && mv /srv/local/b /srv/local/a");
     site.sh("hv1", "install -d -o 64055 /srv/local/.larder.AAAAAAAA && ln -s /root/victim /srv/local/.larder.AAAAAAAA/image && chown -h 64055 /srv/local/.larder.AAAAAAAA/image");
     site.apply();
-    assert_eq!(site.sh("hv1", "stat -c '%a' /srv/local/a /root/victim; ls /srv/local/.larder.AAAAAAAA"), "666\n600\nimage\n");
+    assert_eq!(
+        site.sh("hv1", "stat -c '%a' /srv/local/a /root/victim; ls /srv/local/.larder.AAAAAAAA"),
+        "666\n600\nimage\n"
+    );
 }
 
 #[test]
 fn a_volume_whose_mount_fails_is_not_forgotten() {
     let site = Site::up(&["hv1"]);
-    let with = |options: &str| format!("{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{options}}}\n", storage(&["hv1"]));
+    let with = |options: &str| {
+        format!(
+            "{}external_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {{\n    size = \"16MiB\"\n  }}\n{options}}}\n",
+            storage(&["hv1"])
+        )
+    };
     site.write(&with("")).apply();
     let before = site.snapshot("hv1");
     site.sh("hv1", "umount /srv/ram");

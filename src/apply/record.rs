@@ -120,7 +120,9 @@ fn kept(
             }
             // What is wanted and was recorded is not forgotten because it is gone for the moment.
             Standing::Absent => {
-                if let Some(before) = before.filter(|_| plan.memory.get(address).is_some_and(|hosts| hosts.contains_key(host))) {
+                if let Some(before) =
+                    before.filter(|_| plan.memory.get(address).is_some_and(|hosts| hosts.contains_key(host)))
+                {
                     placements.insert(host.clone(), before.clone());
                 }
             }

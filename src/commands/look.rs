@@ -183,7 +183,7 @@ fn accepted_exist(request: &Request, desired: &Desired, state: &State) -> Result
     let is_known = |address: &Address| desired.blocks.contains_key(address) || state.resources.contains_key(address);
     let Some((code, address)) = request.accepted.iter().find(|(_, address)| !is_known(address)) else { return Ok(()) };
     let known: BTreeSet<_> = desired.blocks.keys().chain(state.resources.keys()).map(ToString::to_string).collect();
-    let near = did_you_mean(&address.to_string(), known.iter().map(String::as_str)).map(|near| escape_line(near));
+    let near = did_you_mean(&address.to_string(), known.iter().map(String::as_str)).map(escape_line);
     let cure = near.map_or_else(
         || "Write the address as the plan shows it, without the host.".to_owned(),
         |near| format!("Did you mean {code}@{near}?"),

@@ -35,7 +35,8 @@ impl Workspace {
         let evaluated = configuration.evaluate(None);
         let unsupported = unsupported(&evaluated.desired);
         let revealed = revealed(&evaluated.desired);
-        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).chain(revealed).collect();
+        let problems: Problems =
+            loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).chain(revealed).collect();
         if problems.iter().any(Problem::is_error) {
             return Err(failed(problems));
         }
@@ -160,13 +161,18 @@ fn revealed(desired: &Desired) -> Problems {
     let mut problems = Problems::new();
     for block in desired.blocks.values() {
         let Some(schema) = kinds::kind_of(&block.address).map(|kind| kind.schema()) else { continue };
-        let is_secret = |name: &str, attributes: &[kinds::schema::AttributeSchema]| attributes.iter().any(|one| one.name == name && one.secret);
+        let is_secret = |name: &str, attributes: &[kinds::schema::AttributeSchema]| {
+            attributes.iter().any(|one| one.name == name && one.secret)
+        };
         let own = block.attributes.iter().filter(|(name, _)| !is_secret(name, schema.attributes));
         let nested = block.blocks.iter().flat_map(|nested| {
-            let attributes = schema.blocks.iter().find(|one| one.name == nested.name).map_or(&[][..], |one| one.attributes);
+            let attributes =
+                schema.blocks.iter().find(|one| one.name == nested.name).map_or(&[][..], |one| one.attributes);
             nested.attributes.iter().filter(move |(name, _)| !is_secret(name, attributes))
         });
-        for (name, attribute) in own.chain(nested).filter(|(_, attribute)| attribute.sensitive && attribute.place.is_some()) {
+        for (name, attribute) in
+            own.chain(nested).filter(|(_, attribute)| attribute.sensitive && attribute.place.is_some())
+        {
             problems.push(
                 Problem::error(
                     "sensitive-value",

@@ -333,15 +333,15 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             block.nested("tmpfs").and_then(|tmpfs| tmpfs.place_of("size")),
         );
     }
-    if let (Some(at), Some(nested)) = (block.text("mount_point"), block.nested("bind")) {
-        if nested.text("source").is_some_and(|source| is_within(at, source) || is_within(source, at)) {
-            error(
-                "invalid-value",
-                format!("{at} and the source of the bind mount lie in each other"),
-                "A directory cannot appear inside itself.",
-                nested.place_of("source"),
-            );
-        }
+    if let (Some(at), Some(nested)) = (block.text("mount_point"), block.nested("bind"))
+        && nested.text("source").is_some_and(|source| is_within(at, source) || is_within(source, at))
+    {
+        error(
+            "invalid-value",
+            format!("{at} and the source of the bind mount lie in each other"),
+            "A directory cannot appear inside itself.",
+            nested.place_of("source"),
+        );
     }
     problems
 }
@@ -391,17 +391,17 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
         }
     }
     let longest = device.text("fstype").and_then(file_system).map(|one| one.longest_label);
-    if let (Some(label), Some(longest)) = (device.text("label"), longest) {
-        if label.len() > longest || label.chars().any(char::is_control) {
-            problems.push(
-                Problem::error(
-                    "invalid-value",
-                    format!("{label:?} is no label"),
-                    format!("This file system takes labels of at most {longest} bytes."),
-                )
-                .at(device.place_of("label")),
-            );
-        }
+    if let (Some(label), Some(longest)) = (device.text("label"), longest)
+        && (label.len() > longest || label.chars().any(char::is_control))
+    {
+        problems.push(
+            Problem::error(
+                "invalid-value",
+                format!("{label:?} is no label"),
+                format!("This file system takes labels of at most {longest} bytes."),
+            )
+            .at(device.place_of("label")),
+        );
     }
     problems
 }
@@ -617,7 +617,10 @@ impl<'a> Look<'a> {
             verdict.standing = Standing::Present;
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
-                format!("what is mounted on {} on {} is hidden: {} {} was mounted on {} later", self.at, self.host, cover.fstype, cover.source, cover.target),
+                format!(
+                    "what is mounted on {} on {} is hidden: {} {} was mounted on {} later",
+                    self.at, self.host, cover.fstype, cover.source, cover.target
+                ),
                 format!("Unmount {} if it does not belong there.", cover.target),
             ));
             return Ok(verdict);
@@ -749,21 +752,28 @@ impl<'a> Look<'a> {
 
     /// A volume that is mounted: its options, its line in fstab, its permissions.
     fn judge_live(&self, verdict: &mut Verdict, mount: &Mount) {
-        let shown = if mount.root == "/" { mount.fstype.clone() } else { format!("{} of {}", mount.fstype, mount.root) };
+        let shown =
+            if mount.root == "/" { mount.fstype.clone() } else { format!("{} of {}", mount.fstype, mount.root) };
         verdict.observed.insert("mount".to_owned(), shown);
         verdict.observed.insert("options".to_owned(), shown_options(mount));
         if let (Some(uuid), Source::Device { path, .. }) = (self.uuid(), &self.source) {
             if let Some(old) = self.replaced(&uuid) {
                 verdict.hazards.push(self.hazard(
                     HazardCode::WrongSource,
-                    format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+                    format!(
+                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
+                        self.host
+                    ),
                     "Bring the disk back that was there, or give the new one a resource of its own.",
                 ));
             }
             verdict.memory.insert("uuid".to_owned(), uuid);
         }
         let is_readonly = mount.super_options.split(',').any(|option| option == "ro");
-        if is_readonly && !mount.has_option_of_mount("ro") && !self.block.texts("options").iter().any(|option| option == "ro") {
+        if is_readonly
+            && !mount.has_option_of_mount("ro")
+            && !self.block.texts("options").iter().any(|option| option == "ro")
+        {
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
                 format!("the kernel has made the file system on {} on {} read-only", self.at, self.host),
@@ -899,7 +909,10 @@ impl<'a> Look<'a> {
             if let Some((uuid, old)) = device.tag("UUID").and_then(|uuid| Some((uuid, self.replaced(uuid)?))) {
                 refuse(
                     HazardCode::WrongSource,
-                    format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+                    format!(
+                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
+                        self.host
+                    ),
                     "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
                 );
             }
@@ -1235,11 +1248,11 @@ impl<'a> Look<'a> {
             return; // a directory volume may lie on a mount of the administrator's
         }
         let new = wanted.as_ref().map(Entry::line);
-        if let ([line], Some(wanted)) = (lines.as_slice(), &wanted) {
-            if Some(&line.text) == new.as_ref() || self.does_the_same(line, wanted) {
-                verdict.observed.insert("fstab".to_owned(), line.text.clone());
-                return;
-            }
+        if let ([line], Some(wanted)) = (lines.as_slice(), &wanted)
+            && (Some(&line.text) == new.as_ref() || self.does_the_same(line, wanted))
+        {
+            verdict.observed.insert("fstab".to_owned(), line.text.clone());
+            return;
         }
         let foreign = lines
             .iter()
@@ -1572,7 +1585,11 @@ impl<'a> Look<'a> {
         // A line that the administrator wrote and that does the same would bring the volume back at the next boot.
         let is_ours = |entry: &Entry| entry.id().is_some() || self.is_same_source(entry);
         let lines = self.ground.fstab.lines_for(&address, &[self.at]);
-        let old: Vec<_> = lines.iter().filter(|line| line.entry.as_ref().is_some_and(is_ours)).map(|line| line.text.clone()).collect();
+        let old: Vec<_> = lines
+            .iter()
+            .filter(|line| line.entry.as_ref().is_some_and(is_ours))
+            .map(|line| line.text.clone())
+            .collect();
         if !old.is_empty() {
             let have = old.join("\n");
             verdict.standing = Standing::Present;
@@ -1829,9 +1846,12 @@ mod tests {
         mounts::read(&facts).expect("one mount").0.remove(0)
     }
 
+    /// Wanted options, options of the mount and of its file system, what is missing, what is surplus.
+    type Row<'a> = (&'a [&'a str], &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+
     #[test]
     fn options_are_compared_by_meaning() {
-        let table: &[(&[&str], &str, &str, &[&str], &[&str])] = &[
+        let table: &[Row] = &[
             (&[], "rw,relatime", "rw", &[], &[]),
             (&["noatime"], "rw,noatime", "rw", &[], &[]),
             (&["noatime"], "rw,relatime", "rw", &["noatime"], &[]),

@@ -71,9 +71,25 @@ fn named(names: &std::collections::BTreeMap<String, u32>, number: u32) -> String
 
 /// Whether a path is one that the distribution makes or the kernel shows (hier(7)): no volume may take it over.
 pub fn belongs_to_the_system(path: &str) -> bool {
-    const WHOLE: [&str; 13] = ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
-    const ITSELF: [&str; 14] =
-        ["/", "/home", "/lost+found", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"];
+    const WHOLE: [&str; 13] = [
+        "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
+    ];
+    const ITSELF: [&str; 14] = [
+        "/",
+        "/home",
+        "/lost+found",
+        "/media",
+        "/mnt",
+        "/opt",
+        "/srv",
+        "/tmp",
+        "/var",
+        "/var/cache",
+        "/var/lib",
+        "/var/log",
+        "/var/spool",
+        "/var/tmp",
+    ];
     WHOLE.iter().any(|directory| super::ask::mounts::is_within(path, directory)) || ITSELF.contains(&path)
 }
 
@@ -190,12 +206,9 @@ pub fn permission_differences(
             ),
         );
         let seen = have.map(Inode::number).unwrap_or_default();
-        let draft = Draft::new(
-            "chown",
-            format!("give {path} to {want}"),
-            Command::new(["set_owner", path, &seen, &argument]),
-        )
-        .guarded(guard.to_vec());
+        let draft =
+            Draft::new("chown", format!("give {path} to {want}"), Command::new(["set_owner", path, &seen, &argument]))
+                .guarded(guard.to_vec());
         let draft = match &old_owner {
             Some(old) => draft.undone_by(Command::new(["set_owner", path, &seen, old])),
             None => draft.without_inverse("who owned it before is not known"),

@@ -348,7 +348,9 @@ impl Wanted<'_> {
         }
         let doubt = match &file.header {
             Header::Unreadable(why) => Some(format!("is a qcow2 image that Larder does not understand: {why}")),
-            Header::Qcow2 { backing: Some(name), .. } => Some(format!("has the backing file {name:?}, and the block names none")),
+            Header::Qcow2 { backing: Some(name), .. } => {
+                Some(format!("has the backing file {name:?}, and the block names none"))
+            }
             Header::Qcow2 { needs, .. } => needs.first().map(|what| (*what).to_owned()),
             Header::Raw => None,
         };

@@ -49,7 +49,10 @@ impl Kind for ImageStorage {
         let mut problems = Problems::new();
         if ground::belongs_to_the_system(root(block)) {
             let summary = format!("{} belongs to the system", root(block));
-            problems.push(Problem::error("system-directory", summary, "Choose a directory of its own.").at(block.place_of("root")));
+            problems.push(
+                Problem::error("system-directory", summary, "Choose a directory of its own.")
+                    .at(block.place_of("root")),
+            );
         }
         let hosts = block.resources("hosts");
         if let Some(twice) = hosts.iter().enumerate().find(|(at, one)| hosts[..*at].contains(one)).map(|(_, one)| one) {

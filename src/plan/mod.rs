@@ -370,7 +370,12 @@ fn memory(state: &State) -> BTreeMap<Address, Memory> {
     let of = |record: &crate::state::Record| Memory {
         block: Some(record.block.clone()),
         hosts: record.placements.iter().map(|(host, placement)| (host.clone(), placement.identity.clone())).collect(),
-        seen: record.placements.iter().filter(|(_, one)| !one.observed.is_empty()).map(|(host, _)| host.clone()).collect(),
+        seen: record
+            .placements
+            .iter()
+            .filter(|(_, one)| !one.observed.is_empty())
+            .map(|(host, _)| host.clone())
+            .collect(),
     };
     state.resources.iter().map(|(address, record)| (address.clone(), of(record))).collect()
 }
@@ -459,7 +464,9 @@ impl Making<'_> {
         let mut owners: BTreeMap<(HostName, String), Address> = BTreeMap::new();
         let mut doubles = Vec::new();
         for (address, verdicts) in &self.judged {
-            for (host, claim) in verdicts.iter().flat_map(|(host, verdict)| verdict.claims.iter().map(move |claim| (host, claim))) {
+            for (host, claim) in
+                verdicts.iter().flat_map(|(host, verdict)| verdict.claims.iter().map(move |claim| (host, claim)))
+            {
                 if let Some(first) = owners.get(&(host.clone(), claim.clone())) {
                     doubles.push(Hazard::new(
                         HazardCode::DeviceDiffers,
@@ -474,7 +481,9 @@ impl Making<'_> {
             }
         }
         for hazard in doubles {
-            if let Some(verdict) = hazard.host.as_ref().and_then(|host| self.judged.get_mut(&hazard.address)?.get_mut(host)) {
+            if let Some(verdict) =
+                hazard.host.as_ref().and_then(|host| self.judged.get_mut(&hazard.address)?.get_mut(host))
+            {
                 verdict.hazards.push(hazard);
             }
         }

@@ -124,7 +124,11 @@ fn read_header(bytes: &[u8]) -> Header {
     };
     // Bits of the incompatible features: 0 dirty, 3 compression type and 4 extended L2 entries change nothing for us.
     let features = if version == 3 { number(72, 8).unwrap_or(u64::MAX) } else { 0 };
-    let table: [(u64, &str); 3] = [(1 << 1, "is marked as corrupt"), (1 << 2, "keeps its data in another file"), (!0x1f, "uses features that are not known")];
+    let table: [(u64, &str); 3] = [
+        (1 << 1, "is marked as corrupt"),
+        (1 << 2, "keeps its data in another file"),
+        (!0x1f, "uses features that are not known"),
+    ];
     let needs = table.into_iter().filter(|(bits, _)| features & bits != 0).map(|(_, what)| what).collect();
     Header::Qcow2 { virtual_size: Size(size), backing, needs }
 }
@@ -158,7 +162,9 @@ mod tests {
         );
         let mut elsewhere = qcow2(3, None, 1 << 30);
         elsewhere[79] = 0b100;
-        assert!(matches!(read_header(&elsewhere), Header::Qcow2 { needs, .. } if needs == ["keeps its data in another file"]));
+        assert!(
+            matches!(read_header(&elsewhere), Header::Qcow2 { needs, .. } if needs == ["keeps its data in another file"])
+        );
         assert_eq!(read_header(b""), Header::Raw);
         assert!(matches!(read_header(&qcow2(9, None, 1)), Header::Unreadable(_)));
         assert!(matches!(read_header(&qcow2(3, None, 1)[..20]), Header::Unreadable(_)));

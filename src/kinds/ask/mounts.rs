@@ -56,17 +56,24 @@ impl Mounts {
     /// A mount at a path that nobody can reach, because something else was mounted above it later: what covers it.
     pub fn covered(&self, path: &str) -> Option<&Mount> {
         let hidden = self.at(path).into_iter().find(|mount| !self.is_reachable(mount))?;
-        self.0.iter().rev().find(|mount| mount.target != path && is_within(path, &mount.target) && mount.id != hidden.parent)
+        self.0
+            .iter()
+            .rev()
+            .find(|mount| mount.target != path && is_within(path, &mount.target) && mount.id != hidden.parent)
     }
 
     /// Whether a walk along the path of a mount arrives at it: at each directory the walk enters what is mounted there on what
     /// it has come from.
     fn is_reachable(&self, wanted: &Mount) -> bool {
-        let Some(mut at) = self.0.iter().find(|mount| mount.target == "/" && !self.0.iter().any(|other| other.id == mount.parent)) else {
+        let Some(mut at) =
+            self.0.iter().find(|mount| mount.target == "/" && !self.0.iter().any(|other| other.id == mount.parent))
+        else {
             return true; // a mount table without a root shows only part of the tree
         };
         for directory in path::with_ancestors(&wanted.target) {
-            while let Some(next) = self.0.iter().find(|mount| mount.target == directory && mount.parent == at.id && mount.id != at.id) {
+            while let Some(next) =
+                self.0.iter().find(|mount| mount.target == directory && mount.parent == at.id && mount.id != at.id)
+            {
                 at = next;
                 if at.id == wanted.id {
                     return true;
