@@ -288,7 +288,7 @@ fn a_file_that_is_there_is_never_overwritten() {
 fn what_a_crashed_allocation_left_is_cleared_away() {
     let site = Site::up(&["hv1"]);
     site.write(&format!("{}{LOCAL}", storage(&["hv1"]))).apply();
-    site.sh("hv1", "truncate -s 5M /srv/local/.a.raw.larder-new");
+    site.sh("hv1", "mkdir -m 0700 /srv/local/.larder.Ab3dEf9h && truncate -s 5M /srv/local/.larder.Ab3dEf9h/image");
     site.write(&format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "1MiB", ""))).apply();
     assert_eq!(site.sh("hv1", "ls -A /srv/local; stat -c %s /srv/local/a.raw"), "a.raw\n1048576\n");
 }

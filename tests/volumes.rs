@@ -454,7 +454,12 @@ fn what_changed_since_the_plan_stops_the_apply() {
     let ram = "external_volume \"ram\" {\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"4MiB\"\n  }\n}\n";
     let image = "image \"web\" {\n  volume = external_volume.local\n  format = \"raw\"\n  size = \"1MiB\"\n}\n";
     let table = [
-        (base("0750", ""), "chmod 0700 /home/images", "chmod 0770 /home/images", ["/home/images", "41f8", "41c0"]),
+        (
+            base("0750", ""),
+            "chmod 0700 /home/images",
+            "chmod 0770 /home/images",
+            ["/home/images", "mode 770", "mode 700"],
+        ),
         (
             base("0770", ram),
             "mkdir /srv/ram && : >/srv/ram/guest.qcow2",

@@ -13,7 +13,7 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::model::{Address, Facts, Hazard, HostFacts, HostName, Problem};
+use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, escape_line};
 use crate::plan::{Action, Operation, Plan, Request};
 use crate::probe;
 use crate::state::file::beside;
@@ -130,12 +130,46 @@ pub(super) async fn run_file(
     let interrupts = Interrupts::watch(terminal);
     // What others changed while we waited for them is found by the guards.
     lock_hosts(&plan, &mut looked, locking).await?;
+    let stale = outdated(&plan, &mut looked.sessions).await;
+    if !stale.is_empty() {
+        looked.close().await;
+        return Err(Failure { exit: Exit::Stale, problems: stale, sources: std::collections::BTreeMap::new() });
+    }
     let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
     looked.close().await;
     if done.waits {
         terminal.hint("Some of it had to wait for this. Run `larder plan` again.");
     }
     Ok(done.exit)
+}
+
+/// What is no longer as the plan relies on, as far as it can be known before any step has run: then none runs. The guards of
+/// later steps are asked when their turn comes.
+async fn outdated(plan: &Plan, sessions: &mut Sessions) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (host, session) in sessions {
+        let first = plan.steps.iter().filter(|step| step.host == *host && step.after.is_empty());
+        let guards: Vec<_> = first.flat_map(|step| step.guard.iter().map(move |guard| (step, guard))).collect();
+        let questions: Vec<_> = guards.iter().map(|(_, guard)| guard.ask.clone()).collect();
+        if questions.is_empty() {
+            continue;
+        }
+        let answers = session.ask(&questions).await;
+        for (step, guard) in guards {
+            let Some(Answer::Said(reply)) = answers.get(&guard.ask) else { continue };
+            if (reply.status, reply.out.as_str()) != (guard.status, guard.out.as_str()) {
+                let summary = format!("{} has changed on {host} since the plan was made", guard.what);
+                let detail = format!(
+                    "was: {}; is: {}. Nothing was done ({} relies on it). Make a new plan.",
+                    escape_line(guard.out.trim_end()),
+                    escape_line(if reply.out.is_empty() { reply.err.trim_end() } else { reply.out.trim_end() }),
+                    step.id
+                );
+                problems.push(Problem::error("stale-plan", summary, detail));
+            }
+        }
+    }
+    problems
 }
 
 /// Opens the hosts of a plan file, without asking them anything yet.

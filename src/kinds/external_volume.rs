@@ -209,6 +209,7 @@ impl Kind for ExternalVolume {
             directory: mount_point(block).to_owned(),
             state,
             shared: block.boolean("shared") == Some(true),
+            volatile: block.nested("tmpfs").is_some(),
             guard,
         })
     }
@@ -332,15 +333,15 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             block.nested("tmpfs").and_then(|tmpfs| tmpfs.place_of("size")),
         );
     }
-    if let (Some(at), Some(nested)) = (block.text("mount_point"), block.nested("bind")) {
-        if nested.text("source").is_some_and(|source| is_within(at, source) || is_within(source, at)) {
-            error(
-                "invalid-value",
-                format!("{at} and the source of the bind mount lie in each other"),
-                "A directory cannot appear inside itself.",
-                nested.place_of("source"),
-            );
-        }
+    if let (Some(at), Some(nested)) = (block.text("mount_point"), block.nested("bind"))
+        && nested.text("source").is_some_and(|source| is_within(at, source) || is_within(source, at))
+    {
+        error(
+            "invalid-value",
+            format!("{at} and the source of the bind mount lie in each other"),
+            "A directory cannot appear inside itself.",
+            nested.place_of("source"),
+        );
     }
     problems
 }
@@ -390,17 +391,17 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
         }
     }
     let longest = device.text("fstype").and_then(file_system).map(|one| one.longest_label);
-    if let (Some(label), Some(longest)) = (device.text("label"), longest) {
-        if label.len() > longest || label.chars().any(char::is_control) {
-            problems.push(
-                Problem::error(
-                    "invalid-value",
-                    format!("{label:?} is no label"),
-                    format!("This file system takes labels of at most {longest} bytes."),
-                )
-                .at(device.place_of("label")),
-            );
-        }
+    if let (Some(label), Some(longest)) = (device.text("label"), longest)
+        && (label.len() > longest || label.chars().any(char::is_control))
+    {
+        problems.push(
+            Problem::error(
+                "invalid-value",
+                format!("{label:?} is no label"),
+                format!("This file system takes labels of at most {longest} bytes."),
+            )
+            .at(device.place_of("label")),
+        );
     }
     problems
 }
@@ -1247,11 +1248,11 @@ impl<'a> Look<'a> {
             return; // a directory volume may lie on a mount of the administrator's
         }
         let new = wanted.as_ref().map(Entry::line);
-        if let ([line], Some(wanted)) = (lines.as_slice(), &wanted) {
-            if Some(&line.text) == new.as_ref() || self.does_the_same(line, wanted) {
-                verdict.observed.insert("fstab".to_owned(), line.text.clone());
-                return;
-            }
+        if let ([line], Some(wanted)) = (lines.as_slice(), &wanted)
+            && (Some(&line.text) == new.as_ref() || self.does_the_same(line, wanted))
+        {
+            verdict.observed.insert("fstab".to_owned(), line.text.clone());
+            return;
         }
         let foreign = lines
             .iter()
@@ -1845,9 +1846,12 @@ mod tests {
         mounts::read(&facts).expect("one mount").0.remove(0)
     }
 
+    /// Wanted options, options of the mount and of its file system, what is missing, what is surplus.
+    type Row<'a> = (&'a [&'a str], &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+
     #[test]
     fn options_are_compared_by_meaning() {
-        let table: &[(&[&str], &str, &str, &[&str], &[&str])] = &[
+        let table: &[Row] = &[
             (&[], "rw,relatime", "rw", &[], &[]),
             (&["noatime"], "rw,noatime", "rw", &[], &[]),
             (&["noatime"], "rw,relatime", "rw", &["noatime"], &[]),

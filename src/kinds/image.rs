@@ -311,7 +311,7 @@ impl Wanted<'_> {
             .guarded(self.room.guard.clone())
             .without_inverse("an image that a guest may have used is not deleted");
         verdict.needs.push(self.need(scene, reserved(format, size, allocation), size, 1)?);
-        let remedy = match scene.was_seen(self.address, self.host) {
+        let remedy = match scene.was_seen(self.address, self.host) && !self.room.volatile {
             false => Remedy::Run(vec![draft]),
             true => Remedy::Ask(
                 self.hazard(

@@ -80,6 +80,8 @@ pub struct Room {
     pub state: RoomState,
     /// Whether all members see the same files: an image is then made by one of them.
     pub shared: bool,
+    /// Empty after each boot: an image that is gone from it is no loss that anybody has to look into.
+    pub volatile: bool,
     /// What must hold while images are made or changed: the volume is mounted as it was seen.
     pub guard: Vec<Guard>,
 }

@@ -11,7 +11,7 @@ pub enum Found {
     Nothing,
     /// Something that is no block device: `regular file`, `directory`.
     Other(String),
-    Device(Device),
+    Device(Box<Device>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -180,7 +180,7 @@ fn parse(text: &str) -> Known<Found> {
     if regions != 2 {
         device.doubts.push("its first and last MiB were not read".to_owned());
     }
-    Ok(Found::Device(device))
+    Ok(Found::Device(Box::new(device)))
 }
 
 #[cfg(test)]
@@ -192,7 +192,7 @@ mod tests {
 
     fn device(text: &str) -> Device {
         match parse(text).expect("an answer") {
-            Found::Device(device) => device,
+            Found::Device(device) => *device,
             other => panic!("{other:?}"),
         }
     }
