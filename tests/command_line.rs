@@ -55,9 +55,9 @@ fn each_end_has_its_exit_code() {
     site.larder(&["apply", "-auto-approve", "-accept", "nonsense@external_volume.ram"]).expect(3);
     site.larder(&["apply", "-auto-approve", "-accept", "hides-data"]).expect(3);
     site.larder(&["plan", "-accept", "hides-data@external_volume.rem"])
-        .expect(3)
+        .expect(6)
         .says("hides-data@external_volume.ram");
-    site.larder(&["plan", "-accept", "not-blank@external_volume.ram"]).expect(3).says("never");
+    site.larder(&["plan", "-accept", "not-blank@external_volume.ram"]).expect(6).says("cannot be accepted");
     let said = site.larder(&["plan", "-out", "refused"]).expect(6).err;
     assert!(!said.contains("Carry it out"), "{said}");
     site.larder(&["apply", "refused", "-accept", "no-access@external_volume.ram"])

@@ -464,13 +464,13 @@ fn what_changed_since_the_plan_stops_the_apply() {
             base("0770", ram),
             "mkdir /srv/ram && : >/srv/ram/guest.qcow2",
             "rm -r /srv/ram",
-            ["/srv/ram", "did not exist", "directory"],
+            ["/srv/ram", "was: absent", "is: present"],
         ),
         (
             base("0770", image),
             "echo theirs >/home/images/web.raw",
             "rm /home/images/web.raw",
-            ["web.raw", "did not exist", "regular file"],
+            ["web.raw", "was: absent", "is: present"],
         ),
     ];
     for (configuration, between, undo, words) in table {

@@ -43,6 +43,7 @@ pub(super) async fn run(
     let mut state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
     let mut looked = look(&workspace, &state, planning, destroy).await?;
+    terminal.warnings(&looked.warnings, &workspace.sources());
     let mut elapsed = Some(looked.elapsed);
     let interrupts = Interrupts::watch(terminal);
     let mut agreed = None;

@@ -10,7 +10,9 @@ use crate::kinds;
 use crate::kinds::ask::system;
 use crate::model::hazard::Acceptance;
 use crate::model::problem::did_you_mean;
-use crate::model::{Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Question, escape_line};
+use crate::model::{
+    Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Problems, Question, escape_line,
+};
 use crate::plan::{self, Operation, Plan, Request};
 use crate::probe;
 use crate::state::State;
@@ -27,6 +29,8 @@ pub(super) struct Looked {
     pub(super) locked: BTreeSet<HostName>,
     pub(super) request: Request,
     pub(super) elapsed: Duration,
+    /// What does not stop the command.
+    pub(super) warnings: Problems,
     parallelism: usize,
 }
 
@@ -40,9 +44,6 @@ pub(super) async fn look(
 ) -> Result<Looked, Failure> {
     let started = Instant::now();
     let request = request(workspace, planning, destroy)?;
-    if !workspace.desired.wants_facts {
-        accepted_exist(&request, &workspace.desired, state)?;
-    }
     let questions = plan::questions(&workspace.desired.blocks, state);
     let (facts, sessions) = ask(workspace, questions).await;
     let mut looked = Looked {
@@ -52,6 +53,7 @@ pub(super) async fn look(
         locked: BTreeSet::new(),
         request,
         elapsed: Duration::ZERO,
+        warnings: Problems::new(),
         parallelism: planning.parallelism.map_or(workspace.desired.settings.parallelism, usize::from),
     };
     if let (true, Some(configuration)) = (looked.desired.wants_facts, &workspace.configuration) {
@@ -60,9 +62,9 @@ pub(super) async fn look(
             return Err(workspace.failure(Exit::Error, evaluated.problems));
         }
         looked.desired = evaluated.desired;
-        accepted_exist(&looked.request, &looked.desired, state)?;
         looked.ask_more(state).await;
     }
+    looked.warnings = moot(&looked.request, &looked.desired, state);
     looked.elapsed = started.elapsed();
     Ok(looked)
 }
@@ -100,7 +102,16 @@ impl Looked {
         request: Request,
         parallelism: usize,
     ) -> Self {
-        Looked { desired, facts, sessions, locked: BTreeSet::new(), request, elapsed: Duration::ZERO, parallelism }
+        Looked {
+            desired,
+            facts,
+            sessions,
+            locked: BTreeSet::new(),
+            request,
+            elapsed: Duration::ZERO,
+            warnings: Problems::new(),
+            parallelism,
+        }
     }
 
     /// Asks what has become known to be wanted since the first round.
@@ -178,25 +189,29 @@ fn request(workspace: &Workspace, planning: &Planning, destroy: bool) -> Result<
     Ok(Request { operation, accepted, max_destroy: workspace.desired.settings.max_destroy })
 }
 
-/// Every acceptance is for a resource that there is: a misspelt one would be lost in silence.
-fn accepted_exist(request: &Request, desired: &Desired, state: &State) -> Result<(), Failure> {
-    let is_known = |address: &Address| desired.blocks.contains_key(address) || state.resources.contains_key(address);
-    let Some((code, address)) = request.accepted.iter().find(|(_, address)| !is_known(address)) else { return Ok(()) };
-    let known: BTreeSet<_> = desired.blocks.keys().chain(state.resources.keys()).map(ToString::to_string).collect();
-    let near = did_you_mean(&address.to_string(), known.iter().map(String::as_str)).map(escape_line);
-    let cure = near.map_or_else(
-        || "Write the address as the plan shows it, without the host.".to_owned(),
-        |near| format!("Did you mean {code}@{near}?"),
-    );
-    let text = escape_line(&address.to_string());
-    Err(Failure::new(
-        Exit::Usage,
-        Problem::error(
-            "invalid-option",
-            format!("`-accept {code}@{text}`: {text} is neither in the configuration nor in the state"),
-            cure,
-        ),
-    ))
+/// Acceptances that come to nothing: worth a word, and no reason to stop a script that is run again.
+fn moot(request: &Request, desired: &Desired, state: &State) -> Problems {
+    let known: BTreeSet<_> = desired.blocks.keys().chain(state.resources.keys()).collect();
+    let names: Vec<_> = known.iter().map(ToString::to_string).collect();
+    let mut problems = Problems::new();
+    for (code, address) in &request.accepted {
+        let text = escape_line(&address.to_string());
+        if code.acceptance() != Acceptance::Possible {
+            let summary = format!("`-accept {code}@{text}` has no effect: {code} cannot be accepted");
+            problems.push(Problem::warning("moot-acceptance", summary, format!("It means that {}.", code.meaning())));
+        } else if !known.contains(address) {
+            let near = did_you_mean(&address.to_string(), names.iter().map(String::as_str)).map(escape_line);
+            let cure = near.map_or_else(
+                || "Write the address as the plan shows it, without the host.".to_owned(),
+                |near| format!("Did you mean {code}@{near}?"),
+            );
+            let summary = format!(
+                "`-accept {code}@{text}` has no effect: {text} is neither in the configuration nor in the state"
+            );
+            problems.push(Problem::warning("moot-acceptance", summary, cure));
+        }
+    }
+    problems
 }
 
 /// `hides-data@external_volume.nfs`.
@@ -208,16 +223,6 @@ pub(super) fn accepted(text: &str) -> Result<(HazardCode, Address), Problem> {
     let known = || HazardCode::all().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
     let code = HazardCode::parse(code)
         .ok_or_else(|| wrong(format!("There is no hazard `{code}`. There are: {}.", known())))?;
-    match code.acceptance() {
-        Acceptance::Possible => {}
-        Acceptance::Never => {
-            return Err(wrong(format!(
-                "{code} can never be accepted: {}. Resolve it as the plan says.",
-                code.meaning()
-            )));
-        }
-        Acceptance::NotNeeded => return Err(wrong(format!("{code} is a warning and stops nothing. Leave it out."))),
-    }
     let address = address.parse().map_err(|error: crate::model::address::NotAnAddress| wrong(error.to_string()))?;
     Ok((code, address))
 }

@@ -23,6 +23,7 @@ pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_
     let state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
     let looked = look(&workspace, &state, planning, wanted.destroy).await?;
+    terminal.warnings(&looked.warnings, &workspace.sources());
     let plan = looked.plan(&workspace, &state)?;
     terminal.plan(&plan, Some(looked.elapsed), planning.verbose);
     looked.close().await;
