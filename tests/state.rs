@@ -474,3 +474,17 @@ fn the_state_can_be_looked_at_and_corrected() {
     site.write("broken {");
     assert_eq!(site.larder(&["state", "list"]).expect(0).out, "external_volume.local\nimage_storage.main\n");
 }
+
+#[test]
+fn what_never_existed_is_taken_away_without_a_step() {
+    let site = Site::up(&["hv1"]);
+    site.write(&storage(&["hv1"]));
+    let before = site.snapshot("hv1");
+    let run = site.larder(&["destroy", "-auto-approve", "-json"]).expect(0);
+    let first: Value = serde_json::from_str(run.out.lines().next().expect("a plan")).expect("JSON");
+    assert_eq!(
+        (first["steps"].as_array().map(Vec::len), first["changes"].as_array().map(Vec::len)),
+        (Some(0), Some(0))
+    );
+    assert_eq!(site.snapshot("hv1"), before);
+}

@@ -1,8 +1,6 @@
 //! What kinds that own a directory on a host have in common: the questions every host is asked, owner and mode,
 //! making directories, and who may use them.
 
-use std::collections::BTreeSet;
-
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Command, Guard, Hazard, HazardCode, HostFacts, HostName, Mode, Question};
 
@@ -356,9 +354,4 @@ pub fn check_access(path: &str, qemu: &QemuUser) -> Draft {
         format!("try as {} whether {path} can be entered and written", qemu.name),
         Command::new(words),
     )
-}
-
-/// Every path that several resources share on one host is wanted once.
-pub fn unique(paths: impl IntoIterator<Item = String>) -> Vec<String> {
-    paths.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
