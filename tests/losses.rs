@@ -138,3 +138,22 @@ fn end(site: &Site, pid: &str) {
     let pid = pid.trim();
     site.sh("hv1", &format!("kill {pid}; while kill -0 {pid} 2>/dev/null; do :; done"));
 }
+
+#[test]
+fn nobody_is_not_said_of_a_host_that_cannot_look() {
+    let site = Site::up(&["hv1"]);
+    let volume = "external_volume \"ram\" {\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"16MiB\"\n  }\n}\n";
+    site.write(&format!("{}{volume}", storage(&["hv1"]))).apply();
+    site.write(&storage(&["hv1"]));
+    for broken in [
+        "mv /usr/bin/find /usr/bin/find.away",
+        "printf '#!/bin/sh\\nkill -9 $$\\n' >/usr/bin/find; chmod 755 /usr/bin/find",
+    ] {
+        site.sh("hv1", broken);
+        let run = site.larder(&["apply", "-auto-approve"]).expect(6);
+        assert!(run.out.contains("in-use"), "{run:?}");
+        assert!(site.sh("hv1", "cat /proc/self/mountinfo").contains(" /srv/ram "));
+    }
+    site.sh("hv1", "mv /usr/bin/find.away /usr/bin/find");
+    site.apply();
+}

@@ -11,8 +11,10 @@ shift # the first -o
 # Of /proc only the links of processes are looked at; a glob of all of them could be too long for one command.
 uses=$(find /proc -mindepth 1 -maxdepth 3 \( -path '/proc/*/*/*' -o -path '/proc/[0-9]*/fd' -o -path '/proc/[0-9]*/map_files' \
     -o -path '/proc/[0-9]*/*' -prune -o -path '/proc/[0-9]*' -o -prune \) -type l \( "$@" \) -printf 'file %h %l\n' 2>&1)
+# 1 is what find says when a process went away meanwhile. Anything above means that it is missing or was killed.
+[ $? -le 1 ] && uses=$(printf '%s\n' "$uses" | sort -u) || { printf 'who has files open is not known: %s\n' "$uses" >&2; return 1; }
 seen=' '
-printf '%s\n' "$uses" | sort -u | {
+printf '%s\n' "$uses" | {
     while read -r word where path; do
         case $word in
         file) ;;
