@@ -41,7 +41,7 @@ pub struct Variables {
     pub var_file: Vec<PathBuf>,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Default)]
 pub struct Planning {
     #[command(flatten)]
     pub variables: Variables,
@@ -78,6 +78,18 @@ pub struct Approval {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
     pub input: bool,
 }
+
+/// What `help console` says.
+const CONSOLE: &str = "\
+Evaluate expressions with the names of the configuration. Asks no host, so what depends on facts of hosts is unknown.
+
+On a terminal, `exit` or Ctrl-D leaves and Ctrl-C takes back the line; what was typed is remembered in memory only. Otherwise one \
+expression a line is read from standard input; open brackets and heredocs go on in the next line. An expression that is wrong \
+does not end the run, but makes its exit code 1.
+
+With -json, each line is an expression, or a JSON string that holds one. A line that is a JSON string is always read as one: \
+send \"\\\"a\\\"\" for the text a. Each is answered by one line: {\"value\", \"type\"}, with \"sensitive\" or \"unknown\" where that \
+hides the value or parts of it, or {\"error\", \"diagnostics\"}.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -158,13 +170,31 @@ pub enum Command {
         #[arg(long)]
         raw: bool,
     },
-    /// Print the graph of resources
+    /// Print the graph of resources, or of the steps of a plan
     Graph {
         #[command(flatten)]
         variables: Variables,
         /// The language of the graph
         #[arg(long, value_name = "FORMAT", default_value = "dot", value_parser = ["dot", "mermaid"])]
         format: String,
+        /// What to draw: `plan` asks the hosts, as the command of that name does [default: resources; with -plan: plan]
+        #[arg(long = "type", value_name = "TYPE", value_parser = ["resources", "plan"])]
+        kind: Option<String>,
+        /// Draw what is in this plan file; asks no host
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["var", "var_file", "destroy"])]
+        plan: Option<PathBuf>,
+        /// With -type=plan: the plan to take everything away
+        #[arg(long)]
+        destroy: bool,
+    },
+    /// Evaluate expressions with the names of the configuration
+    #[command(long_about = CONSOLE)]
+    Console {
+        #[command(flatten)]
+        variables: Variables,
+        /// Print an object of JSON for each line that is read
+        #[arg(long)]
+        json: bool,
     },
     /// Start, list, enter and stop throwaway container hosts
     #[command(subcommand)]

@@ -5,6 +5,8 @@
 mod configurations;
 #[path = "language/conformance.rs"]
 mod conformance;
+#[path = "language/expected.rs"]
+mod expected;
 #[path = "language/hostile.rs"]
 mod hostile;
 #[path = "language/kinds.rs"]

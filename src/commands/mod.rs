@@ -1,6 +1,7 @@
 //! One verb a file, each a recipe that reads aloud. Only here is anything printed.
 
 mod apply;
+mod console;
 mod graph;
 mod lab;
 mod look;
@@ -73,7 +74,7 @@ pub async fn run(cli: Cli) -> Exit {
     let terminal = Terminal::new(
         &cli.global,
         wants_json(&cli.command),
-        matches!(cli.command, Command::Apply { .. } | Command::Destroy { .. }),
+        matches!(cli.command, Command::Apply { .. } | Command::Destroy { .. } | Command::Console { .. }),
     );
     match dispatch(&cli, &terminal).await {
         Ok(exit) => exit,
@@ -105,7 +106,11 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
         Command::Output { name, raw, .. } => output::run(global, name.as_deref(), *raw, terminal),
-        Command::Graph { variables, format } => graph::run(global, variables, format, terminal),
+        Command::Graph { variables, format, kind, plan, destroy } => {
+            let wanted = graph::Wanted { format, kind: kind.as_deref(), file: plan.as_deref(), destroy: *destroy };
+            graph::run(global, variables, &wanted, terminal).await
+        }
+        Command::Console { variables, .. } => console::run(global, variables, terminal),
         Command::Lab(command) => lab::run(global, command, terminal).await,
         Command::ForceUnlock => state::force_unlock(global, terminal),
         Command::Version { json } => {
@@ -124,6 +129,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Show { json, .. }
         | Command::Status { json, .. }
         | Command::Output { json, .. }
+        | Command::Console { json, .. }
         | Command::Version { json } => *json,
         Command::Plan { planning, .. } | Command::Apply { planning, .. } | Command::Destroy { planning, .. } => {
             planning.json

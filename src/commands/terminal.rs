@@ -53,6 +53,12 @@ impl Terminal {
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
     }
 
+    /// A line of the result for somebody who waits for it; whether it was taken.
+    pub(super) fn answer(&self, line: &str) -> bool {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+    }
+
     /// A text as it is, without a newline.
     pub(super) fn raw(&self, text: &str) {
         let _ = write!(std::io::stdout(), "{text}");

@@ -5,6 +5,7 @@
 //! `expand` (evaluation in the order of references, with `eval`, `functions`, `convert`; `decode` gives attributes their
 //! types) -> [`Desired`].
 
+mod console;
 mod convert;
 mod declare;
 mod decode;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::kinds::Kind;
 use crate::model::{Blocks, HostName, Problem, Problems};
 
+pub use console::{Answer, Console, is_open};
 pub use declare::{Moved, Removed};
 pub use functions::names as function_names;
 pub use number::Number;
@@ -37,7 +39,7 @@ pub use variables::VarSource;
 
 use declare::Declarations;
 use eval::{Found, sentence};
-use source::{Source, Sources};
+use source::Sources;
 use variables::Given;
 
 /// What a configuration is read with.
@@ -49,10 +51,13 @@ pub struct Inputs {
     pub environment: BTreeMap<String, String>,
 }
 
+/// The code of the problem that a directory holds no `*.hcl` file.
+pub const NO_CONFIGURATION: &str = "no-configuration";
+
 /// What reading a directory gave.
 #[derive(Debug)]
 pub struct Loaded {
-    /// `None` if a file cannot be read or parsed.
+    /// `None` if a file cannot be read or parsed. Of a directory without files it is one that declares nothing.
     pub configuration: Option<Configuration>,
     /// The texts of all files by the name that places use, also of those with errors.
     pub sources: BTreeMap<String, String>,
@@ -121,12 +126,7 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
     };
     let main: Vec<&String> =
         names.iter().filter(|name| !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")).collect();
-    if main.is_empty() {
-        let summary = format!("There is no configuration in {}", directory.display());
-        let detail = "A configuration is one or more files `*.hcl`. Write one here, or name another directory with \
-                      `-chdir`.";
-        problems.push(Problem::error("no-configuration", summary, detail));
-    }
+    let is_empty = main.is_empty();
     let mut bodies = Vec::new();
     for name in main {
         let bytes = match std::fs::read(directory.join(name)) {
@@ -162,6 +162,12 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
         environment: inputs.environment.clone(),
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
     };
+    if is_empty {
+        let summary = format!("There is no configuration in {}", directory.display());
+        let detail = "A configuration is one or more files `*.hcl`. Let `larder init` write a first one here, or name \
+                      another directory with `-chdir`.";
+        problems.push(Problem::error(NO_CONFIGURATION, summary, detail));
+    }
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
 
@@ -190,22 +196,6 @@ impl Configuration {
     /// missing from the map.
     pub fn evaluate(&self, facts: Option<&BTreeMap<HostName, serde_json::Value>>) -> Evaluated {
         self.world(facts).1
-    }
-
-    /// The value of one expression, with the names of the configuration.
-    ///
-    /// # Errors
-    /// What is wrong with the expression; its places are in a file called `console`.
-    pub fn expression(
-        &self,
-        text: &str,
-        facts: Option<&BTreeMap<HostName, serde_json::Value>>,
-    ) -> Result<Value, Problems> {
-        let mut sources = Sources::default();
-        let file = sources.add(Source::new("console".to_owned(), text.replace("\r\n", "\n")));
-        let expr = parse::expression(&sources, file)?;
-        let (mut world, _) = self.world(facts);
-        world.expression(&expr, &sources, &self.kinds)
     }
 
     fn world<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (expand::World<'a>, Evaluated) {

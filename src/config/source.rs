@@ -116,6 +116,8 @@ pub(super) struct Unclosed {
     pub code: &'static str,
     pub summary: &'static str,
     pub detail: String,
+    /// Whether more lines could close it.
+    pub goes_on: bool,
 }
 
 /// What a look at the brackets of a file tells.
@@ -182,6 +184,7 @@ pub(super) fn outline(text: &str) -> Outline {
                         code: "syntax",
                         summary: "This comment is not closed",
                         detail: "Close it with `*/`.".to_owned(),
+                        goes_on: true,
                     });
                     return outline;
                 }
@@ -198,6 +201,7 @@ pub(super) fn outline(text: &str) -> Outline {
                         code: "unterminated-string",
                         summary: "This heredoc is not closed",
                         detail: format!("A line that holds nothing but `{delimiter}` has to end it."),
+                        goes_on: true,
                     });
                     return outline;
                 }
@@ -248,6 +252,7 @@ pub(super) fn outline(text: &str) -> Outline {
                 code: "syntax",
                 summary: "This template sequence is not closed",
                 detail: "Close it with `}`. Where `${` or `%{` shall stand as it is, write `$${` or `%%{`.".to_owned(),
+                goes_on: true,
             });
         }
         Some((Inside::Bracket(open), opened)) => {
@@ -256,6 +261,7 @@ pub(super) fn outline(text: &str) -> Outline {
                 code: "syntax",
                 summary: "This bracket is not closed",
                 detail: format!("`{open}` has no partner up to the end of the file."),
+                goes_on: true,
             });
         }
         None => {
@@ -312,6 +318,7 @@ fn unclosed_text(opened: usize, end: usize) -> Unclosed {
             "A quoted text ends on the line where it begins. Add the closing `\"`, or write a text of several lines \
                  as a heredoc (`<<EOT`)."
                 .to_owned(),
+        goes_on: false,
     }
 }
 
@@ -321,7 +328,7 @@ fn wrongly_closed(at: usize, close: char, opened: Option<(Inside, usize)>) -> Un
         Some((Inside::Bracket(open), _)) => format!("`{close}` cannot close `{open}`; close that one first."),
         Some(_) => format!("`{close}` cannot close a template sequence; close that one with `}}` first."),
     };
-    Unclosed { at: at..at + 1, code: "syntax", summary: "This bracket has no partner", detail }
+    Unclosed { at: at..at + 1, code: "syntax", summary: "This bracket has no partner", detail, goes_on: false }
 }
 
 fn closes(open: char, close: char) -> bool {

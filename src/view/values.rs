@@ -74,7 +74,7 @@ fn write(text: &mut String, value: &Value, depth: usize) {
 
 /// A text of whole lines that a heredoc gives back as it is. Readers of HCL differ in whether `$${` is an escape in a heredoc;
 /// in quotes all take it for one.
-fn is_heredoc(text: &str) -> bool {
+pub(super) fn is_heredoc(text: &str) -> bool {
     if text.contains("${") || text.contains("%{") {
         return false;
     }
@@ -90,7 +90,7 @@ fn key_text(key: &str) -> String {
 }
 
 /// The text in quotes as HCL reads it; what a terminal would obey as an escape.
-fn quoted(words: &str) -> String {
+pub(super) fn quoted(words: &str) -> String {
     let mut text = String::from("\"");
     let mut buffer = [0; 4];
     let mut rest = words.chars().peekable();

@@ -550,8 +550,9 @@ fn a_directory_without_configuration_says_so() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("x.test.hcl"), "").expect("a file");
     let loaded = load(directory.path(), &Inputs::default(), kinds());
-    assert!(loaded.configuration.is_none());
     assert_eq!(loaded.problems.iter().map(short).collect::<Vec<_>>(), ["no-configuration"]);
+    let nothing = loaded.configuration.expect("one that declares nothing").evaluate(None);
+    assert!(nothing.desired.blocks.is_empty() && nothing.problems.is_empty());
     let missing = load(&directory.path().join("missing"), &Inputs::default(), kinds());
     assert_eq!(missing.problems.iter().map(short).collect::<Vec<_>>(), ["unreadable-directory"]);
 }
