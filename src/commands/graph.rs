@@ -1,17 +1,76 @@
-//! `larder graph`: the resources and what they depend on, as DOT or Mermaid.
+//! `larder graph`: the resources and what they depend on, or the steps of a plan in their order, as DOT or Mermaid.
 
-use crate::cli::{Global, Variables};
+use std::path::Path;
+
+use crate::cli::{Global, Planning, Variables};
+use crate::model::Problem;
+use crate::plan::Plan;
 use crate::view;
 
+use super::look::look;
 use super::terminal::Terminal;
-use super::{Exit, Outcome, Workspace};
+use super::{Exit, Failure, Outcome, Workspace, plan};
 
-pub(super) fn run(global: &Global, variables: &Variables, format: &str, terminal: &Terminal) -> Outcome {
-    let workspace = Workspace::open(global, variables)?;
-    let text = match format {
-        "mermaid" => view::graph::mermaid(&workspace.desired.blocks),
-        _ => view::graph::dot(&workspace.desired.blocks),
+pub(super) struct Wanted<'a> {
+    pub(super) format: &'a str,
+    /// `resources` or `plan`.
+    pub(super) kind: Option<&'a str>,
+    pub(super) file: Option<&'a Path>,
+    pub(super) destroy: bool,
+}
+
+pub(super) async fn run(global: &Global, variables: &Variables, wanted: &Wanted<'_>, terminal: &Terminal) -> Outcome {
+    let is_mermaid = wanted.format == "mermaid";
+    let kind = wanted.kind.unwrap_or(if wanted.file.is_some() { "plan" } else { "resources" });
+    if wanted.destroy && kind != "plan" {
+        let problem = Problem::error("invalid-option", "-destroy is about a plan", "Add -type=plan, or leave it out.");
+        return Err(Failure::new(Exit::Usage, problem));
+    }
+    let (text, exit) = match (wanted.file, kind) {
+        (Some(file), "plan") => (steps(&plan::read(file)?, is_mermaid), Exit::Done),
+        (Some(file), _) => (resources(&plan::read(file)?.desired, is_mermaid), Exit::Done),
+        (None, "plan") => {
+            let (plan, exit) = made(global, variables, wanted.destroy, terminal).await?;
+            (steps(&plan, is_mermaid), exit)
+        }
+        (None, _) => (resources(&Workspace::open(global, variables)?.desired.blocks, is_mermaid), Exit::Done),
     };
     terminal.say(&text);
-    Ok(Exit::Done)
+    if let Some(why) = is_mermaid.then(|| view::graph::too_large_for_mermaid(&text)).flatten() {
+        terminal.hint(&why);
+    }
+    Ok(exit)
+}
+
+fn resources(blocks: &crate::model::Blocks, is_mermaid: bool) -> String {
+    match is_mermaid {
+        true => view::graph::mermaid(blocks),
+        false => view::graph::dot(blocks),
+    }
+}
+
+fn steps(plan: &Plan, is_mermaid: bool) -> String {
+    match is_mermaid {
+        true => view::graph::plan_mermaid(plan),
+        false => view::graph::plan_dot(plan),
+    }
+}
+
+/// Asks the hosts, and makes the plan that is drawn. A graph can be drawn of a plan that apply would refuse; only a host
+/// that did not answer makes it less than the whole.
+async fn made(
+    global: &Global,
+    variables: &Variables,
+    destroy: bool,
+    terminal: &Terminal,
+) -> Result<(Plan, Exit), Failure> {
+    let planning = Planning { variables: variables.clone(), ..Planning::default() };
+    let workspace = Workspace::open(global, variables)?;
+    terminal.warnings(&workspace.warnings, &workspace.sources());
+    let state = workspace.read_state()?;
+    let looked = look(&workspace, &state, &planning, destroy).await?;
+    let plan = looked.plan(&workspace, &state)?;
+    looked.close().await;
+    let exit = if plan.unknown.is_empty() { Exit::Done } else { Exit::Unreachable };
+    Ok((plan, exit))
 }

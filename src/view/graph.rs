@@ -1,20 +1,26 @@
 //! The resources and what they refer to, as a graph for Graphviz (DOT) and for Markdown (Mermaid). An arrow leads from a
-//! resource to what it needs.
+//! resource to what it needs. Names never become syntax of either language.
+
+mod steps;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+pub use steps::{dot as plan_dot, mermaid as plan_mermaid};
 
 use crate::model::{Address, Blocks, escape_line};
 
 /// The graph for Graphviz.
 pub fn dot(blocks: &Blocks) -> String {
-    let quoted = |address: &Address| {
-        let text = escape_line(&address.to_string());
-        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-    };
+    let quoted = |address: &Address| quoted(&escape_line(&address.to_string()));
     let mut text = "digraph larder {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for address in blocks.keys() {
-        line(&mut text, &quoted(address));
+        let (id, shown) = (quoted(address), label(&[escape_line(&address.to_string())]));
+        // A node is labelled with its name, in which Graphviz would read entities.
+        match shown == id {
+            true => line(&mut text, &id),
+            false => line(&mut text, &format!("{id} [label = {shown}]")),
+        }
     }
     for (from, to) in edges(blocks) {
         line(&mut text, &format!("{} -> {}", quoted(from), quoted(to)));
@@ -36,6 +42,37 @@ pub fn mermaid(blocks: &Blocks) -> String {
         }
     }
     text
+}
+
+/// The text as a name in DOT.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// Lines as a label in DOT, in which `&` begins an entity.
+fn label<S: AsRef<str>>(lines: &[S]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| escaped(&line.as_ref().replace('&', "&amp;"))).collect();
+    format!("\"{}\"", lines.join("\\n"))
+}
+
+/// What a viewer of Mermaid draws as it comes: more is an error there, unless its configuration says otherwise.
+const MOST_MERMAID_EDGES: usize = 500;
+const LONGEST_MERMAID: usize = 50_000;
+
+/// Why most viewers will not draw this graph, if so.
+pub fn too_large_for_mermaid(text: &str) -> Option<String> {
+    let edges = text.lines().filter(|line| line.contains(" --> ") || line.contains(" -.- ")).count();
+    let length = text.chars().count();
+    (edges > MOST_MERMAID_EDGES || length > LONGEST_MERMAID).then(|| {
+        format!(
+            "This graph has {edges} arrows and {length} characters. Viewers of Mermaid stop at {MOST_MERMAID_EDGES} and \
+             {LONGEST_MERMAID} unless their maxEdges and maxTextSize say otherwise; Graphviz has no such limit: -format=dot"
+        )
+    })
 }
 
 fn line(text: &mut String, words: &str) {
@@ -88,6 +125,22 @@ mod tests {
           "image.web[\"a\\\"] --> x<b>;\"]" -> "external_volume.nfs"
         }
         "#);
+    }
+
+    #[test]
+    fn an_entity_in_a_name_stays_what_it_is() {
+        let odd = block("image.web[\"a&lt;b\"]", &[]);
+        let text = dot(&[(odd.address.clone(), odd)].into());
+        assert!(text.contains(r#"  "image.web[\"a&lt;b\"]" [label = "image.web[\"a&amp;lt;b\"]"]"#), "{text}");
+    }
+
+    #[test]
+    fn a_graph_that_no_viewer_draws_is_said_to_be_one() {
+        let small = mermaid(&blocks());
+        assert_eq!(too_large_for_mermaid(&small), None);
+        let edges = "  n0 --> n1\n".repeat(MOST_MERMAID_EDGES + 1);
+        assert!(too_large_for_mermaid(&edges).is_some_and(|why| why.contains("501 arrows")));
+        assert!(too_large_for_mermaid(&"x".repeat(LONGEST_MERMAID + 1)).is_some());
     }
 
     #[test]
