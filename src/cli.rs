@@ -1,13 +1,26 @@
 //! The words of the command line. Options are written as Terraform's users know them, with one dash or two. No behaviour.
 
+mod dashes;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub use dashes::with_one_dash;
+
 /// Plan and apply for virtualization storage.
 #[derive(Debug, Parser)]
-#[command(name = "larder", version, propagate_version = true, disable_help_subcommand = false, max_term_width = 100)]
+#[command(
+    name = "larder",
+    version = version(),
+    propagate_version = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    disable_help_subcommand = false,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -15,7 +28,25 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The version and the platform, as `version` prints them.
+pub fn version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| format!("{}\non {}", env!("CARGO_PKG_VERSION"), platform()));
+    &TEXT
+}
+
+/// What this program was built for, in the words of Terraform's users: `linux_amd64`.
+pub fn platform() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    };
+    format!("{}_{architecture}", std::env::consts::OS)
+}
+
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Work in this directory instead of the current one
     #[arg(long, global = true, value_name = "DIR")]
@@ -29,6 +60,12 @@ pub struct Global {
     /// The state file, instead of the one that the configuration names
     #[arg(long, global = true, value_name = "FILE")]
     pub state: Option<PathBuf>,
+    /// Print help
+    #[arg(long, short_alias = 'h', global = true, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(long, short_alias = 'V', global = true, action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Debug, Clone, Args, Default)]
@@ -81,7 +118,7 @@ pub struct Approval {
 
 /// What `help console` says.
 const CONSOLE: &str = "\
-Evaluate expressions with the names of the configuration. Asks no host, so what depends on facts of hosts is unknown.
+No host is asked, so what depends on facts of hosts is unknown.
 
 On a terminal, `exit` or Ctrl-D leaves and Ctrl-C takes back the line; what was typed is remembered in memory only. Otherwise one \
 expression a line is read from standard input; open brackets and heredocs go on in the next line. An expression that is wrong \
@@ -170,7 +207,7 @@ pub enum Command {
         #[arg(long)]
         raw: bool,
     },
-    /// Print the graph of resources, or of the steps of a plan
+    /// Print a graph of the resources, or of the steps of a plan
     Graph {
         #[command(flatten)]
         variables: Variables,
@@ -188,7 +225,7 @@ pub enum Command {
         destroy: bool,
     },
     /// Evaluate expressions with the names of the configuration
-    #[command(long_about = CONSOLE)]
+    #[command(after_help = CONSOLE)]
     Console {
         #[command(flatten)]
         variables: Variables,

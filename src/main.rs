@@ -8,13 +8,10 @@ use larder::commands::{self, Exit};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(with_two_dashes(std::env::args_os())) {
+    let arguments = with_two_dashes(std::env::args_os());
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap writes help and version to standard output, everything else to standard error.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
-        }
+        Err(error) => return ExitCode::from(commands::explain(&error, &arguments) as u8),
     };
     let filter = EnvFilter::try_from_env("LARDER_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

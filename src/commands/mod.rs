@@ -11,13 +11,16 @@ mod show;
 mod state;
 mod status;
 mod terminal;
+mod usage;
 mod validate;
 mod workspace;
 
 use std::collections::BTreeMap;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::model::{Problem, Problems};
+
+pub use usage::explain;
 
 use terminal::Terminal;
 use workspace::Workspace;
@@ -115,8 +118,11 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
         Command::ForceUnlock => state::force_unlock(global, terminal),
         Command::Version { json } => {
             match json {
-                true => terminal.json(&serde_json::json!({ "larder_version": env!("CARGO_PKG_VERSION") })),
-                false => terminal.say(concat!("larder ", env!("CARGO_PKG_VERSION"))),
+                true => terminal.json(&serde_json::json!({
+                    "larder_version": env!("CARGO_PKG_VERSION"),
+                    "platform": cli::platform(),
+                })),
+                false => terminal.say(&format!("larder {}", cli::version())),
             }
             Ok(Exit::Done)
         }

@@ -39,6 +39,18 @@ pub fn json(problems: &[Problem]) -> Value {
     json!({ "diagnostics": problems })
 }
 
+/// What `validate` says: the same with the verdict and how many there are, as users of `terraform validate` expect.
+pub fn validation(problems: &[Problem]) -> Value {
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    json!({
+        "format_version": "1.0",
+        "valid": errors == 0,
+        "error_count": errors,
+        "warning_count": problems.len() - errors,
+        "diagnostics": problems,
+    })
+}
+
 fn tally(problems: &[&Problem]) -> String {
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
     match (errors, problems.len() - errors) {
