@@ -130,6 +130,8 @@ hides the value or parts of it, or {\"error\", \"diagnostics\"}.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first configuration into an empty directory
+    Init,
     /// Check the configuration without asking any host
     Validate {
         #[command(flatten)]

@@ -3,6 +3,7 @@
 mod apply;
 mod console;
 mod graph;
+mod init;
 mod lab;
 mod look;
 mod output;
@@ -91,6 +92,7 @@ pub async fn run(cli: Cli) -> Exit {
 async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
     let global = &cli.global;
     match &cli.command {
+        Command::Init => init::run(global, terminal),
         Command::Validate { variables, .. } => validate::run(global, variables, terminal),
         Command::Plan { planning, out, detailed_exitcode, destroy } => {
             let wanted = plan::Wanted { out: out.as_deref(), detailed_exitcode: *detailed_exitcode, destroy: *destroy };
