@@ -1,6 +1,7 @@
 //! The words of the command line. Options are written as Terraform's users know them, with one dash or two. No behaviour.
 
 mod dashes;
+pub mod manual;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -240,6 +241,12 @@ pub enum Command {
     Lab(LabCommand),
     /// Say who holds the lock of the state; if nobody does, clear what a dead holder left. Never takes it from a living one
     ForceUnlock,
+    /// Write the manual pages into a directory
+    Man {
+        /// The directory, which must be there; without it, larder(1) is printed
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Print the version
     Version {
         /// Print JSON
@@ -257,6 +264,7 @@ pub enum StateCommand {
     },
     /// Show what the state remembers of a resource
     Show {
+        /// KIND.NAME, as `state list` has it
         address: String,
         /// Print JSON
         #[arg(long)]
@@ -264,7 +272,8 @@ pub enum StateCommand {
     },
     /// Forget resources; hosts are left as they are
     Rm {
-        #[arg(required = true)]
+        /// KIND.NAME, as `state list` has it
+        #[arg(required = true, value_name = "ADDRESS")]
         addresses: Vec<String>,
         #[command(flatten)]
         locking: Locking,
@@ -291,6 +300,7 @@ pub enum LabCommand {
     },
     /// Open a shell on one, or run a command there, as ssh does
     Ssh {
+        /// Its name in the configuration
         host: String,
         /// As with ssh, the words are joined with spaces and read by the shell of the host: quote what it must not split
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

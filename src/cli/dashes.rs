@@ -28,7 +28,9 @@ pub fn with_one_dash(text: &str) -> String {
                 line.to_owned()
             }
         };
-        out.push_str(&MENTION.replace_all(&line, |found: &Captures| format!("{}{}-{}", &found[1], &found[2], &found[3])));
+        out.push_str(
+            &MENTION.replace_all(&line, |found: &Captures| format!("{}{}-{}", &found[1], &found[2], &found[3])),
+        );
     }
     out
 }

@@ -59,7 +59,8 @@ fn scaffold(directory: &Path, terminal: &Terminal) -> Outcome {
         terminal.say(&format!("Left as it was: {}.", left.join(", ")));
     }
     if left.contains(&GITIGNORE) {
-        terminal.say("Let git ignore /state/, /.larder/, *.plan and *.auto.vars.hcl: they hold what is not for everybody.");
+        terminal
+            .say("Let git ignore /state/, /.larder/, *.plan and *.auto.vars.hcl: they hold what is not for everybody.");
     }
     let sudo = if rustix::process::geteuid().is_root() { "" } else { "sudo " };
     terminal.say(&format!(

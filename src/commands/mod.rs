@@ -6,6 +6,7 @@ mod graph;
 mod init;
 mod lab;
 mod look;
+mod man;
 mod output;
 mod plan;
 mod show;
@@ -118,6 +119,7 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
         Command::Console { variables, .. } => console::run(global, variables, terminal),
         Command::Lab(command) => lab::run(global, command, terminal).await,
         Command::ForceUnlock => state::force_unlock(global, terminal),
+        Command::Man { directory } => man::run(directory.as_deref(), terminal),
         Command::Version { json } => {
             match json {
                 true => terminal.json(&serde_json::json!({
