@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use dashes::with_one_dash;
 
@@ -50,7 +50,7 @@ pub fn platform() -> String {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Work in this directory instead of the current one
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub chdir: Option<PathBuf>,
     /// Connect to the container hosts of `larder lab up` instead of the real addresses
     #[arg(long, global = true)]
@@ -241,10 +241,24 @@ pub enum Command {
     Lab(LabCommand),
     /// Say who holds the lock of the state; if nobody does, clear what a dead holder left. Never takes it from a living one
     ForceUnlock,
+    /// Print a script that completes commands, options, addresses and names in a shell
+    Completions {
+        #[arg(value_parser = ["bash", "zsh", "fish", "elvish", "powershell"])]
+        shell: String,
+    },
+    /// What could be typed next, for the scripts of `completions`
+    #[command(hide = true)]
+    Complete {
+        /// The words are one line of bash, with these characters between words
+        #[arg(long, value_name = "WORDBREAKS", allow_hyphen_values = true)]
+        bash: Option<String>,
+        #[arg(last = true)]
+        words: Vec<OsString>,
+    },
     /// Write the manual pages into a directory
     Man {
         /// The directory, which must be there; without it, larder(1) is printed
-        #[arg(value_name = "DIR")]
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         directory: Option<PathBuf>,
     },
     /// Print the version

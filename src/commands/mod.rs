@@ -1,6 +1,7 @@
 //! One verb a file, each a recipe that reads aloud. Only here is anything printed.
 
 mod apply;
+mod completions;
 mod console;
 mod graph;
 mod init;
@@ -119,6 +120,8 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
         Command::Console { variables, .. } => console::run(global, variables, terminal),
         Command::Lab(command) => lab::run(global, command, terminal).await,
         Command::ForceUnlock => state::force_unlock(global, terminal),
+        Command::Completions { shell } => completions::script(shell, terminal),
+        Command::Complete { bash, words } => completions::complete(bash.as_deref(), words, terminal),
         Command::Man { directory } => man::run(directory.as_deref(), terminal),
         Command::Version { json } => {
             match json {

@@ -47,6 +47,11 @@ impl Configuration {
         (Console(Names::Of(self, Box::new(world))), evaluated.problems)
     }
 
+    /// The names of the variables that are declared.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.declarations.variables.keys().map(|name| name.as_ref())
+    }
+
     /// The value of a single expression.
     ///
     /// # Errors
