@@ -150,31 +150,11 @@ fn check(block: &Block, all: &Blocks) -> Problems {
         problems
             .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_ref())))
     };
-    if let Some(name) = block.text("name") {
-        if name.is_empty() || name.contains('/') || name == "." || name == ".." || name.chars().any(char::is_control) {
-            error(
-                format!("{name:?} is no file name"),
-                "A name has no slash and no control character, and is not `.` or `..`.",
-                "name",
-            );
-        } else if name.len() > LONGEST_NAME {
-            error(format!("the name has {} bytes", name.len()), "A name has at most 240 bytes.", "name");
-        } else if name.starts_with('.') && name.ends_with(".larder-new") || name.starts_with(".larder-trash") {
-            error(format!("{name:?} is a name that Larder uses itself"), "Choose another name.", "name");
-        }
+    if let Some(Err((summary, detail))) = block.text("name").map(check_name) {
+        error(summary, detail, "name");
     }
-    if let Some(size) = block.size("size") {
-        if size.0 == 0 {
-            error("an image of no bytes is of no use".to_owned(), "Write a size like \"40GiB\".", "size");
-        } else if !size.0.is_multiple_of(512) {
-            error(
-                format!("{size} is no multiple of 512 bytes"),
-                "Disks have sectors of 512 bytes: QEMU would round the size up.",
-                "size",
-            );
-        } else if size.0 > i64::MAX as u64 {
-            error(format!("{size} is larger than a file can be"), "A file has at most 8 EiB less one byte.", "size");
-        }
+    if let Some(Err((summary, detail))) = block.size("size").map(check_size) {
+        error(summary, detail, "size");
     }
     if block.text("format") == Some("raw") && block.text("allocation") == Some("metadata") {
         error(
@@ -196,12 +176,42 @@ fn check(block: &Block, all: &Blocks) -> Problems {
     problems
 }
 
+/// What is wrong with a file name, and the cure.
+pub(super) fn check_name(name: &str) -> Result<(), (String, &'static str)> {
+    if name.is_empty() || name.contains('/') || name == "." || name == ".." || name.chars().any(char::is_control) {
+        let cure = "A name has no slash and no control character, and is not `.` or `..`.";
+        return Err((format!("{name:?} is no file name"), cure));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err((format!("the name has {} bytes", name.len()), "A name has at most 240 bytes."));
+    }
+    if name.starts_with('.') && name.ends_with(".larder-new") || name.starts_with(".larder-trash") {
+        return Err((format!("{name:?} is a name that Larder uses itself"), "Choose another name."));
+    }
+    Ok(())
+}
+
+/// What is wrong with a size, and the cure.
+pub(super) fn check_size(size: Size) -> Result<(), (String, &'static str)> {
+    if size.0 == 0 {
+        return Err(("an image of no bytes is of no use".to_owned(), "Write a size like \"40GiB\"."));
+    }
+    if !size.0.is_multiple_of(512) {
+        let cure = "Disks have sectors of 512 bytes: QEMU would round the size up.";
+        return Err((format!("{size} is no multiple of 512 bytes"), cure));
+    }
+    if size.0 > i64::MAX as u64 {
+        return Err((format!("{size} is larger than a file can be"), "A file has at most 8 EiB less one byte."));
+    }
+    Ok(())
+}
+
 fn volume<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
     all.get(block.resource("volume")?)
 }
 
 /// Where the image can be seen: in the volume, and in what is mounted there.
-fn places(block: &Block, all: &Blocks) -> Vec<String> {
+pub(super) fn places(block: &Block, all: &Blocks) -> Vec<String> {
     let Some(volume) = volume(block, all) else { return Vec::new() };
     let directories = kind_of(&volume.address).map(|kind| kind.image_directories(volume)).unwrap_or_default();
     directories.iter().map(|directory| in_directory(directory, block)).collect()
