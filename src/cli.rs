@@ -136,6 +136,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration of what lives on hosts; read them only
+    Discover {
+        /// The name of a host block, or `[user@]address[:port]` or `local` for a host that has none yet
+        #[arg(value_name = "HOST", required = true)]
+        hosts: Vec<String>,
+        /// Write it to this file, which must not exist, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// A directory that shall be a volume although nothing is mounted there; may stand several times
+        #[arg(long, value_name = "DIR", action = ArgAction::Append)]
+        path: Vec<String>,
+        #[command(flatten)]
+        variables: Variables,
+    },
     /// Show the volumes, images and hosts as they are now
     Status {
         #[command(flatten)]

@@ -9,7 +9,7 @@ use larder::kinds;
 
 /// From left to right; each uses only what stands left of it. The foundation for all that is pure comes first, what speaks to
 /// people last.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "model",
     "kinds",
     "state",
@@ -17,6 +17,7 @@ const ORDER: [&str; 13] = [
     "transport",
     "probe",
     "plan",
+    "discover",
     "apply",
     "lab",
     "view",

@@ -28,8 +28,17 @@ pub(super) struct Workspace {
 impl Workspace {
     /// Reads and evaluates the configuration, without asking any host.
     pub(super) fn open(global: &Global, variables: &Variables) -> Result<Self, Failure> {
+        Workspace::open_with(global, variables, None)
+    }
+
+    /// The same, as if this text stood in a further file, under this name.
+    pub(super) fn open_with(
+        global: &Global,
+        variables: &Variables,
+        further: Option<(&str, &str)>,
+    ) -> Result<Self, Failure> {
         let directory = directory(global);
-        let loaded = config::load(&directory, &inputs(variables), kinds::table());
+        let loaded = config::load_with(&directory, &inputs(variables), kinds::table(), further);
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);

@@ -21,7 +21,7 @@ mod types;
 mod value;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
@@ -108,6 +108,16 @@ pub struct Output {
 
 /// Reads the `*.hcl` files of a directory, and the values of variables.
 pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kind]) -> Loaded {
+    load_with(directory, inputs, kinds, None)
+}
+
+/// The same, as if this text stood in a further file of the directory, under this name.
+pub fn load_with(
+    directory: &Path,
+    inputs: &Inputs,
+    kinds: &'static [&'static dyn Kind],
+    further: Option<(&str, &str)>,
+) -> Loaded {
     let mut sources = Sources::default();
     let mut problems = Vec::new();
     let names = match file_names(directory) {
@@ -121,7 +131,7 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
     };
     let main: Vec<&String> =
         names.iter().filter(|name| !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")).collect();
-    if main.is_empty() {
+    if main.is_empty() && further.is_none() {
         let summary = format!("There is no configuration in {}", directory.display());
         let detail = "A configuration is one or more files `*.hcl`. Write one here, or name another directory with \
                       `-chdir`.";
@@ -146,6 +156,12 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
             problems.append(&mut found);
             bodies.push(body);
         }
+    }
+    if let Some((name, text)) = further {
+        let file = sources.add(Source::new(name.to_owned(), text.to_owned()));
+        let (body, mut found) = parse::file(&sources, file);
+        problems.append(&mut found);
+        bodies.push(body);
     }
     let given = variables::given(directory, &names, inputs, &mut sources, &mut problems);
     let by_name = sources.by_name();
@@ -184,6 +200,12 @@ impl Configuration {
     /// The texts of all files by the name that places use.
     pub fn sources(&self) -> &BTreeMap<String, String> {
         &self.by_name
+    }
+
+    /// The kinds and names of all resource blocks, of those too that have no instance.
+    pub fn names(&self) -> BTreeSet<(String, String)> {
+        let blocks = self.declarations.resources.iter();
+        blocks.map(|resource| (resource.kind.name().to_owned(), resource.name.to_string())).collect()
     }
 
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are

@@ -8,6 +8,7 @@ use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
 
 pub mod ask;
 pub mod external_volume;
+pub mod found;
 pub mod ground;
 pub mod host;
 pub mod image;

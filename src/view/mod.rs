@@ -1,7 +1,9 @@
 //! What people and machines see: data in, text or JSON out. Nothing here prints, reads a file, asks a host or the time;
 //! only `progress` writes, for it draws while others work.
 
+pub mod discovery;
 pub mod graph;
+pub mod hcl;
 pub mod json;
 pub mod plan;
 pub mod problems;

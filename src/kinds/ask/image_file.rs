@@ -72,26 +72,28 @@ pub fn guard(facts: &HostFacts, path: &str) -> Known<Guard> {
     Ok(Guard { what: format!("the file {path}"), ask: question(path), status: reply.status, out: reply.out })
 }
 
-// The first line is stat's, with size, blocks and block size at its end; then the bytes of the header as hexadecimal pairs.
 fn parse(text: &str) -> Option<ImageFile> {
+    parse_with_bytes(text).map(|(file, _)| file)
+}
+
+/// The image and its first bytes.
+// The first line is stat's, with size, blocks and block size at its end; then the bytes of the header as hexadecimal pairs.
+pub(super) fn parse_with_bytes(text: &str) -> Option<(ImageFile, Vec<u8>)> {
     let (first, rest) = text.split_once('\n')?;
     let words: Vec<_> = first.split(' ').collect();
     let (inode, sizes) = words.split_at_checked(5)?;
     let inode = path::parse_inode(&inode.join(" "))?;
     let [length, blocks, block] = sizes else { return None };
     let (length, blocks, block): (u64, u64, u64) = (length.parse().ok()?, blocks.parse().ok()?, block.parse().ok()?);
-    let header = match inode.file_type {
+    let bytes = match inode.file_type {
         FileType::Regular => {
-            let bytes = rest
-                .split_ascii_whitespace()
-                .map(|pair| u8::from_str_radix(pair, 16))
-                .collect::<Result<Vec<_>, _>>()
-                .ok()?;
-            read_header(&bytes)
+            let pairs = rest.split_ascii_whitespace().map(|pair| u8::from_str_radix(pair, 16));
+            pairs.collect::<Result<Vec<_>, _>>().ok()?
         }
-        _ => Header::Raw,
+        _ => Vec::new(),
     };
-    Some(ImageFile { inode, length, allocated: blocks.checked_mul(block)?, header })
+    let header = read_header(&bytes);
+    Some((ImageFile { inode, length, allocated: blocks.checked_mul(block)?, header }, bytes))
 }
 
 /// Reads the header of qcow2 as QEMU's docs/interop/qcow2.txt describes it: magic, version, offset and length of the backing
