@@ -305,7 +305,7 @@ impl Run<'_> {
         for meant in findings.blocks.iter().map(|finding| &finding.block) {
             let why = match blocks.get(&meant.address) {
                 Some(read) if discover::says(read, meant) => continue,
-                Some(_) => "its texts mean something else in a configuration, which has them in Unicode normal form C",
+                Some(_) => "it would mean something else in a configuration",
                 None if unfit.is_empty() => "a configuration does not take it",
                 None => continue, // it builds on one that is refused
             };

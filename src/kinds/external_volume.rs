@@ -59,7 +59,7 @@ static SCHEMA: Schema = Schema {
         A::optional(
             "persist",
             Type::Text,
-            "What mounts it at boot: \"fstab\" (default) or \"none\". Under `ignore_changes` /etc/fstab is left as it is.",
+            "What mounts it at boot: \"fstab\" (default) or \"none\". Under `ignore_changes` /etc/fstab is left as it is once the volume is there.",
         )
         .one_of(&["fstab", "systemd", "none"]),
     ],
@@ -1301,7 +1301,8 @@ impl<'a> Look<'a> {
         if !old.is_empty() {
             verdict.observed.insert("fstab".to_owned(), old.join("\n"));
         }
-        if self.block.lifecycle.ignore_changes.contains("persist") {
+        let is_there = !lines.is_empty() || matches!(self.mounted(), Mounted::Ours(_));
+        if is_there && self.block.lifecycle.ignore_changes.contains("persist") {
             return;
         }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };

@@ -121,7 +121,7 @@ fn expression(value: &Datum) -> String {
         Datum::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
         Datum::TextMap(map) => object(map.iter().map(|(name, text)| (name, quoted(text)))),
         Datum::IntegerMap(map) => object(map.iter().map(|(name, number)| (name, number.to_string()))),
-        Datum::Any(json) => any(json),
+        Datum::Any(json) => any_value(json),
         Datum::Resource(address) => reference(address),
         Datum::Resources(addresses) => list(addresses.iter().map(reference)),
     }
@@ -132,11 +132,11 @@ fn object<'a>(fields: impl Iterator<Item = (&'a String, String)>) -> String {
     if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
 }
 
-fn any(json: &serde_json::Value) -> String {
+fn any_value(json: &serde_json::Value) -> String {
     match json {
         serde_json::Value::String(text) => quoted(text),
-        serde_json::Value::Array(items) => list(items.iter().map(any)),
-        serde_json::Value::Object(fields) => object(fields.iter().map(|(name, value)| (name, any(value)))),
+        serde_json::Value::Array(items) => list(items.iter().map(any_value)),
+        serde_json::Value::Object(fields) => object(fields.iter().map(|(name, value)| (name, any_value(value)))),
         other => other.to_string(),
     }
 }
@@ -153,5 +153,181 @@ fn key(key: &Option<Key>) -> String {
         None => String::new(),
         Some(Key::Index(index)) => format!("[{index}]"),
         Some(Key::Text(text)) => format!("[{}]", quoted(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+    use unicode_normalization::UnicodeNormalization;
+
+    use super::*;
+    use crate::config::{Inputs, load_with};
+    use crate::discover::says;
+    use crate::kinds;
+    use crate::model::{Blocks, HazardCode, Mode};
+
+    fn attributes<const N: usize>(all: [(&str, Datum); N]) -> BTreeMap<String, Attribute> {
+        all.into_iter().map(|(name, value)| (name.to_owned(), Attribute::default_value(value))).collect()
+    }
+
+    fn block(kind: &str, name: &str, attributes: BTreeMap<String, Attribute>) -> Block {
+        let lifecycle = Lifecycle::default();
+        let address = Address::root(kind, name);
+        Block { address, attributes, blocks: Vec::new(), depends_on: Default::default(), lifecycle, place: None }
+    }
+
+    fn text(text: &str) -> Datum {
+        Datum::Text(text.to_owned())
+    }
+
+    /// What a directory means that has this text for its configuration.
+    fn read(written: &str) -> Result<Blocks, String> {
+        let empty = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let loaded = load_with(empty.path(), &Inputs::default(), kinds::table(), Some(("x.hcl", written)));
+        let configuration = loaded.configuration.ok_or_else(|| format!("{:#?}\n{written}", loaded.problems))?;
+        let evaluated = configuration.evaluate(None);
+        match evaluated.problems.is_empty() {
+            true => Ok(evaluated.desired.blocks),
+            false => Err(format!("{:#?}\n{written}", evaluated.problems)),
+        }
+    }
+
+    /// A host, a storage, a volume and an image, with these words in them.
+    fn blocks(words: &[String; 4]) -> Vec<Block> {
+        let [a, b, c, d] = words;
+        let labels = Datum::Any(json!({ a.as_str(): [b, { "inside": c }], "x": d }));
+        let mut volume = block(
+            "external_volume",
+            "v-1",
+            attributes([
+                ("storage", Datum::Resource(Address::root("image_storage", "main"))),
+                ("mount_point", text("/srv/v")),
+                ("owner", text(b)),
+                ("mode", Datum::Mode(Mode::new(0o2770).expect("twelve bits"))),
+                ("options", Datum::Texts(vec!["noatime".to_owned(), "x-y=${z}".to_owned()])),
+            ]),
+        );
+        let tmpfs = attributes([("size", Datum::Size(Size(100_001)))]);
+        volume.blocks.push(NestedBlock {
+            name: "tmpfs".to_owned(),
+            attributes: tmpfs,
+            blocks: Vec::new(),
+            place: None,
+        });
+        volume.lifecycle.ignore_changes.extend(["persist".to_owned(), "mode".to_owned()]);
+        volume.lifecycle.accept.insert(HazardCode::NoAccess);
+        vec![
+            block("host", "null", attributes([("address", text("192.0.2.1")), ("labels", labels)])),
+            block(
+                "image_storage",
+                "main",
+                attributes([
+                    ("hosts", Datum::Resources(vec![Address::root("host", "null")])),
+                    ("owner", text(a)),
+                    ("group", text(c)),
+                ]),
+            ),
+            volume,
+            block(
+                "image",
+                "for",
+                attributes([
+                    ("volume", Datum::Resource(Address::root("external_volume", "v-1"))),
+                    ("format", text("raw")),
+                    ("size", Datum::Size(Size(512))),
+                    ("group", text(d)),
+                ]),
+            ),
+        ]
+    }
+
+    #[test]
+    fn blocks_are_written_as_terraform_would_format_them() {
+        let words = ["lib\"virt", "${file(\"/etc/shadow\")}", "%{ for }\\", "\u{1b}[31m\n\u{202e}"].map(str::to_owned);
+        let blocks = blocks(&words);
+        let mut parts =
+            vec![Part { remarks: vec!["one\nevil {".to_owned(), String::new(), "two".to_owned()], block: None }];
+        parts.extend(blocks.into_iter().map(|block| Part { remarks: Vec::new(), block: Some(block) }));
+        let (written, lines) = write(&parts);
+        insta::assert_snapshot!(written, @r##"
+        # one\nevil {
+        #
+        # two
+
+        host "null" {
+          address = "192.0.2.1"
+          labels  = { "lib\"virt" = ["$${file(\"/etc/shadow\")}", { "inside" = "%%{ for }\\" }], "x" = "\u001b[31m\n\u202e" }
+        }
+
+        image_storage "main" {
+          hosts = [host.null]
+          owner = "lib\"virt"
+          group = "%%{ for }\\"
+        }
+
+        external_volume "v-1" {
+          storage     = image_storage.main
+          mount_point = "/srv/v"
+          owner       = "$${file(\"/etc/shadow\")}"
+          mode        = "2770"
+          options     = ["noatime", "x-y=$${z}"]
+          tmpfs {
+            size = 100001
+          }
+          lifecycle {
+            ignore_changes = [mode, persist]
+            accept         = ["no-access"]
+          }
+        }
+
+        image "for" {
+          volume = external_volume.v-1
+          format = "raw"
+          size   = 512
+          group  = "\u001b[31m\n\u202e"
+        }
+        "##);
+        for (part, lines) in parts.iter().zip(lines) {
+            let first = written.lines().nth(lines.start - 1).expect("a line");
+            let kind = part.block.as_ref().map_or("#", |block| block.address.kind.as_str());
+            assert!(first.starts_with(kind), "{first:?} is no beginning of {kind}");
+            assert_eq!(written.lines().nth(lines.end - 1).unwrap_or_default(), "", "a part ends before an empty line");
+        }
+    }
+
+    fn word() -> impl Strategy<Value = String> {
+        prop_oneof![any::<String>(), "[$%{}\"\\\\~#/*<\n\r\t ae\u{301}]{0,10}"]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_text_holds_it_is_a_value_and_never_syntax(words in prop::array::uniform4(word()), remark in word()) {
+            // A configuration has its texts in Unicode normal form C.
+            let meant = blocks(&words.clone().map(|word| word.nfc().collect::<String>()));
+            let part = |block| Part { remarks: vec![remark.clone()], block: Some(block) };
+            let (written, _) = write(&blocks(&words).into_iter().map(part).collect::<Vec<_>>());
+            prop_assert_eq!(crate::model::escape(&written), written.clone());
+            let read = read(&written).map_err(TestCaseError::fail)?;
+            prop_assert_eq!(read.len(), meant.len());
+            for block in meant {
+                prop_assert!(says(&read[&block.address], &block), "{}", written);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_in_another_normal_form_is_seen_to_come_back_changed() {
+        let words = ["e\u{301}"; 4].map(str::to_owned);
+        let written = write(
+            &blocks(&words)
+                .into_iter()
+                .map(|block| Part { remarks: Vec::new(), block: Some(block) })
+                .collect::<Vec<_>>(),
+        )
+        .0;
+        let read = read(&written).expect("a configuration");
+        assert!(blocks(&words).iter().all(|block| !says(&read[&block.address], block)));
     }
 }

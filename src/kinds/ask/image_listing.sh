@@ -5,7 +5,7 @@ cd -P -- "$1" || return 1
 others=$(find . -mindepth 1 -maxdepth 1 -type f ! -name '*.qcow2' ! -name '*.raw' ! -name '*.img' -printf x) || return 1
 set +f
 told=0 left=0
-for image in ./*.qcow2 ./.*.qcow2 ./*.raw ./.*.raw ./*.img ./.*.img; do
+for image in ./*.qcow2 ./.qcow2 ./.*.qcow2 ./*.raw ./.raw ./.*.raw ./*.img ./.img ./.*.img; do
     [ -e "$image" ] || [ -h "$image" ] || continue # a pattern that nothing matched, or a file that has gone
     if [ "$told" -ge "$2" ]; then
         left=$((left + 1))

@@ -14,7 +14,7 @@ use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Mode, Siz
 
 use super::names::word;
 use super::volume::{attributes, block};
-use super::{Finding, Findings, LeftOut, Managed, Regard, is_plain, person, reference};
+use super::{Finding, Findings, LeftOut, Managed, Regard, person, reference, unwritable};
 
 /// What images are looked for with.
 pub(super) struct Looking<'a> {
@@ -198,8 +198,8 @@ fn base_name(name: &str) -> String {
 
 /// Why no block can describe a file.
 fn objection(listed: &Listed, file: &ImageFile) -> Option<String> {
-    if !is_plain(&listed.name) {
-        return Some("its name is not UTF-8, or holds control characters".to_owned());
+    if let Some(why) = unwritable(&listed.name) {
+        return Some(format!("its name is {why}"));
     }
     if let Err((summary, _)) = image::check_name(&listed.name) {
         return Some(summary);

@@ -184,6 +184,15 @@ impl<'a> Survey<'a> {
                 continue; // the caller says so
             }
             match sight(host, facts, managed, named) {
+                Ok((sight, _)) if survey.same_machine(&sight).is_some() => {
+                    let other = survey.same_machine(&sight).map_or_else(String::new, ToString::to_string);
+                    survey.left_out.push(LeftOut {
+                        host: host.clone(),
+                        what: "everything".to_owned(),
+                        why: format!("it is the machine {other} by another name (the same name and machine-id)"),
+                        regard: Regard::Certain,
+                    });
+                }
                 Ok((sight, seen)) => {
                     survey.sights.insert(host.clone(), sight);
                     survey.seen.extend(seen);
@@ -197,6 +206,13 @@ impl<'a> Survey<'a> {
             }
         }
         survey
+    }
+
+    /// The host that was looked at already, if this is it again.
+    fn same_machine(&self, sight: &Sight) -> Option<&HostName> {
+        let own = |sight: &Sight| (sight.ground.system.hostname.clone(), sight.ground.system.machine_id.clone());
+        let mut same = self.sights.iter().filter(|(_, other)| own(other) == own(sight));
+        same.next().map(|(host, _)| host).filter(|_| !sight.ground.system.machine_id.is_empty())
     }
 
     /// What to ask now.
@@ -295,8 +311,14 @@ fn person(names: &BTreeMap<String, u32>, number: u32) -> String {
     names.iter().find(is_name).map_or_else(|| number.to_string(), |(name, _)| name.clone())
 }
 
-/// Whether a text came over as it is: what is not UTF-8 arrives with U+FFFD in it, and what holds control characters has no place
-/// in a configuration.
-fn is_plain(text: &str) -> bool {
-    !text.contains('\u{fffd}') && !text.chars().any(char::is_control)
+/// Why a text of a host cannot stand in a configuration. What is not UTF-8 arrives with U+FFFD in it; and a configuration has its
+/// texts in one normal form, so that in another one they would name something else.
+fn unwritable(text: &str) -> Option<&'static str> {
+    if text.contains('\u{fffd}') || text.chars().any(char::is_control) {
+        Some("not UTF-8, or holds control characters")
+    } else if !unicode_normalization::is_nfc(text) {
+        Some("not in Unicode normal form C, in which a configuration has its texts")
+    } else {
+        None
+    }
 }

@@ -333,3 +333,227 @@ fn device_path(mount: &Mount, lines: &[&Entry], names: &Known<DeviceNames>) -> R
         format!("{} on {}, which has no name below /dev/disk that stays the same", mount.fstype, mount.source)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::ask::fstab::Fstab;
+    use crate::kinds::ask::system::System;
+    use crate::kinds::ask::{device_names, mounts};
+    use crate::model::{Answer, HostFacts, Question, Reply};
+    use proptest::prelude::*;
+
+    fn said(question: Question, out: &str) -> HostFacts {
+        let reply = Reply { status: 0, out: out.to_owned(), err: String::new() };
+        HostFacts::Reached([(question, Answer::Said(reply))].into())
+    }
+
+    const NAMES: &str = "block special file|8:11 /dev/disk/by-id/wwn-0x5\nblock special file|8:11 /dev/disk/by-partuuid/ab\n\
+        block special file|8:21 /dev/sdc1\nblock special file|8:21 /dev/disk/by-id/ata-x\nblock special file|fd:1 /dev/mapper/vg-a\n";
+
+    /// Sorts these lines of mountinfo, each without its first two numbers.
+    fn sorted(lines: &[&str], fstab: &str, named: &[&str]) -> Sorted {
+        let text: String = lines.iter().enumerate().map(|(at, line)| format!("{} 1 {line}\n", at + 10)).collect();
+        let mounts = mounts::read(&said(mounts::question(), &format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n{text}")));
+        let ground =
+            Ground { system: System::default(), mounts: mounts.expect("a mount table"), fstab: Fstab::parse(fstab) };
+        let names = device_names::read(&said(device_names::question(), NAMES));
+        let named: Vec<_> = named.iter().map(|path| (*path).to_owned()).collect();
+        sort(&ground, &names, &|path| path == "/srv/managed", &named)
+    }
+
+    fn bind(source: &str) -> Source {
+        Source::Bind { source: source.to_owned() }
+    }
+
+    fn device(path: &str, fstype: &str) -> Source {
+        Source::Device { path: path.to_owned(), fstype: fstype.to_owned() }
+    }
+
+    #[test]
+    fn what_could_be_a_volume_is_told_by_its_mount() {
+        let table: [(&[&str], &str, &str, Source); 13] = [
+            (&["8:1 /data/x /srv/x rw - ext4 /dev/sda1 rw"], "", "/srv/x", bind("/data/x")),
+            (&["0:50 / /srv/x rw - tmpfs any rw,size=65536k"], "", "/srv/x", Source::Tmpfs { size: Size(64 << 20) }),
+            (&["8:17 / /srv/x rw - xfs /dev/sdb1 rw"], "", "/srv/x", device("/dev/disk/by-id/wwn-0x5", "xfs")),
+            // The line's own name of the device, if it is one that stays and leads there.
+            (
+                &["8:17 / /srv/x rw - xfs /dev/sdb1 rw"],
+                "PARTUUID=ab /srv/x xfs defaults 0 0",
+                "/srv/x",
+                device("/dev/disk/by-partuuid/ab", "xfs"),
+            ),
+            (
+                &["8:17 / /srv/x rw - xfs /dev/sdb1 rw"],
+                "/dev/sdb1 /srv/x xfs defaults 0 0",
+                "/srv/x",
+                device("/dev/disk/by-id/wwn-0x5", "xfs"),
+            ),
+            (
+                &["8:17 / /srv/x rw - xfs /dev/sdb1 rw"],
+                "/dev/mapper/vg-a /srv/x xfs defaults 0 0",
+                "/srv/x",
+                device("/dev/disk/by-id/wwn-0x5", "xfs"),
+            ),
+            (
+                &["253:1 / /srv/x rw - ext4 /dev/mapper/vg-a rw"],
+                "/dev/vg/a /srv/x/ ext4 defaults 0 0",
+                "/srv/x",
+                device("/dev/vg/a", "ext4"),
+            ),
+            // btrfs has device numbers of its own.
+            (
+                &["0:44 / /srv/x rw - btrfs /dev/sdc1 rw,subvolid=5,subvol=/"],
+                "",
+                "/srv/x",
+                device("/dev/disk/by-id/ata-x", "btrfs"),
+            ),
+            (
+                &[
+                    "0:44 / /srv/x rw - btrfs /dev/sdc1 rw,subvol=/",
+                    "0:44 /a/b /srv/y rw - btrfs /dev/sdc1 rw,subvol=/",
+                ],
+                "",
+                "/srv/y",
+                bind("/srv/x/a/b"),
+            ),
+            // Two mounts of one file system: fstab says which is the volume, else the first is.
+            (
+                &["8:17 / /srv/x rw - ext4 /dev/sdb1 rw", "8:17 / /srv/y rw - ext4 /dev/sdb1 rw"],
+                "",
+                "/srv/y",
+                bind("/srv/x"),
+            ),
+            (
+                &["8:17 / /srv/x rw - ext4 /dev/sdb1 rw", "8:17 / /srv/y rw - ext4 /dev/sdb1 rw"],
+                "/srv/y /srv/x none bind 0 0\nUUID=1 /srv/y ext4 defaults 0 0\n",
+                "/srv/x",
+                bind("/srv/y"),
+            ),
+            // A source over which something else was mounted is no longer what is seen there.
+            (
+                &[
+                    "8:17 /a /srv/x rw - ext4 /dev/sdb1 rw",
+                    "8:17 / /mnt/b rw - ext4 /dev/sdb1 rw",
+                    "0:9 / /mnt/b/a rw - tmpfs t rw",
+                    "8:17 / /mnt/c rw - ext4 /dev/sdb1 rw",
+                ],
+                "",
+                "/srv/x",
+                bind("/mnt/c/a"),
+            ),
+            (&[r"8:1 /data/my\040x /srv/my\040x rw - ext4 /dev/sda1 rw"], "", "/srv/my x", bind("/data/my x")),
+        ];
+        for (lines, fstab, at, source) in table {
+            let sorted = sorted(lines, fstab, &[]);
+            let found = sorted.candidates.iter().find(|candidate| candidate.at == at);
+            assert_eq!(found.map(|candidate| &candidate.source), Some(&source), "{lines:?} {fstab:?}: {sorted:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_volume_is_named_with_the_reason() {
+        let table: [(&[&str], &str, &str, &str); 17] = [
+            (&["8:17 / /boot rw - ext4 /dev/sdb1 rw"], "", "/boot", "mounts of the system"),
+            (&["8:17 / /var/log/audit rw - xfs /dev/sdb1 rw"], "", "/var/log/audit", "mounts of the system"),
+            (&["0:9 / /run/user/0 rw - tmpfs tmpfs rw,size=1k"], "", "/run/user/0", "mounts of the system"),
+            (&["0:9 / /srv/proc rw - proc proc rw"], "", "/srv/proc", "file systems of the kernel"),
+            (&["0:9 / /snap/core/1 ro - squashfs /dev/loop1 ro"], "", "/snap/core/1", "file systems of the kernel"),
+            (
+                &["0:9 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw"],
+                "",
+                "/var/lib/docker/overlay2/x/merged",
+                "mounts of containers",
+            ),
+            (
+                &["0:9 / /var/lib/kubelet/pods/1/x rw - nfs4 10.0.0.5:/x rw"],
+                "",
+                "/var/lib/kubelet/pods/1/x",
+                "mounts of containers",
+            ),
+            (
+                &["0:9 / /home/x rw - nfs4 10.0.0.5:/export rw"],
+                "",
+                "/home/x",
+                "nfs4 from 10.0.0.5:/export, which is not supported yet",
+            ),
+            (
+                &["0:9 /sub /srv/x rw - cifs //nas/share rw"],
+                "",
+                "/srv/x",
+                "cifs from //nas/share, which is not supported yet",
+            ),
+            (&["0:9 / /srv/x rw - fuse.glusterfs hv1:/v rw"], "", "/srv/x", "fuse.glusterfs from hv1:/v"),
+            (
+                &["8:17 / /srv/x rw - ext3 /dev/sdb1 rw"],
+                "",
+                "/srv/x",
+                "ext3 from /dev/sdb1, which is not supported yet",
+            ),
+            (&["0:9 / /srv/x rw - tmpfs t rw"], "", "/srv/x", "a tmpfs without a size of its own"),
+            (&["0:44 /@img /srv/x rw - btrfs /dev/sdc1 rw,subvol=/@img"], "", "/srv/x", "the btrfs subvolume /@img"),
+            (&["8:99 / /srv/x rw - ext4 /dev/sdz1 rw"], "", "/srv/x", "no name below /dev/disk that stays"),
+            (&["8:77 /deep /srv/x rw - ext4 /dev/sdy1 rw"], "", "/srv/x", "at no other place of the host"),
+            (
+                &["0:9 / /srv/x rw - tmpfs t rw,size=1k", "0:10 / /srv/x rw - tmpfs t rw,size=1k"],
+                "",
+                "/srv/x",
+                "2 mounts are stacked",
+            ),
+            (
+                &["8:1 /data/x /srv/x rw - ext4 /dev/sda1 rw"],
+                "/data/x /srv/x none bind,x-larder.id=external_volume.y 0 0",
+                "/srv/x",
+                "marked as external_volume.y",
+            ),
+        ];
+        for (lines, fstab, at, why) in table {
+            let sorted = sorted(lines, fstab, &[]);
+            let passed = sorted.passed.iter().find(|passed| passed.what == at);
+            assert!(passed.is_some_and(|passed| passed.why.contains(why)), "{lines:?}: {sorted:?}");
+        }
+    }
+
+    #[test]
+    fn below_home_and_var_a_mount_counts_only_with_images_unless_it_is_named() {
+        let lines = [
+            "8:1 /data/a /home/a rw - ext4 /dev/sda1 rw",
+            "8:1 /data/b /var/lib/pg rw - ext4 /dev/sda1 rw",
+            "8:1 /data/c /var/lib/libvirt/images rw - ext4 /dev/sda1 rw",
+            "8:1 /data/d /home/d rw - ext4 /dev/sda1 rw",
+            "8:1 /data/e /srv/managed rw - ext4 /dev/sda1 rw",
+            "0:9 / /srv/nfs rw - nfs4 10.0.0.5:/x rw",
+        ];
+        let sorted = sorted(&lines, "", &["/home/d", "/srv/plain", "/srv/nfs/images", "/srv/nfs"]);
+        let needs: Vec<_> = sorted.candidates.iter().map(|one| (one.at.as_str(), one.needs_images)).collect();
+        assert_eq!(
+            needs,
+            [
+                ("/home/a", true),
+                ("/var/lib/pg", true),
+                ("/var/lib/libvirt/images", false),
+                ("/home/d", false),
+                ("/srv/plain", false)
+            ]
+        );
+        assert_eq!(sorted.managed, ["/srv/managed".to_owned()].into());
+        let passed: Vec<_> = sorted.passed.iter().map(|one| one.what.as_str()).collect();
+        assert_eq!(passed, ["/", "/srv/nfs", "/srv/nfs/images"], "what lies on a server is not looked at");
+    }
+
+    proptest! {
+        #[test]
+        fn every_mount_is_a_candidate_or_is_named(
+            lines in prop::collection::vec("(8:17|8:1|0:9) (/|/a|/a/b) /(srv|home|a|var)(/[ab]){0,2} rw - (ext4|tmpfs|btrfs|nfs|overlay) /dev/sdb1 rw(,size=1k|,subvol=/a){0,1}", 0..8),
+            fstab in "((/a|UUID=1|/dev/sdb1) /srv/a (none|ext4) (bind|defaults|noauto) 0 0\n){0,2}",
+        ) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let sorted = sorted(&lines, &fstab, &[]);
+            for line in lines {
+                let at = line.split(' ').nth(2).expect("a mount point");
+                let is_candidate = sorted.candidates.iter().any(|one| one.at == at);
+                prop_assert!(is_candidate != sorted.passed.iter().any(|one| one.what == at), "{} in {:?}", at, sorted);
+            }
+        }
+    }
+}

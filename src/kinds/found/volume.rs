@@ -15,7 +15,7 @@ use crate::model::{Address, Attribute, Block, Datum, HostFacts, HostName, Lifecy
 
 use super::mounts::{Candidate, Source, lines_at};
 use super::names::word;
-use super::{Finding, Managed, Regard, is_plain, person, reference};
+use super::{Finding, Managed, Regard, person, reference, unwritable};
 
 /// What one host has at a path.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ pub(super) fn look(
     let certain = |why: &str| (why.to_owned(), Regard::Certain);
     let doubt = |why: String| (why, Regard::Doubt);
     let at = candidate.at.as_str();
-    if !is_plain(at) {
-        return Err(certain("a path that is not UTF-8, or holds control characters"));
+    if let Some(why) = unwritable(at) {
+        return Err(certain(&format!("its path is {why}")));
     }
     if belongs_to_the_system(at) {
         return Err(certain("a directory of the system"));
@@ -84,10 +84,10 @@ pub(super) fn look(
     let (owner, group) = (person(&ground.system.users, inode.uid), person(&ground.system.groups, inode.gid));
     let bytes = match &candidate.source {
         Source::Directory => Bytes::Directory,
-        Source::Bind { source } if !is_plain(source) => {
-            return Err(certain("a bind mount of a path that is not UTF-8, or holds control characters"));
-        }
-        Source::Bind { source } => Bytes::Bind { source: source.clone() },
+        Source::Bind { source } => match unwritable(source) {
+            Some(why) => return Err(certain(&format!("a bind mount of a path that is {why}"))),
+            None => Bytes::Bind { source: source.clone() },
+        },
         Source::Tmpfs { size } => {
             Bytes::Tmpfs { size: *size, owner: owner.clone(), group: group.clone(), mode: inode.mode }
         }
@@ -134,7 +134,7 @@ fn options(mount: &Mount, bytes: &Bytes, ground: &Ground) -> Vec<String> {
     let flags = beyond_the_defaults(mount, inherited).into_iter().map(str::to_owned);
     let in_force = of_lines.filter(|option| is_option_of_the_user(option) && mount.has_option(option)).cloned();
     for option in in_force.chain(flags) {
-        if is_plain(&option) && !options.contains(&option) {
+        if unwritable(&option).is_none() && !options.contains(&option) {
             options.push(option);
         }
     }
