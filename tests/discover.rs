@@ -71,6 +71,9 @@ fn what_lives_on_two_hosts_is_adopted_as_it_is() {
             chown libvirt-qemu: /var/lib/libvirt/images
             cd /var/lib/libvirt/images
             qemu-img create -q -f qcow2 base.qcow2 1G && qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 web.qcow2
+            qemu-img create -q -f qcow2 -b /var/lib/libvirt/images/web.qcow2 -F qcow2 a-top.qcow2 2G
+            truncate -s 512 /root/else.raw && qemu-img create -q -f qcow2 -b /root/else.raw -F raw lone.qcow2
+            qemu-img create -q -u -f qcow2 -b lone.qcow2 -F qcow2 on-lone.qcow2 512
             qemu-img create -q -f qcow2 old.img 2G && truncate -s 3M 'we b\"${{x}}.raw' && truncate -s 1536 sectors.raw
             chown libvirt-qemu:kvm base.qcow2 && chmod 0440 base.qcow2
             touch notes.txt '/srv/my disk/.hidden.raw' && truncate -s 512 '/srv/my disk/.hidden.raw'"
@@ -108,8 +111,12 @@ fn what_lives_on_two_hosts_is_adopted_as_it_is() {
     assert!(block(&text, "image \"sectors\"").contains("size   = 1536"), "{text}");
     assert!(block(&text, "image \"hidden\"").contains("name   = \".hidden.raw\""), "{text}");
     assert!(block(&text, "image \"base\"").contains("mode   = \"0440\""), "{text}");
-    assert!(text.contains("# overlays of it on hv1: /var/lib/libvirt/images/web.qcow2\n"), "{text}");
-    assert!(text.contains("#   /var/lib/libvirt/images/web.qcow2: an overlay of base.qcow2"), "{text}");
+    let web = block(&text, "image \"web\"");
+    assert!(web.contains("backing = image.base\n") && !web.contains("name"), "{web}");
+    let top = block(&text, "image \"a-top\"");
+    assert!(top.contains("backing = image.web\n") && top.contains("size    = \"2GiB\""), "{top}");
+    assert!(text.contains("/lone.qcow2: an overlay of /root/else.raw, which is no image here\n"), "{text}");
+    assert!(text.contains("/on-lone.qcow2: an overlay of /var/lib/libvirt/images/lone.qcow2, which is no"), "{text}");
     assert!(text.contains(": mounts of the system\n"), "{text}");
 
     // What is adopted can be worked with: what grows is grown, and nothing else is touched.

@@ -24,7 +24,7 @@ use super::ground::{self, Ground, Permissions};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Need, Remedy, Standing, Verdict};
-use super::{Kind, Scene, host, kind_of};
+use super::{Kind, Scene, backing, host, kind_of};
 
 #[derive(Debug)]
 pub struct Image;
@@ -57,6 +57,11 @@ static SCHEMA: Schema = Schema {
         ),
         A::optional("group", Type::Text, "By name or number; default: the volume's."),
         A::optional("mode", Type::Mode, "Default \"0660\" where the volume has an owner or a group."),
+        A::optional(
+            "backing",
+            Type::Resource(&["image"]),
+            "The image that this one is an overlay of (qcow2). Neither of the two grows while the overlay exists.",
+        ),
     ],
     blocks: &[],
 };
@@ -94,7 +99,7 @@ impl Kind for Image {
                 block.default_to("mode", Datum::Mode(Mode::new(0o660).expect("twelve bits")));
             }
         }
-        check(block, all)
+        check(block, all).into_iter().chain(backing::check(block, all)).collect()
     }
 
     fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName> {
@@ -314,14 +319,38 @@ impl Wanted<'_> {
         let permissions = self.permissions.or_for_qemu(qemu, Mode::new(0o660).expect("twelve bits"));
         let owner = permissions.owner_argument().unwrap_or_default();
         let mode = permissions.mode.map(|mode| mode.to_string()).unwrap_or_default();
-        let command =
-            Command::new(["create_image", &self.path, format, &size.0.to_string(), allocation, &owner, &mode]);
-        let draft = Draft::new("create", format!("allocate {} ({format}, {size}, {allocation})", self.path), command)
+        let size_argument = size.0.to_string();
+        let mut words = vec!["create_image", &self.path, format, &size_argument, allocation, &owner, &mode];
+        let mut what = format!("allocate {} ({format}, {size}, {allocation})", self.path);
+        let base = backing::base(self.block, scene.blocks);
+        let at = match base.map(|base| self.path_of_base(base, scene)).transpose()?.transpose() {
+            Ok(at) => at,
+            Err(standing) => {
+                verdict.standing = standing;
+                return Ok(());
+            }
+        };
+        if let (Some(base), Some(at)) = (base, &at) {
+            words.extend([at, base.text("format").unwrap_or("raw")]);
+            what = format!("make {} ({format}, {size}), an overlay of {at}", self.path);
+        }
+        let draft = Draft::new("create", what, Command::new(words))
             .guarded([ground::absent(&self.path)])
             .guarded(self.room.guard.clone())
             .without_inverse("an image that a guest may have used is not deleted");
         verdict.needs.push(self.need(scene, reserved(format, size, allocation), size, 1)?);
+        let overlay = backing::overlay_on(self.block, scene, self.host)?;
         let remedy = match scene.was_seen(self.address, self.host) && !self.room.volatile {
+            _ if overlay.is_some() => Remedy::Never(self.hazard(
+                HazardCode::BackingInUse,
+                format!(
+                    "{} is not on {}, and {} is an overlay of it: over a blank image that would be worthless",
+                    self.path,
+                    self.host,
+                    overlay.map(|overlay| overlay.address.to_string()).unwrap_or_default()
+                ),
+                "Put back the image that the overlay was made on.",
+            )),
             false => Remedy::Run(vec![draft]),
             true => Remedy::Ask(
                 self.hazard(
@@ -335,6 +364,17 @@ impl Wanted<'_> {
         let want = format!("{format}, {size}, {allocation}");
         verdict.differences.push(Difference::new("image", "absent", want, remedy));
         Ok(())
+    }
+
+    /// Where the backing image is, or is made before this one; else why that has to be waited for.
+    fn path_of_base(&self, base: &Block, scene: &Scene) -> Result<Result<String, Standing>, String> {
+        let volume = base.resource("volume").ok_or("the volume of the backing image is not known")?;
+        let room = scene.room(volume, self.host).ok_or_else(|| format!("{volume} is not known"))?;
+        match room.state {
+            RoomState::Unknown(why) => Err(why),
+            RoomState::Later(why) => Ok(Err(Standing::Later(why))),
+            RoomState::New { .. } | RoomState::Open { .. } => Ok(Ok(in_directory(&room.directory, base))),
+        }
     }
 
     /// An image that exists is compared; it is never made anew.
@@ -358,10 +398,10 @@ impl Wanted<'_> {
         }
         let doubt = match &file.header {
             Header::Unreadable(why) => Some(format!("is a qcow2 image that Larder does not understand: {why}")),
-            Header::Qcow2 { backing: Some(name), .. } => {
-                Some(format!("has the backing file {name:?}, and the block names none"))
+            Header::Qcow2 { needs, .. } => {
+                let mismatch = backing::mismatch(&file.header, path, self.block, scene.blocks);
+                mismatch.or_else(|| needs.first().map(|what| (*what).to_owned()))
             }
-            Header::Qcow2 { needs, .. } => needs.first().map(|what| (*what).to_owned()),
             Header::Raw => None,
         };
         if let Some(doubt) = doubt {
@@ -478,7 +518,15 @@ impl Wanted<'_> {
             .guarded(guard)
             .with_impact(Impact::Offline)
             .without_inverse("an image is never shrunk");
+        let overlay = backing::overlay_on(self.block, scene, self.host)?.map(|overlay| overlay.address.to_string());
+        let base = self.block.resource("backing").map(|base| format!("it is an overlay of {base}"));
+        let chained = overlay.map(|overlay| format!("{overlay} is an overlay of it")).or(base);
         let remedy = match (users.first(), lost) {
+            _ if chained.is_some() => Remedy::Never(self.hazard(
+                HazardCode::BackingInUse,
+                format!("{} on {} does not grow: {}", self.path, self.host, chained.unwrap_or_default()),
+                format!("Set size = \"{have}\". An overlay of a running guest grows by `virsh blockresize`; then set its new size here."),
+            )),
             (None, None) => Remedy::Run(vec![draft]),
             (None, Some(size)) => Remedy::Ask(
                 self.hazard(

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::Kind;
 use crate::kinds::ask::image_file::{Header, ImageFile};
 use crate::kinds::ask::image_listing::{Listed, Listing, MOST};
 use crate::kinds::ask::path::FileType;
 use crate::kinds::ask::{Known, open_files};
 use crate::kinds::ground::Ground;
 use crate::kinds::image::{self, Image};
+use crate::kinds::{Kind, backing};
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Mode, Size};
 
 use super::names::word;
-use super::volume::{attributes, block};
+use super::volume::{Drawn, attributes, block};
 use super::{Finding, Findings, LeftOut, Managed, Regard, person, reference, unwritable};
 
 /// What images are looked for with.
@@ -21,8 +21,8 @@ pub(super) struct Looking<'a> {
     pub(super) managed: &'a Managed,
     pub(super) hosts: &'a [(HostName, Address)],
     pub(super) grounds: &'a BTreeMap<HostName, &'a Ground>,
-    /// The volumes that were found, by host and directory.
-    pub(super) volumes: &'a BTreeMap<(HostName, String), Address>,
+    /// The volumes that were found.
+    pub(super) drawn: &'a Drawn,
     /// Paths that must not become a block.
     pub(super) excluded: &'a [LeftOut],
 }
@@ -38,20 +38,39 @@ struct Spec {
     owner: String,
     group: String,
     mode: Mode,
+    /// The image that it is an overlay of.
+    backing: Option<Address>,
 }
+
+/// One image on one host.
+#[derive(Debug)]
+struct FoundImage {
+    host: HostName,
+    spec: Spec,
+    /// The path of the image that it is an overlay of.
+    base: Option<String>,
+}
+
+impl Spec {
+    fn path(&self) -> String {
+        in_directory(&self.directory, &self.name)
+    }
+}
+
+/// Where files are, by host and number of the inode: by another path they are the same.
+type Inodes = BTreeMap<(HostName, u64, u64), String>;
 
 impl Looking<'_> {
     /// The images of each volume; what is left out, and what the configuration has already, goes into the findings.
     pub(super) fn blocks(&self, listings: super::Listings, findings: &mut Findings) -> BTreeMap<Address, Vec<Finding>> {
-        let mut alike: BTreeMap<Spec, Vec<HostName>> = BTreeMap::new();
-        let mut overlays: BTreeMap<(HostName, String), Vec<String>> = BTreeMap::new();
+        let mut found: Vec<FoundImage> = Vec::new();
         let mut inodes = self.inodes_of_managed(&listings);
         for (host, directory, listing) in listings {
+            let volume = self.drawn.places.get(&(host.clone(), directory.clone()));
+            let Some(volume) = volume.or_else(|| self.managed.owner(&host, &directory)) else { continue };
             let mut leave = |what: String, why: String, regard| {
                 findings.left_out.push(LeftOut { host: host.clone(), what, why, regard });
             };
-            let found = self.volumes.get(&(host.clone(), directory.clone()));
-            let Some(volume) = found.or_else(|| self.managed.owner(&host, &directory)) else { continue };
             let listing: Listing = match listing {
                 Ok(listing) => listing,
                 Err(why) => {
@@ -65,59 +84,25 @@ impl Looking<'_> {
             }
             for listed in listing.images {
                 let path = in_directory(&directory, &listed.name);
-                let owner = self.managed.owner(&host, &path);
-                findings.managed.extend(owner.cloned());
-                let file = match &listed.file {
-                    Ok(file) => file,
-                    _ if owner.is_some() => continue,
-                    Err(why) => {
-                        leave(path, why.clone(), Regard::Doubt);
-                        continue;
-                    }
-                };
-                if let Some(one) = self.excluded.iter().find(|one| one.host == host && one.what == path) {
-                    leave(path, one.why.clone(), one.regard);
-                    continue;
+                match self.managed.owner(&host, &path) {
+                    Some(owner) => drop(findings.managed.insert(owner.clone())),
+                    None => match self.look(&host, &directory, volume, listed, &mut inodes) {
+                        Ok(image) => found.push(image),
+                        Err((why, regard)) => leave(path, why, regard),
+                    },
                 }
-                if let Header::Qcow2 { backing: Some(base), .. } = &file.header {
-                    let base = if base.starts_with('/') { base.clone() } else { in_directory(&directory, base) };
-                    overlays.entry((host.clone(), base)).or_default().push(path.clone());
-                }
-                if let Some(why) = objection(&listed, file) {
-                    leave(path, why, Regard::Certain);
-                    continue;
-                }
-                let inode = (host.clone(), file.inode.device, file.inode.inode);
-                if let Some(first) = inodes.get(&inode) {
-                    leave(path, format!("a file that is in {first} as well"), Regard::Usual);
-                    continue;
-                }
-                inodes.insert(inode, directory.clone());
-                let Some(ground) = self.grounds.get(&host) else { continue };
-                let spec = Spec {
-                    directory: directory.clone(),
-                    volume: volume.clone(),
-                    format: file.format(),
-                    size: file.virtual_size(),
-                    owner: person(&ground.system.users, file.inode.uid),
-                    group: person(&ground.system.groups, file.inode.gid),
-                    mode: file.inode.mode,
-                    name: listed.name,
-                };
-                alike.entry(spec).or_default().push(host.clone());
             }
         }
-        self.draw(alike, &overlays)
+        self.draw(found, findings)
     }
 
-    /// Where the images of the configuration are: by another path they are the same.
-    fn inodes_of_managed(&self, listings: &super::Listings) -> BTreeMap<(HostName, u64, u64), String> {
-        let mut inodes = BTreeMap::new();
+    /// Where the images of the configuration are.
+    fn inodes_of_managed(&self, listings: &super::Listings) -> Inodes {
+        let mut inodes = Inodes::new();
         for (host, directory, listing) in listings {
             for listed in listing.iter().flat_map(|listing| &listing.images) {
-                if let (Ok(file), Some(_)) =
-                    (&listed.file, self.managed.owner(host, &in_directory(directory, &listed.name)))
-                {
+                let owner = self.managed.owner(host, &in_directory(directory, &listed.name));
+                if let (Ok(file), Some(_)) = (&listed.file, owner) {
                     inodes.insert((host.clone(), file.inode.device, file.inode.inode), directory.clone());
                 }
             }
@@ -125,30 +110,110 @@ impl Looking<'_> {
         inodes
     }
 
-    fn draw(
+    /// What a file is, or why it is no image that a block can describe.
+    fn look(
         &self,
-        alike: BTreeMap<Spec, Vec<HostName>>,
-        overlays: &BTreeMap<(HostName, String), Vec<String>>,
-    ) -> BTreeMap<Address, Vec<Finding>> {
-        let mut names = self.managed.names(&Image);
-        let bases: Vec<String> = alike.keys().map(|spec| base_name(&spec.name)).collect();
-        let mut drawn: BTreeMap<Address, Vec<Finding>> = BTreeMap::new();
-        for ((spec, hosts), base) in alike.into_iter().zip(&bases) {
-            let in_volume = format!("{base}_{}", spec.volume.name);
-            let on_host =
-                hosts.first().map(|host| format!("{base}_{}", word(host.as_str(), "host"))).unwrap_or_default();
-            let name = match bases.iter().filter(|one| *one == base).count() {
-                1 => names.give(&[base.clone(), in_volume]),
-                _ => names.give(&[in_volume, on_host]),
-            };
-            let place = in_directory(&spec.directory, &spec.name);
-            let built_on = hosts.iter().filter_map(|host| Some((host, overlays.get(&(host.clone(), place.clone()))?)));
-            let notes =
-                built_on.map(|(host, paths)| format!("overlays of it on {host}: {}", paths.join(", "))).collect();
-            let finding = Finding { block: self.image(&name, &spec, &hosts), place, hosts, notes };
-            drawn.entry(spec.volume).or_default().push(finding);
+        host: &HostName,
+        directory: &str,
+        volume: &Address,
+        listed: Listed,
+        inodes: &mut Inodes,
+    ) -> Result<FoundImage, (String, Regard)> {
+        let path = in_directory(directory, &listed.name);
+        let file = listed.file.as_ref().map_err(|why| (why.clone(), Regard::Doubt))?;
+        if let Some(one) = self.excluded.iter().find(|one| one.host == *host && one.what == path) {
+            return Err((one.why.clone(), one.regard));
         }
+        if let Some(why) = objection(&listed, file) {
+            return Err((why, Regard::Certain));
+        }
+        let number = (host.clone(), file.inode.device, file.inode.inode);
+        if let Some(first) = inodes.get(&number) {
+            return Err((format!("a file that is in {first} as well"), Regard::Usual));
+        }
+        let base = match &file.header {
+            Header::Qcow2 { backing: Some(name), .. } => {
+                let no_path = || (format!("an overlay of {name:?}, which is no path"), Regard::Certain);
+                Some(backing::resolved(&path, name).ok_or_else(no_path)?)
+            }
+            _ => None,
+        };
+        inodes.insert(number, directory.to_owned());
+        let users = self.grounds.get(host).map(|ground| &ground.system);
+        let (owner, group) = match users {
+            Some(system) => (person(&system.users, file.inode.uid), person(&system.groups, file.inode.gid)),
+            None => (file.inode.uid.to_string(), file.inode.gid.to_string()),
+        };
+        let spec = Spec {
+            directory: directory.to_owned(),
+            volume: volume.clone(),
+            format: file.format(),
+            size: file.virtual_size(),
+            owner,
+            group,
+            mode: file.inode.mode,
+            backing: None,
+            name: listed.name,
+        };
+        Ok(FoundImage { host: host.clone(), spec, base })
+    }
+
+    /// Names the images, those first that others are overlays of. An overlay of what is neither found nor managed is left out.
+    fn draw(&self, mut found: Vec<FoundImage>, findings: &mut Findings) -> BTreeMap<Address, Vec<Finding>> {
+        let mut names = self.managed.names(&Image);
+        let alike: BTreeSet<Spec> = found.iter().map(|image| image.spec.clone()).collect();
+        let bases: Vec<String> = alike.iter().map(|spec| base_name(&spec.name)).collect();
+        let mut addresses: BTreeMap<(HostName, String), Address> = BTreeMap::new();
+        let mut drawn: BTreeMap<Address, Vec<Finding>> = BTreeMap::new();
+        loop {
+            let mut level: BTreeMap<Spec, Vec<HostName>> = BTreeMap::new();
+            found.retain_mut(|image| {
+                let base = image.base.as_ref().map(|base| self.at(&image.host, base, &addresses).cloned());
+                if base == Some(None) {
+                    return true; // its turn comes when its base has a name
+                }
+                image.spec.backing = base.flatten();
+                level.entry(image.spec.clone()).or_default().push(image.host.clone());
+                false
+            });
+            if level.is_empty() {
+                break;
+            }
+            for (spec, hosts) in level {
+                let base = base_name(&spec.name);
+                let in_volume = format!("{base}_{}", spec.volume.name);
+                let on_host = hosts.first().map(|host| format!("{base}_{}", word(host.as_str(), "host")));
+                let name = match bases.iter().filter(|one| **one == base).count() {
+                    1 => names.give(&[base, in_volume]),
+                    _ => names.give(&[in_volume, on_host.unwrap_or_default()]),
+                };
+                let block = self.image(&name, &spec, &hosts);
+                addresses.extend(hosts.iter().map(|host| ((host.clone(), spec.path()), block.address.clone())));
+                let finding = Finding { block, place: spec.path(), hosts, notes: Vec::new() };
+                drawn.entry(spec.volume).or_default().push(finding);
+            }
+        }
+        findings.left_out.extend(found.into_iter().map(|image| LeftOut {
+            host: image.host,
+            what: image.spec.path(),
+            why: format!("an overlay of {}, which is no image here", image.base.unwrap_or_default()),
+            regard: Regard::Certain,
+        }));
         drawn
+    }
+
+    /// The image at a path, which may lead below the source of a bind mount.
+    fn at<'a>(
+        &'a self,
+        host: &HostName,
+        path: &str,
+        addresses: &'a BTreeMap<(HostName, String), Address>,
+    ) -> Option<&'a Address> {
+        let known =
+            |path: &str| addresses.get(&(host.clone(), path.to_owned())).or_else(|| self.managed.owner(host, path));
+        let (directory, name) = path.rsplit_once('/')?;
+        let mounts = self.drawn.sources.get(&(host.clone(), directory.to_owned())).into_iter().flatten();
+        known(path).or_else(|| mounts.map(|at| in_directory(at, name)).find_map(|path| known(&path)))
     }
 
     fn image(&self, name: &str, spec: &Spec, hosts: &[HostName]) -> Block {
@@ -164,9 +229,14 @@ impl Looking<'_> {
         if spec.name != format!("{name}.{}", spec.format) {
             all.extend(attributes([("name", text(&spec.name))]));
         }
+        if let Some(base) = &spec.backing {
+            all.extend(attributes([("backing", Datum::Resource(base.clone()))]));
+        }
         let members: BTreeSet<&HostName> = match self.managed.members.get(&spec.volume) {
             Some(members) => members.iter().collect(),
-            None => self.volumes.iter().filter(|(_, one)| **one == spec.volume).map(|((host, _), _)| host).collect(),
+            None => {
+                self.drawn.places.iter().filter(|(_, one)| **one == spec.volume).map(|((host, _), _)| host).collect()
+            }
         };
         if members != hosts.iter().collect() {
             let hosts = hosts.iter().map(|host| reference(self.hosts, host)).collect();
@@ -214,9 +284,6 @@ fn objection(listed: &Listed, file: &ImageFile) -> Option<String> {
     }
     match &file.header {
         Header::Unreadable(why) => return Some(format!("a qcow2 image that Larder does not understand: {why}")),
-        Header::Qcow2 { backing: Some(base), .. } => {
-            return Some(format!("an overlay of {base}, which is not supported yet"));
-        }
         Header::Qcow2 { needs, .. } => {
             if let Some(what) = needs.first() {
                 return Some(format!("a qcow2 image that {what}"));

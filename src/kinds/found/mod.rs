@@ -105,6 +105,8 @@ pub struct Managed {
     /// The directories of volumes, by host.
     volumes: BTreeMap<HostName, BTreeMap<String, Address>>,
     members: BTreeMap<Address, Vec<HostName>>,
+    /// The directories in which images of a volume are seen besides its own, with that.
+    sources: BTreeMap<(HostName, String), Vec<String>>,
     /// Names that are taken, by kind.
     names: BTreeMap<String, BTreeSet<String>>,
 }
@@ -119,7 +121,14 @@ impl Managed {
         for block in blocks.values().filter(|block| !block.has_unknown()) {
             let Some(kind) = kind_of(&block.address) else { continue };
             let hosts = kind.hosts(block, blocks);
-            let directory = kind.image_directories(block).into_iter().next();
+            let mut directories = kind.image_directories(block).into_iter();
+            let directory = directories.next();
+            for source in directories {
+                for host in &hosts {
+                    let seen = managed.sources.entry((host.clone(), source.clone())).or_default();
+                    seen.extend(directory.clone());
+                }
+            }
             for host in &hosts {
                 let of_host = managed.paths.entry(host.clone()).or_default();
                 of_host.extend(kind.paths(block, blocks).into_iter().map(|path| (path, block.address.clone())));
@@ -264,13 +273,8 @@ impl<'a> Survey<'a> {
         }
         let grounds = self.sights.iter().map(|(host, sight)| (host.clone(), &sight.ground)).collect();
         let drawn = volume::blocks(volumes, &self.hosts, self.managed, &grounds);
-        let looking = image::Looking {
-            managed: self.managed,
-            hosts: &self.hosts,
-            grounds: &grounds,
-            volumes: &drawn.places,
-            excluded,
-        };
+        let looking =
+            image::Looking { managed: self.managed, hosts: &self.hosts, grounds: &grounds, drawn: &drawn, excluded };
         let mut images: BTreeMap<Address, Vec<Finding>> = looking.blocks(listings, &mut findings);
         findings.blocks.extend(drawn.storages);
         for volume in drawn.volumes {

@@ -147,6 +147,8 @@ pub(super) struct Drawn {
     pub(super) storages: Vec<Finding>,
     pub(super) volumes: Vec<Finding>,
     pub(super) places: BTreeMap<(HostName, String), Address>,
+    /// Where the sources of bind mounts are seen, those of the configuration too.
+    pub(super) sources: BTreeMap<(HostName, String), Vec<String>>,
 }
 
 /// One block for each volume that some hosts have alike, and one storage for each set of hosts.
@@ -170,7 +172,7 @@ pub(super) fn blocks(
     }
     let mut storage_names = managed.names(&ImageStorage);
     let mut storages: BTreeMap<Vec<HostName>, Address> = BTreeMap::new();
-    let mut drawn = Drawn::default();
+    let mut drawn = Drawn { sources: managed.sources.clone(), ..Drawn::default() };
     let bases: Vec<String> = alike.keys().map(|spec| base_name(&spec.at)).collect();
     for (spec, members) in alike {
         let set: Vec<HostName> = members.iter().map(|member| member.host.clone()).collect();
@@ -192,6 +194,11 @@ pub(super) fn blocks(
                 .any(|host| managed.owner(host, source).is_some() || paths.contains(&(host.clone(), source.clone()))),
             _ => false,
         };
+        if let Bytes::Bind { source } = &spec.bytes {
+            for host in &set {
+                drawn.sources.entry((host.clone(), source.clone())).or_default().push(spec.at.clone());
+            }
+        }
         let finding = volume(&name, storage, &spec, &members, is_of_another);
         drawn.places.extend(set.into_iter().map(|host| ((host, spec.at.clone()), finding.block.address.clone())));
         drawn.volumes.push(finding);
