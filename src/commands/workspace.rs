@@ -179,7 +179,7 @@ fn revealed(desired: &Desired) -> Problems {
                     format!("`{name}` of {} is sensitive, and cannot stay secret", block.address),
                     "It would be seen on hosts, in plans and in the state. Use another value, or nonsensitive() if it is no secret.",
                 )
-                .at(attribute.place.as_ref()),
+                .at(attribute.place.as_deref()),
             );
         }
     }

@@ -339,7 +339,7 @@ fn spelled(expr: &Expr) -> Option<Address> {
             _ => (at, None),
         };
         let Node::Attribute(before, name, _) = &at.node else { return None };
-        module.push(ModuleStep { name: name.to_string(), key });
+        module.push(ModuleStep { name: name.clone(), key });
         owner = match &before.node {
             Node::Variable(word) if word.as_ref() == "module" => None,
             Node::Attribute(before, word, _) if word.as_ref() == "module" => Some(before.as_ref()),
@@ -347,13 +347,13 @@ fn spelled(expr: &Expr) -> Option<Address> {
         };
     }
     module.reverse();
-    Some(Address { module, kind: kind.to_string(), name: name.to_string(), key })
+    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
 }
 
 pub(super) fn literal_key(key: &Expr) -> Option<Key> {
     let Node::Literal(value) = &key.node else { return None };
     match (value.as_text(), value.as_number()) {
-        (Some(text), _) => Some(Key::Text(text.to_string())),
+        (Some(text), _) => Some(Key::Text(text.clone())),
         (_, Some(number)) => number.to_u64().map(Key::Index),
         _ => None,
     }

@@ -11,7 +11,7 @@ use super::number::{Number, Undefined};
 use super::source::{Sources, Span};
 use super::syntax::{Binary, Expr, For, Node, Part};
 use super::types::Type;
-use super::value::{Data, Fields, Value};
+use super::value::{Data, Value};
 use crate::model::problem::did_you_mean;
 use crate::model::{Problem, Problems};
 
@@ -533,7 +533,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn object(&mut self, items: &[(Expr, Expr)]) -> Evaluated {
-        let mut fields = Fields::new();
+        let mut fields = Vec::with_capacity(items.len());
         let mut failed = None;
         let (mut sensitive, mut unknown) = (false, false);
         for (key_expr, value_expr) in items {
@@ -557,16 +557,14 @@ impl<'a> Evaluator<'a> {
             };
             sensitive |= key.sensitive;
             match key.as_text() {
-                Some(name) => {
-                    fields.insert(name.clone(), value);
-                }
+                Some(name) => fields.push((name.clone(), value)),
                 None => unknown = true,
             }
         }
         match failed {
             Some(failed) => Err(failed),
             None if unknown => Ok(Value::unknown().marked(sensitive)),
-            None => Ok(Value::object(fields).marked(sensitive)),
+            None => Ok(Value::object(fields.into_iter().collect()).marked(sensitive)),
         }
     }
 

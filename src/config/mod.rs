@@ -10,6 +10,7 @@ mod declare;
 mod decode;
 mod eval;
 mod expand;
+mod fields;
 mod functions;
 mod modules;
 mod number;

@@ -7,18 +7,18 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Lifecycle;
 use crate::model::host::{Reach, Ssh};
+use crate::model::{Attribute, Lifecycle};
 
 fn block(address: &Address, secret: &str) -> Block {
     let attribute = |value, sensitive| Attribute { value, place: None, sensitive };
     let attributes = [
-        ("path".to_owned(), attribute(Datum::Text("/srv/a".into()), false)),
-        ("password".to_owned(), attribute(Datum::Text(secret.into()), true)),
+        ("path".into(), attribute(Datum::Text("/srv/a".into()), false)),
+        ("password".into(), attribute(Datum::Text(secret.into()), true)),
     ];
     let nested = NestedBlock {
         name: "chap".into(),
-        attributes: [("secret".to_owned(), attribute(Datum::Texts(vec![secret.into()]), true))].into(),
+        attributes: [("secret".into(), attribute(Datum::Texts(vec![secret.into()]), true))].into(),
         blocks: Vec::new(),
         place: None,
     };

@@ -274,7 +274,7 @@ image "all" {
     assert_eq!(evaluated.desired.blocks.len(), 3 + 1 + 1_000 + 10_000);
     // Well under a second when optimised; something quadratic takes minutes either way.
     assert!(took < Duration::from_secs(15), "{took:?}");
-    let all = evaluated.desired.blocks.values().filter(|block| block.address.name == "all");
+    let all = evaluated.desired.blocks.values().filter(|block| block.address.name.as_ref() == "all");
     assert!(all.into_iter().all(|block| block.depends_on.len() == 2), "each depends on its own backing image only");
 }
 

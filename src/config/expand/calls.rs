@@ -43,7 +43,7 @@ impl Instances {
     fn keyed(&self, key: &Key) -> Option<usize> {
         match (self, key) {
             (Instances::ByIndex(all), Key::Index(index)) => all.get(usize::try_from(*index).ok()?).copied(),
-            (Instances::ByKey(all), Key::Text(text)) => all.get(text.as_str()).copied(),
+            (Instances::ByKey(all), Key::Text(text)) => all.get(text).copied(),
             _ => None,
         }
     }
@@ -62,7 +62,7 @@ impl World<'_> {
         let Some(mut addresses) = depends_on else { return };
         for name in ["count", "for_each"] {
             if let Some(attribute) = block.body.attribute(name) {
-                addresses.extend(self.dependencies(frame, references(&attribute.value), &Own::default()));
+                addresses.extend(self.dependencies(frame, &references(&attribute.value), &Own::default()));
             }
         }
         addresses.extend(self.frames[frame].depends_on.iter().cloned());
@@ -96,7 +96,7 @@ impl World<'_> {
                 keyed
                     .into_iter()
                     .filter_map(|(key, inner)| match key? {
-                        Key::Text(text) => Some((Arc::from(text), inner)),
+                        Key::Text(text) => Some((text, inner)),
                         Key::Index(_) => None,
                     })
                     .collect(),
@@ -109,14 +109,14 @@ impl World<'_> {
         &mut self,
         parent: usize,
         module: usize,
-        name: &str,
+        name: &Arc<str>,
         key: Option<Key>,
         own: Own,
         depends_on: Addresses,
     ) -> usize {
-        let mut steps = self.frames[parent].steps.clone();
-        steps.push(ModuleStep { name: name.to_owned(), key });
-        let inner = self.frame(module, steps, parent, own);
+        let mut steps = self.frames[parent].steps.to_vec();
+        steps.push(ModuleStep { name: name.clone(), key });
+        let inner = self.frame(module, steps.into(), parent, own);
         self.frames[inner].depends_on = depends_on;
         inner
     }
@@ -141,8 +141,8 @@ impl World<'_> {
         }
         let Some(declared) = self.declarations(frame).variables.get(name) else { return };
         let (parent, own) = (self.frames[frame].parent, self.frames[frame].own.clone());
-        let call = self.frames[frame].steps.last().map_or(String::new(), |step| step.name.clone());
-        let Some(block) = self.declarations(parent).calls.get(call.as_str()) else { return };
+        let Some(call) = self.frames[frame].steps.last() else { return };
+        let Some(block) = self.declarations(parent).calls.get(&call.name) else { return };
         let given = block.body.attribute(name).filter(|_| !META.contains(&name.as_ref()));
         let value = self.with_evaluator(parent, own.clone(), |evaluator| {
             let input = match given {
@@ -152,7 +152,7 @@ impl World<'_> {
             variables::input(evaluator, name, declared, input, block.header)
         });
         let dependencies = match given {
-            Some(attribute) => self.dependencies(parent, references(&attribute.value), &own),
+            Some(attribute) => self.dependencies(parent, &references(&attribute.value), &own),
             None => Default::default(),
         };
         let mut found = value.map_or(Found::Poisoned, Found::Value);
@@ -169,14 +169,14 @@ impl World<'_> {
     /// The value of `module.NAME`: an object of outputs, or the instances with such objects.
     pub(super) fn call(&self, frame: usize, name: &str) -> Found {
         let whole = |inner: usize| -> Option<Value> {
-            let mut fields = Fields::new();
+            let mut fields = Vec::new();
             for output in self.declarations(inner).outputs.keys() {
                 match self.frames[inner].outputs.get(output) {
-                    Some((Found::Value(value), _)) => fields.insert(output.clone(), value.clone()),
+                    Some((Found::Value(value), _)) => fields.push((output.clone(), value.clone())),
                     _ => return None,
                 };
             }
-            Some(Value::object(fields))
+            Some(Value::object(fields.into_iter().collect()))
         };
         let value = match self.frames[frame].calls.get(name) {
             None => None,
@@ -216,7 +216,7 @@ impl World<'_> {
             (Some(Instances::Unknown), _) => return Some(Found::Value(Value::unknown())),
             (Some(Instances::One(inner)), None) => *inner,
             (Some(instances), Some(Data::Number(number))) => instances.keyed(&Key::Index(number.to_u64()?))?,
-            (Some(instances), Some(Data::Text(text))) => instances.keyed(&Key::Text(text.to_string()))?,
+            (Some(instances), Some(Data::Text(text))) => instances.keyed(&Key::Text(text.clone()))?,
             _ => return None,
         };
         if !self.declarations(inner).outputs.contains_key(name) {

@@ -1,13 +1,15 @@
 //! `dynamic` blocks: nested blocks of a resource, one for each element of a collection.
 
+use std::sync::Arc;
+
 use super::super::declare::unexpected;
 use super::super::eval::Evaluator;
 use super::super::references::iterator;
-use super::super::source::Span;
-use super::super::syntax::{Block as SyntaxBlock, Node};
+use super::super::source::{Sources, Span};
+use super::super::syntax::{Block as SyntaxBlock, Expr, Node};
 use super::super::value::{Data, Fields, Value};
 use super::World;
-use super::instances::nested_block;
+use super::contents::Written;
 use crate::kinds::schema::BlockSchema;
 use crate::model::{Datum, NestedBlock, Problem, Problems};
 
@@ -62,59 +64,76 @@ impl World<'_> {
     }
 }
 
-/// The blocks that a `dynamic` block stands for; `None` if it is in error.
-pub(super) fn blocks(
-    evaluator: &mut Evaluator<'_>,
-    schemas: &'static [BlockSchema],
-    block: &SyntaxBlock,
-) -> Option<Vec<NestedBlock>> {
-    let schema = schemas.iter().find(|schema| block.labels.iter().any(|(name, _)| name.as_ref() == schema.name))?;
-    let content = block.body.blocks("content").next()?;
-    let iterator = iterator(block)?.clone();
-    let for_each = &block.body.attribute("for_each")?.value;
-    let elements = evaluator.eval(for_each).ok()?;
-    if elements.is_sensitive_anywhere() {
-        let detail =
-            "How many blocks there are is seen on hosts and in plans. Use `nonsensitive` where it is no secret.";
-        evaluator.fail(for_each, CODE, "`for_each` is sensitive", detail);
-        return None;
+/// A `dynamic` block with what all instances of its resource share.
+pub(super) struct Dynamic<'a> {
+    schema: &'static BlockSchema,
+    for_each: &'a Expr,
+    iterator: &'a Arc<str>,
+    content: Written<'a>,
+}
+
+impl<'a> Dynamic<'a> {
+    /// `None` if it is in error.
+    pub(super) fn new(sources: &Sources, schemas: &'static [BlockSchema], block: &'a SyntaxBlock) -> Option<Self> {
+        let is_named = |schema: &&BlockSchema| block.labels.iter().any(|(name, _)| name.as_ref() == schema.name);
+        let schema = schemas.iter().find(is_named)?;
+        let content = block.body.blocks("content").next()?;
+        Some(Dynamic {
+            schema,
+            for_each: &block.body.attribute("for_each")?.value,
+            iterator: iterator(block)?,
+            content: Written::new(sources, schema.attributes, &content.body, content.header),
+        })
     }
-    let pairs: Vec<(Value, Value)> = match &elements.data {
-        Data::Unknown(_) => vec![(Value::unknown(), Value::unknown())],
-        Data::List(_, all) | Data::Tuple(all) => {
-            all.iter().enumerate().map(|(index, value)| (Value::count(index), value.clone())).collect()
-        }
-        Data::Set(_, all) => all.iter().map(|value| (value.clone(), value.clone())).collect(),
-        Data::Map(_, fields) => {
-            fields.iter().map(|(key, value)| (Data::Text(key.clone()).into(), value.clone())).collect()
-        }
-        Data::Object(object) if object.identity.is_none() => {
-            object.fields.iter().map(|(key, value)| (Data::Text(key.clone()).into(), value.clone())).collect()
-        }
-        _ => {
-            let detail = format!("It is {}. A list, a set or a map is required.", elements.ty().words());
-            evaluator.fail(for_each, CODE, "`for_each` needs a collection", detail);
+
+    /// The blocks that it stands for; `None` if it is in error.
+    pub(super) fn blocks(&self, evaluator: &mut Evaluator<'_>) -> Option<Vec<NestedBlock>> {
+        let for_each = self.for_each;
+        let elements = evaluator.eval(for_each).ok()?;
+        if elements.is_sensitive_anywhere() {
+            let detail =
+                "How many blocks there are is seen on hosts and in plans. Use `nonsensitive` where it is no secret.";
+            evaluator.fail(for_each, CODE, "`for_each` is sensitive", detail);
             return None;
         }
-    };
-    let mut blocks = Vec::with_capacity(pairs.len());
-    let mut fits = true;
-    for (key, value) in pairs {
-        evaluator.step(for_each, 1).ok()?;
-        let element = Value::object(Fields::from([("key".into(), key), ("value".into(), value)]));
-        let one = evaluator.with_name(&iterator, element, |evaluator| nested_block(evaluator, schema, content));
-        match one {
-            Some(mut one) => {
-                // Whether there is such a block at all is not known.
-                if elements.is_unknown() {
-                    one.attributes.values_mut().for_each(|attribute| attribute.value = Datum::Unknown);
-                }
-                blocks.push(one);
+        let pairs: Vec<(Value, Value)> = match &elements.data {
+            Data::Unknown(_) => vec![(Value::unknown(), Value::unknown())],
+            Data::List(_, all) | Data::Tuple(all) => {
+                all.iter().enumerate().map(|(index, value)| (Value::count(index), value.clone())).collect()
             }
-            None => fits = false,
+            Data::Set(_, all) => all.iter().map(|value| (value.clone(), value.clone())).collect(),
+            Data::Map(_, fields) => {
+                fields.iter().map(|(key, value)| (Data::Text(key.clone()).into(), value.clone())).collect()
+            }
+            Data::Object(object) if object.identity.is_none() => {
+                object.fields.iter().map(|(key, value)| (Data::Text(key.clone()).into(), value.clone())).collect()
+            }
+            _ => {
+                let detail = format!("It is {}. A list, a set or a map is required.", elements.ty().words());
+                evaluator.fail(for_each, CODE, "`for_each` needs a collection", detail);
+                return None;
+            }
+        };
+        let mut blocks = Vec::with_capacity(pairs.len());
+        let mut fits = true;
+        for (key, value) in pairs {
+            evaluator.step(for_each, 1).ok()?;
+            let element = Value::object(Fields::from([("key".into(), key), ("value".into(), value)]));
+            let decode = |evaluator: &mut Evaluator<'_>| self.content.decode_block(evaluator, self.schema);
+            let one = evaluator.with_name(self.iterator, element, decode);
+            match one {
+                Some(mut one) => {
+                    // Whether there is such a block at all is not known.
+                    if elements.is_unknown() {
+                        one.attributes.values_mut().for_each(|attribute| attribute.value = Datum::Unknown);
+                    }
+                    blocks.push(one);
+                }
+                None => fits = false,
+            }
         }
+        fits.then_some(blocks)
     }
-    fits.then_some(blocks)
 }
 
 /// Whether each block that may not repeat is there once at most; if not, that is reported.

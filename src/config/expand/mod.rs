@@ -5,9 +5,11 @@
 
 mod calls;
 mod conditions;
+mod contents;
 mod dynamic;
 mod instances;
 mod names;
+mod object;
 mod order;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use super::declare::{Declarations, unexpected};
 use super::eval::{Evaluator, Failed, Found, MOST_STEPS, Scope};
+use super::fields::Gathered;
 use super::modules::{Module, ROOT};
 use super::references::{Reference, in_body, references};
 use super::source::{Sources, Span};
@@ -25,6 +28,7 @@ use super::value::{Data, Fields, Value};
 use super::{Desired, Evaluated, Output, settings};
 use crate::model::address::ModuleStep;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
+use contents::Contents;
 use order::{Node, Thing};
 
 /// How deep values may nest, and objects of resources within each other.
@@ -66,7 +70,7 @@ pub(super) struct World<'a> {
 struct Frame {
     module: usize,
     /// The way to it from the root.
-    steps: Vec<ModuleStep>,
+    steps: Arc<[ModuleStep]>,
     /// The frame that calls it, and which instance of the call it is.
     parent: usize,
     own: Own,
@@ -194,14 +198,14 @@ impl<'a> World<'a> {
             dependency_count: 0,
             steps_left: MOST_STEPS_OF_ALL,
         };
-        let root = world.frame(ROOT, Vec::new(), 0, Own::default());
+        let root = world.frame(ROOT, Arc::default(), 0, Own::default());
         world.frames[root].variables =
             variables.into_iter().map(|(name, found)| (name, (found, Addresses::default()))).collect();
         world
     }
 
     /// A new instance of a module, of which nothing is known yet.
-    fn frame(&mut self, module: usize, steps: Vec<ModuleStep>, parent: usize, own: Own) -> usize {
+    fn frame(&mut self, module: usize, steps: Arc<[ModuleStep]>, parent: usize, own: Own) -> usize {
         let nothing = || (Found::Poisoned, Addresses::default());
         let declared = &self.modules[module];
         let frame = Frame {
@@ -276,8 +280,9 @@ impl<'a> World<'a> {
         if let Thing::Resource(number) = node.thing {
             let resource = &self.modules[module].declarations.resources[number];
             let fits = !self.check_block(resource);
+            let contents = Contents::new(self.sources, resource);
             for frame in self.frames_of[module].clone() {
-                self.resource(frame, number, fits);
+                self.resource(frame, number, &contents, fits);
             }
             return;
         }
@@ -291,7 +296,7 @@ impl<'a> World<'a> {
                 Thing::Start => {
                     let known = &self.declarations(frame).by_name;
                     for kind in kinds.iter().filter(|kind| !known.contains_key(**kind)) {
-                        let none = Found::Value(Value::map(Type::Resource(Arc::from(*kind)), Fields::new()));
+                        let none = Found::Value(Value::map(Type::Resource(Arc::from(*kind)), Fields::default()));
                         self.frames[frame].kinds.insert(Arc::from(*kind), (none, Addresses::default()));
                     }
                 }
@@ -333,6 +338,12 @@ impl<'a> World<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
+        for reference in references(expr).iter().filter(|reference| reference.member.is_none()) {
+            // Nothing of the configuration may have asked for all resources of the kind.
+            if kinds.contains(&reference.root.as_ref()) && !self.frames[ROOT].kinds.contains_key(&reference.root) {
+                self.kind(ROOT, &reference.root);
+            }
+        }
         let names = Names { world: self, frame: ROOT, own: Own::default() };
         let mut evaluator = Evaluator::new(&names, sources);
         match evaluator.eval(expr) {
@@ -361,7 +372,7 @@ impl<'a> World<'a> {
     fn local(&mut self, frame: usize, name: &Arc<str>) {
         let Some(local) = self.declarations(frame).locals.get(name) else { return };
         let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&local.value));
-        let dependencies = Arc::new(self.dependencies(frame, references(&local.value), &Own::default()));
+        let dependencies = Arc::new(self.dependencies(frame, &references(&local.value), &Own::default()));
         let mut found = value.map_or(Found::Poisoned, Found::Value);
         // Values grow from one local value to the next beyond what any expression could write.
         if let Found::Value(value) = &found
@@ -375,26 +386,19 @@ impl<'a> World<'a> {
     }
 
     /// All resources that are referred to, through local values, variables and outputs of modules too.
-    fn dependencies<'e>(
-        &self,
-        frame: usize,
-        references: impl IntoIterator<Item = Reference<'e>>,
-        own: &Own,
-    ) -> BTreeSet<Address> {
+    fn dependencies(&self, frame: usize, references: &[Reference<'_>], own: &Own) -> BTreeSet<Address> {
         let mut addresses = BTreeSet::new();
-        let mut add = |known: Option<&Known>| {
-            if let Some((_, of_name)) = known {
-                addresses.extend(of_name.iter().cloned());
-            }
+        let add = |addresses: &mut BTreeSet<Address>, known: Option<&Known>| {
+            addresses.extend(known.into_iter().flat_map(|(_, of_name)| of_name.iter().cloned()));
         };
         let here = &self.frames[frame];
         for reference in references {
             match (reference.root.as_ref(), reference.member.as_deref()) {
-                ("var", Some(name)) => add(here.variables.get(name)),
-                ("local", Some(name)) => add(here.locals.get(name)),
+                ("var", Some(name)) => add(&mut addresses, here.variables.get(name)),
+                ("local", Some(name)) => add(&mut addresses, here.locals.get(name)),
                 ("module", Some(name)) => {
-                    for (frame, output) in self.outputs_of(frame, name, &reference, own) {
-                        add(self.frames[frame].outputs.get(output));
+                    for (frame, output) in self.outputs_of(frame, name, reference, own) {
+                        add(&mut addresses, self.frames[frame].outputs.get(output));
                     }
                 }
                 (kind, Some(name)) => {
@@ -405,15 +409,13 @@ impl<'a> World<'a> {
                     let known = &here.resources[*number];
                     match reference.key.and_then(|key| self.key(frame, key, own)) {
                         Some(key) => {
-                            let address = self.address(frame, kind, name, Some(key));
-                            if let Some(address) = known.1.get(&address) {
-                                add(Some(&(Found::Missing, Arc::new(BTreeSet::from([address.clone()])))));
-                            }
+                            let address = known.1.first().map(|instance| instance.keyed(key));
+                            addresses.extend(address.and_then(|address| known.1.get(&address)).cloned());
                         }
-                        None => add(Some(known)),
+                        None => add(&mut addresses, Some(known)),
                     }
                 }
-                (kind, None) => add(here.kinds.get(kind)),
+                (kind, None) => add(&mut addresses, here.kinds.get(kind)),
             }
         }
         addresses
@@ -421,7 +423,7 @@ impl<'a> World<'a> {
 
     /// The address of a resource instance of a frame.
     fn address(&self, frame: usize, kind: &str, name: &str, key: Option<Key>) -> Address {
-        Address { module: self.frames[frame].steps.clone(), kind: kind.to_owned(), name: name.to_owned(), key }
+        Address::new(self.frames[frame].steps.clone(), kind, name, key)
     }
 
     /// The key that an index means, where that can be told in this scope.
@@ -430,7 +432,7 @@ impl<'a> World<'a> {
         let mut evaluator = Evaluator::new(&names, self.sources);
         let value = evaluator.eval(expr).ok()?;
         match &value.data {
-            Data::Text(text) => Some(Key::Text(text.to_string())),
+            Data::Text(text) => Some(Key::Text(text.clone())),
             Data::Number(number) => number.to_u64().map(Key::Index),
             _ => None,
         }
@@ -438,7 +440,7 @@ impl<'a> World<'a> {
 
     /// All resources of a kind by name, those of blocks with instances each under its own name.
     fn kind(&mut self, frame: usize, kind: &str) {
-        let mut fields = Fields::new();
+        let mut fields = Gathered::new();
         let mut addresses = BTreeSet::new();
         let mut clashes = Vec::new();
         let mut state = Found::Value(Value::null());
@@ -461,8 +463,7 @@ impl<'a> World<'a> {
                     // Another block is called like this instance.
                     true => {
                         clashes.push((*number, name));
-                        let within = Address { module: Vec::new(), ..address.clone() };
-                        Arc::from(within.to_string().split_off(kind.len() + 1))
+                        Arc::from(address.local().to_string().split_off(kind.len() + 1))
                     }
                     false => name,
                 };
@@ -479,7 +480,7 @@ impl<'a> World<'a> {
         }
         let ty = Type::Resource(Arc::from(kind));
         let found = match state {
-            Found::Value(value) if value.is_null() => Found::Value(Value::map(ty, fields)),
+            Found::Value(value) if value.is_null() => Found::Value(Value::map(ty, fields.into())),
             Found::Value(_) => Found::Value(Value::unknown_of(Type::map(ty))),
             other => other,
         };
@@ -536,7 +537,7 @@ impl<'a> World<'a> {
         let value = self.output_value(frame, name, block);
         let depends_on = self.depends_on(frame, &block.body);
         let read = references_of(&block.body);
-        let mut dependencies = self.dependencies(frame, read, &Own::default());
+        let mut dependencies = self.dependencies(frame, &read, &Own::default());
         let found = match (value, depends_on) {
             (Some(value), Some(depends_on)) => {
                 dependencies.extend(depends_on);

@@ -10,6 +10,7 @@ use super::super::references::{Reference, in_body, references};
 use super::super::source::Span;
 use super::calls::named_output;
 use super::{World, calls};
+use crate::kinds::host;
 
 /// What is evaluated as one thing, in all instances of its module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -227,8 +228,14 @@ impl World<'_> {
         let order = petgraph::algo::toposort(&graph, None).unwrap_or_default();
         let mut nodes = Vec::with_capacity(order.len());
         for index in order {
+            // All resources of a kind are put together where somebody reads them so; hosts always, because their names
+            // must differ.
+            let is_read = match &graph[index].thing {
+                Thing::Kind(kind) => kind.as_ref() == host::NAME || graph.neighbors(index).next().is_some(),
+                _ => true,
+            };
             // What is not evaluated stays in error.
-            if !in_cycle.contains(&index) {
+            if is_read && !in_cycle.contains(&index) {
                 nodes.push(graph[index].clone());
             }
         }
