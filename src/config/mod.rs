@@ -12,6 +12,8 @@ mod eval;
 mod expand;
 mod fields;
 mod functions;
+mod module_lock;
+mod module_source;
 mod modules;
 mod number;
 mod parse;
@@ -31,6 +33,8 @@ use crate::model::{Blocks, HostName, Problem, Problems};
 
 pub use declare::{Moved, Removed};
 pub use functions::names as function_names;
+pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
+pub use module_source::GitSource;
 pub use number::Number;
 pub use settings::Settings;
 pub use types::Type;
@@ -119,7 +123,7 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
         None => Vec::new(),
     };
     let by_name = sources.by_name();
-    let Some(modules) = modules.filter(|_| !problems.iter().any(Problem::is_error)) else {
+    let Some(modules) = modules.map(|found| found.modules).filter(|_| !problems.iter().any(Problem::is_error)) else {
         return Loaded { configuration: None, sources: by_name, problems };
     };
     let configuration = Configuration {
@@ -132,6 +136,13 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
     };
     Loaded { configuration: Some(configuration), sources: by_name, problems }
+}
+
+/// The packages that the modules of a directory come from, as far as modules can be read: one that is not fetched yet may
+/// name more.
+pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Vec<GitSource> {
+    let found = modules::load(directory, kinds, &mut Sources::default(), &mut Vec::new());
+    found.map(|found| found.packages).unwrap_or_default()
 }
 
 impl Configuration {

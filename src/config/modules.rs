@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::declare::{self, Declarations};
 use super::eval::sentence;
+use super::module_lock::{self, LOCK_FILE, Lock};
+use super::module_source::{self, GitSource, ModuleSource};
 use super::parse;
 use super::source::{self, Sources, Span};
 use super::syntax::Block;
@@ -39,6 +41,8 @@ pub(super) struct Module {
     /// The modules that its `module` blocks call; those that cannot be read are missing, and among the problems.
     pub children: BTreeMap<Arc<str>, usize>,
     pub problems: Problems,
+    /// It is of a package, which was fetched.
+    pub is_fetched: bool,
 }
 
 /// Reads the root and everything that it calls. `None` if the directory of the root cannot be read.
@@ -47,7 +51,7 @@ pub(super) fn load(
     kinds: &'static [&'static dyn Kind],
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Option<Vec<Module>> {
+) -> Option<Modules> {
     let names = match file_names(directory) {
         Ok(names) => names,
         Err(error) => {
@@ -63,13 +67,29 @@ pub(super) fn load(
                       `-chdir`.";
         problems.push(Problem::error("no-configuration", summary, detail));
     }
-    let mut loader = Loader { root: directory, kinds, sources, problems, read: BTreeMap::new(), modules: Vec::new() };
+    let mut loader = Loader {
+        root: directory,
+        kinds,
+        sources,
+        problems,
+        read: BTreeMap::new(),
+        modules: Vec::new(),
+        packages: BTreeMap::new(),
+        lock: None,
+    };
     let declarations = loader.declarations(directory, "");
     let (directory, border) = (directory.to_path_buf(), directory.to_path_buf());
     let root = FoundModule { directory: directory.clone(), border, shown: String::new() };
     loader.add(String::new(), root, declarations);
     loader.children(ROOT, &mut vec![canonical(&directory)]);
-    Some(loader.modules)
+    Some(Modules { modules: loader.modules, packages: loader.packages.into_keys().collect() })
+}
+
+/// What was read.
+pub(super) struct Modules {
+    pub modules: Vec<Module>,
+    /// The packages that `module` blocks name, whether they are there or not.
+    pub packages: Vec<GitSource>,
 }
 
 /// The names of the `.hcl` files of a directory, in order. Hidden files and what editors leave behind are no
@@ -104,6 +124,10 @@ struct Loader<'a> {
     /// By directory: what is called twice is read once.
     read: BTreeMap<PathBuf, Arc<Declarations>>,
     modules: Vec<Module>,
+    /// What is known of each package: its directory, or what is wrong with it.
+    packages: BTreeMap<GitSource, Result<PathBuf, (&'static str, String, String)>>,
+    /// What the lock file says, once somebody asked.
+    lock: Option<Lock>,
 }
 
 impl Loader<'_> {
@@ -120,6 +144,8 @@ impl Loader<'_> {
             (Arc::from("root"), Value::text(&up)),
             (Arc::from("cwd"), Value::text(&here.to_string_lossy())),
         ]);
+        let packages = canonical(self.root).join(module_lock::PACKAGES);
+        let is_fetched = canonical(&border).starts_with(packages);
         self.modules.push(Module {
             address,
             directory,
@@ -129,6 +155,7 @@ impl Loader<'_> {
             declarations,
             children: BTreeMap::new(),
             problems: Vec::new(),
+            is_fetched,
         });
         self.modules.len() - 1
     }
@@ -209,17 +236,35 @@ impl Loader<'_> {
             self.report(module, span, "invalid-module-source", "`source` is not a plain text", detail);
             return None;
         };
-        if !text.starts_with("./") && !text.starts_with("../") {
-            let detail = "Write a path that begins with `./` or `../`.";
-            self.report(module, span, "invalid-module-source", "This is no source of a module", detail);
-            return None;
-        }
-        let from = &self.modules[module];
-        let directory = clean(&from.directory.join(text.as_ref()));
-        // A module of a package cannot reach out of it; one beside the configuration is its own border.
-        let border = match canonical(&directory).starts_with(canonical(&from.border)) {
-            true => from.border.clone(),
-            false => directory.clone(),
+        let source = match module_source::parse(&text) {
+            Ok(source) => source,
+            Err(detail) => {
+                self.report(module, span, "invalid-module-source", "This is no source of a module", detail);
+                return None;
+            }
+        };
+        let (directory, border) = match source {
+            ModuleSource::Local(path) => {
+                let from = &self.modules[module];
+                let directory = clean(&from.directory.join(path));
+                match canonical(&directory).starts_with(canonical(&from.border)) {
+                    true => (directory, from.border.clone()),
+                    false if from.is_fetched => {
+                        let detail = "It leads out of the package that this module came with. Name it as a git source.";
+                        self.report(module, span, "invalid-module-source", "This is no source of a module", detail);
+                        return None;
+                    }
+                    // A module beside the configuration is its own border.
+                    false => (directory.clone(), directory),
+                }
+            }
+            ModuleSource::Git(git, directory) => match self.package(&git) {
+                Ok(package) => (package.join(directory), package),
+                Err((code, summary, detail)) => {
+                    self.report(module, span, code, summary, detail);
+                    return None;
+                }
+            },
         };
         let shown = relative(&canonical(self.root), &canonical(&directory));
         let shown = shown.unwrap_or_else(|| directory.to_string_lossy().into_owned());
@@ -247,6 +292,44 @@ impl Loader<'_> {
             return None;
         }
         Some(FoundModule { directory, border, shown: format!("{shown}/") })
+    }
+
+    /// The directory of a package, if it holds what the lock file says; else the code, the summary and the cure.
+    fn package(&mut self, source: &GitSource) -> Result<PathBuf, (&'static str, String, String)> {
+        if let Some(known) = self.packages.get(source) {
+            return known.clone();
+        }
+        let lock = match &self.lock {
+            Some(lock) => lock,
+            None => match module_lock::read_lock(self.root) {
+                Ok(lock) => self.lock.insert(lock),
+                Err(mut found) => {
+                    self.problems.append(&mut found);
+                    self.lock.insert(Lock::new())
+                }
+            },
+        };
+        let directory = module_lock::package_directory(self.root, source);
+        let found = match lock.get(&source.to_string()) {
+            Some(locked) if directory.is_dir() => match module_lock::checksum(&directory) {
+                Ok(checksum) if checksum == locked.checksum => Ok(directory),
+                other => {
+                    let why = other.map_or_else(|why| why, |_| "some of them were changed".to_owned());
+                    let detail = format!(
+                        "The files in {} are not those that {LOCK_FILE} names: {why}. Remove that directory and run \
+                         `larder init`, which fetches them again.",
+                        directory.display()
+                    );
+                    Err(("module-changed", format!("{source} is not what it was"), detail))
+                }
+            },
+            _ => {
+                let detail = "Run `larder init`: it fetches what is missing and writes down what it was.".to_owned();
+                Err(("module-not-installed", format!("{source} is not fetched yet"), detail))
+            }
+        };
+        self.packages.insert(source.clone(), found.clone());
+        found
     }
 }
 

@@ -464,11 +464,11 @@ fn mistakes_in_dynamic_blocks_have_codes_and_places() {
         ),
         (format!("  dynamic \"nfs\" {{\n  for_each = [1, 2]\n  {content}\n  }}"), &["main.hcl: duplicate-block 6:1"]),
         (
-            "  dynamic \"nfs\" {\n  for_each = [1]\n  content {\n    server = nfs.valu\n  }\n  }".to_owned(),
-            &["main.hcl: unsupported-attribute 11:19"],
+            "  dynamic \"nfs\" {\n  for_each = [1]\n  content {\n    server = nfs.valu\n    export = \"/x\"\n  }\n  }".to_owned(),
+            &["main.hcl: unsupported-attribute 11:18"],
         ),
         (
-            "  dynamic \"nfs\" {\n  for_each = [1]\n  content {\n    sorce = nfs.value\n  }\n  }".to_owned(),
+            "  dynamic \"nfs\" {\n  for_each = [1]\n  content {\n    servr = nfs.value\n    server = \"x\"\n    export = \"/x\"\n  }\n  }".to_owned(),
             &["main.hcl: unknown-attribute 11:5"],
         ),
         (
