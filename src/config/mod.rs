@@ -3,13 +3,14 @@
 //!
 //! The way of the data: `source` (bytes to text) -> `parse` (text to `syntax`) -> `declare` (what the blocks declare) ->
 //! `expand` (evaluation in the order of references, with `eval`, `functions`, `convert`; `decode` gives attributes their
-//! types) -> [`Desired`].
+//! types) -> [`Desired`]. `format` stands beside it: text to the same text in the canonical layout.
 
 mod convert;
 mod declare;
 mod decode;
 mod eval;
 mod expand;
+mod format;
 mod functions;
 mod number;
 mod parse;
@@ -28,6 +29,7 @@ use crate::kinds::Kind;
 use crate::model::{Blocks, HostName, Problem, Problems};
 
 pub use declare::{Moved, Removed};
+pub use format::{Unformatted, format};
 pub use functions::names as function_names;
 pub use number::Number;
 pub use settings::Settings;
@@ -165,14 +167,19 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
 
-/// The names of the `.hcl` files of a directory, in order. Hidden files and what editors leave behind are no
-/// configuration.
+/// Whether a file of this name in a directory is part of the configuration. Hidden files and what editors leave behind are
+/// not.
+pub fn is_file_name(name: &str) -> bool {
+    name.ends_with(".hcl") && !name.starts_with(['.', '#'])
+}
+
+/// The names of the `.hcl` files of a directory, in order.
 fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.ends_with(".hcl") && !name.starts_with(['.', '#']) && !entry.path().is_dir() {
+        if is_file_name(&name) && !entry.path().is_dir() {
             names.push(name);
         }
     }
