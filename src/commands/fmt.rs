@@ -118,12 +118,13 @@ impl Formatter<'_> {
         let wanted = self.wanted;
         let is_changed = formatted.as_bytes() != bytes;
         self.is_changed |= is_changed;
-        if is_changed && wanted.write && !wanted.check {
-            if let Err(error) = file::rewrite(&path, &bytes, formatted.as_bytes()) {
-                let detail =
-                    format!("{error}. It is left as it was; check its permissions and those of its directory.");
-                return self.problem("unwritable-file", format!("{name} cannot be written"), &detail);
-            }
+        if is_changed
+            && wanted.write
+            && !wanted.check
+            && let Err(error) = file::rewrite(&path, &bytes, formatted.as_bytes())
+        {
+            let detail = format!("{error}. It is left as it was; check its permissions and those of its directory.");
+            return self.problem("unwritable-file", format!("{name} cannot be written"), &detail);
         }
         if is_changed && wanted.list {
             self.terminal.say(&name);

@@ -42,12 +42,17 @@ pub fn format(name: &str, bytes: Vec<u8>) -> Result<String, Unformatted> {
     if formatted == text {
         return Ok(formatted);
     }
-    let after = read(name, formatted.clone().into_bytes()).map_err(|_| changes_meaning())?;
-    let has_same_tokens = tokens::tokens(&formatted).is_some_and(|all| without_end(&all) == without_end(&wanted));
-    match has_same_tokens && meaning::is_same(&before, &after) {
+    match is_faithful(&before, &wanted, &formatted) {
         true => Ok(formatted),
         false => Err(changes_meaning()),
     }
+}
+
+/// Whether a text consists of these tokens and of no others, and is read as this body.
+fn is_faithful(before: &Body, wanted: &[Token<'_>], formatted: &str) -> bool {
+    let after = read("", formatted.as_bytes().to_vec());
+    let has_same_tokens = tokens::tokens(formatted).is_some_and(|all| without_end(&all) == without_end(wanted));
+    has_same_tokens && after.is_ok_and(|after| meaning::is_same(before, &after))
 }
 
 fn read(name: &str, bytes: Vec<u8>) -> Result<Body, Unformatted> {

@@ -289,6 +289,28 @@ fn other_meanings_are_told_apart() {
     assert!(meaning::is_same(&body("a = (x)\nb {}\n"), &body("# c\na  =  x // d\nb  {\n}\n")));
 }
 
+#[test]
+fn a_result_that_is_not_the_same_is_noticed() {
+    let text = "a=1 # c\nfoo \"x\" {\n}\n";
+    let wanted = tokens::tokens(text).expect("tokens");
+    for (result, is_same) in [
+        ("a = 1 # c\nfoo \"x\" {\n}\n", true),
+        ("a = 1 # c\nfoo \"x\" {\n}", true),
+        ("a = 1\nfoo \"x\" {\n}\n", false),
+        ("a = 1 # d\nfoo \"x\" {\n}\n", false),
+        ("a = 1 # c\n\nfoo \"x\" {\n}\n", false),
+        ("a = 1 # c foo \"x\" {\n}\n", false),
+        ("a = 11 # c\nfoo \"x\" {\n}\n", false),
+        ("a = 1 # c\nfoo \"x \" {\n}\n", false),
+        ("a = 1 # c\nfoo \"x\" {}\n", false),
+        ("a = 1 # c\nfoo \"x\" {\n", false),
+    ] {
+        assert_eq!(is_faithful(&body(text), &wanted, result), is_same, "{result}");
+    }
+    // The same tokens, read in another way.
+    assert!(!is_faithful(&body("a = 2\n"), &wanted[..0], ""));
+}
+
 /// Blanks and comments that may stand between two tokens of a line.
 fn blank() -> BoxedStrategy<String> {
     let some = prop::sample::select(vec!["", "", "", " ", " ", "  ", "\t", "/*c*/", " /* c\n d */ "]);
