@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::eval::each_child;
 use super::source::Span;
-use super::syntax::{Expr, Node, Part};
+use super::syntax::{Block, Body, Expr, Node, Part};
 
 /// A name that no loop around it binds.
 #[derive(Debug)]
@@ -27,6 +27,28 @@ pub(super) fn references(expr: &Expr) -> Vec<Reference<'_>> {
     walk.found
 }
 
+/// All references of a body and the blocks in it, less the names that `dynamic` blocks bind.
+pub(super) fn in_body(body: &Body) -> Vec<Reference<'_>> {
+    let mut walk = Walk { bound: Vec::new(), found: Vec::new() };
+    walk.body(body);
+    walk.found
+}
+
+/// All references of one block in a body.
+pub(super) fn in_block(block: &Block) -> Vec<Reference<'_>> {
+    let mut walk = Walk { bound: Vec::new(), found: Vec::new() };
+    walk.block(block);
+    walk.found
+}
+
+/// What the elements of a `dynamic` block are called in its `content`: `iterator`, else the name of the block.
+pub(super) fn iterator(block: &Block) -> Option<&Arc<str>> {
+    match block.body.attribute("iterator").map(|attribute| &attribute.value.node) {
+        Some(Node::Variable(name)) => Some(name),
+        _ => block.labels.first().map(|(name, _)| name),
+    }
+}
+
 struct Walk<'e> {
     bound: Vec<&'e Arc<str>>,
     found: Vec<Reference<'e>>,
@@ -38,6 +60,23 @@ enum Step<'e> {
 }
 
 impl<'e> Walk<'e> {
+    fn body(&mut self, body: &'e Body) {
+        body.attributes.iter().for_each(|attribute| self.expr(&attribute.value));
+        body.blocks.iter().for_each(|block| self.block(block));
+    }
+
+    fn block(&mut self, block: &'e Block) {
+        if block.word.as_ref() != "dynamic" {
+            return self.body(&block.body);
+        }
+        let values = block.body.attributes.iter().filter(|attribute| attribute.name.as_ref() != "iterator");
+        values.for_each(|attribute| self.expr(&attribute.value));
+        let bound = self.bound.len();
+        self.bound.extend(iterator(block));
+        block.body.blocks.iter().for_each(|content| self.body(&content.body));
+        self.bound.truncate(bound);
+    }
+
     fn expr(&mut self, expr: &'e Expr) {
         match &expr.node {
             Node::Variable(_) | Node::Attribute(..) | Node::Index(..) => self.chain(expr),

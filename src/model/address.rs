@@ -41,6 +41,11 @@ impl Address {
         self
     }
 
+    /// The same address in the module that these steps lead to.
+    pub fn within(&self, steps: &[ModuleStep]) -> Self {
+        Address { module: steps.iter().chain(&self.module).cloned().collect(), ..self.clone() }
+    }
+
     /// The address of the block that this instance comes from: the same without its own key.
     pub fn block(&self) -> Self {
         Address { key: None, ..self.clone() }

@@ -2,12 +2,15 @@
 //! defaults of the kind, and the object that others read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::super::convert::{convert, with_article};
-use super::super::declare::{Resource, address_of, unexpected};
+use super::super::declare::{Resource, address_of, literal_key, unexpected};
 use super::super::decode;
 use super::super::eval::{Evaluator, Failed, Found, missing_name};
+use super::super::modules::clean;
+use super::super::references::{in_block, references};
 use super::super::source::Span;
 use super::super::syntax::{Attribute as SyntaxAttribute, Block as SyntaxBlock, Body, Expr, Node as SyntaxNode};
 use super::super::types::Type;
@@ -33,13 +36,14 @@ struct Decoded {
 }
 
 /// The key of each instance and what it sees.
-type Instances = Vec<(Option<Key>, Own)>;
+type Keyed = Vec<(Option<Key>, Own)>;
 
 impl World<'_> {
     /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
     /// else on all that `for_each` refers to.
     fn instance_dependencies(
         &mut self,
+        frame: usize,
         resource: &Resource,
         own: &Own,
         depends_on: &BTreeSet<Address>,
@@ -47,17 +51,20 @@ impl World<'_> {
         let body = &resource.block.body;
         let given = own.each.as_ref().and_then(|(_, value)| value.identity());
         let for_each = body.attribute("for_each").map(|attribute| &attribute.value);
-        let is_narrowed =
-            |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
-        let expressions = Self::expressions_of(resource).into_iter().filter(|expr| !is_narrowed(expr));
-        let mut dependencies = self.dependencies(expressions, own);
+        let is_narrowed = |name: &str| given.is_some() && name == "for_each";
+        let attributes = body.attributes.iter().filter(|attribute| !is_narrowed(&attribute.name));
+        let read = attributes.flat_map(|attribute| references(&attribute.value));
+        let read = read.chain(body.blocks.iter().flat_map(in_block));
+        let mut dependencies = self.dependencies(frame, read, own);
         dependencies.extend(given.map(|address| address.as_ref().clone()));
         dependencies.extend(depends_on.iter().cloned());
+        dependencies.extend(self.frames[frame].depends_on.iter().cloned());
         self.dependency_count += dependencies.len();
         if self.dependency_count > MOST_DEPENDENCIES {
             let span = for_each.map_or(resource.block.header, |for_each| for_each.span);
             let detail = format!(
-                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give                  `for_each` the resources themselves as values, so that each instance depends on its own only."
+                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give \
+                 `for_each` the resources themselves as values, so that each instance depends on its own only."
             );
             self.report(span, "too-complex", "There are too many dependencies", detail);
             return None;
@@ -65,16 +72,16 @@ impl World<'_> {
         Some(dependencies)
     }
 
-    pub(super) fn resource(&mut self, number: usize) {
-        let resource = &self.declarations.resources[number];
+    /// The instances of a resource block. `fits` if it has nothing that its kind does not know.
+    pub(super) fn resource(&mut self, frame: usize, number: usize, fits: bool) {
+        let resource = &self.declarations(frame).resources[number];
         let before = self.error_count();
-        let static_problems = self.check_block(resource);
-        let instances = self.instances_of(resource);
-        let depends_on = self.depends_on(&resource.block.body);
-        let poisoned_dependency = depends_on.is_none();
+        let instances = self.instances_of(frame, &resource.block.body);
+        let depends_on = self.depends_on(frame, &resource.block.body);
+        let sound = fits && depends_on.is_some();
         let Ok(instances) = instances else { return };
-        let block = Address::root(resource.kind.name(), &resource.name);
-        let Some(instances) = instances else {
+        let block = self.address(frame, resource.kind.name(), &resource.name, None);
+        let Some(instances) = instances.filter(|_| !self.frames[frame].is_sketch) else {
             self.wants_facts = true;
             let own = Own {
                 each: Some((Value::unknown_of(Type::Text), Value::unknown())),
@@ -82,14 +89,13 @@ impl World<'_> {
                 this: None,
             };
             // Whatever the instances will be, mistakes in the block are mistakes.
-            if self.decoded(resource, &own).is_some() && !static_problems && !poisoned_dependency {
-                self.resources[number] = (Found::Value(Value::unknown()), Addresses::default());
+            if self.decoded(frame, resource, &own).is_some() && sound {
+                self.frames[frame].resources[number] = (Found::Value(Value::unknown()), Addresses::default());
             }
             return;
         };
         let depends_on = depends_on.unwrap_or_default();
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        let sound = !static_problems && !poisoned_dependency;
         let mut failed = !sound;
         for (key, own) in &instances {
             let address = match key {
@@ -97,8 +103,8 @@ impl World<'_> {
                 None => block.clone(),
             };
             // A kind judges only blocks that fit its schema; of others it would say what follows from that.
-            let decoded = self.decoded(resource, own).filter(|_| sound);
-            match decoded.and_then(|decoded| self.instance(resource, decoded, address, own, &depends_on)) {
+            let decoded = self.decoded(frame, resource, own).filter(|_| sound);
+            match decoded.and_then(|decoded| self.instance(frame, resource, decoded, address, own, &depends_on)) {
                 Some(value) => values.push((key.clone(), value)),
                 None => failed = true,
             }
@@ -112,7 +118,7 @@ impl World<'_> {
         });
         let addresses = Arc::new(addresses.collect());
         let value = self.block_value(resource, values);
-        self.resources[number] = (Found::Value(value), addresses);
+        self.frames[frame].resources[number] = (Found::Value(value), addresses);
     }
 
     pub(super) fn error_count(&self) -> usize {
@@ -137,15 +143,19 @@ impl World<'_> {
     }
 
     /// Reports what the schema does not know; true if there is anything.
-    fn check_block(&mut self, resource: &Resource) -> bool {
+    pub(super) fn check_block(&mut self, resource: &Resource) -> bool {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let owner = format!("`{}`", resource.kind.name());
         let attributes: Vec<&str> =
             schema.attributes.iter().map(|attribute| attribute.name).chain(META.iter().copied()).collect();
-        let blocks: Vec<&str> = schema.blocks.iter().map(|block| block.name).chain(["lifecycle"]).collect();
+        let blocks: Vec<&str> = schema.blocks.iter().map(|block| block.name).chain(["lifecycle", "dynamic"]).collect();
         let mut problems = unexpected(self.sources, body, &attributes, &blocks, &owner);
         for block in &body.blocks {
+            if block.word.as_ref() == "dynamic" {
+                problems.extend(self.check_dynamic(block, schema.blocks, &owner));
+                continue;
+            }
             if let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) {
                 let known: Vec<&str> = nested.attributes.iter().map(|attribute| attribute.name).collect();
                 problems.extend(unexpected(self.sources, &block.body, &known, &[], &format!("`{}`", nested.name)));
@@ -179,7 +189,7 @@ impl World<'_> {
     }
 
     /// The resources of `depends_on`; `None` if one of them is in error.
-    pub(super) fn depends_on(&mut self, body: &Body) -> Option<BTreeSet<Address>> {
+    pub(super) fn depends_on(&mut self, frame: usize, body: &Body) -> Option<BTreeSet<Address>> {
         const CODE: &str = "invalid-depends-on";
         let Some(attribute) = body.attribute("depends_on") else { return Some(BTreeSet::new()) };
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
@@ -190,17 +200,26 @@ impl World<'_> {
         let mut addresses = BTreeSet::new();
         let mut fits = true;
         for element in elements {
-            let Ok(address) = address_of(self.sources, element) else {
-                let detail = "Each element is a resource: `KIND.NAME`, or one instance: `KIND.NAME[\"key\"]`.";
+            if let Some((call, key)) = called_module(element) {
+                match self.module_addresses(frame, element, &call, key.as_ref()) {
+                    Some(all) => addresses.extend(all),
+                    None => fits = false,
+                }
+                continue;
+            }
+            let Some(address) = address_of(self.sources, element).ok().filter(|address| address.module.is_empty())
+            else {
+                let detail = "Each element is a resource: `KIND.NAME`, one instance: `KIND.NAME[\"key\"]`, or a module: \
+                              `module.NAME`.";
                 self.report(element.span, CODE, "This is not a resource", detail);
                 fits = false;
                 continue;
             };
+            let declarations = self.declarations(frame);
             let number =
-                self.declarations.by_name.get(address.kind.as_str()).and_then(|names| names.get(address.name.as_str()));
+                declarations.by_name.get(address.kind.as_str()).and_then(|names| names.get(address.name.as_str()));
             let Some(number) = number else {
-                let known: Vec<String> = self
-                    .declarations
+                let known: Vec<String> = declarations
                     .resources
                     .iter()
                     .map(|resource| format!("{}.{}", resource.kind.name(), resource.name))
@@ -212,7 +231,8 @@ impl World<'_> {
                 fits = false;
                 continue;
             };
-            let (found, of_block) = &self.resources[*number];
+            let address = address.within(&self.frames[frame].steps);
+            let (found, of_block) = &self.frames[frame].resources[*number];
             if matches!(found, Found::Poisoned) {
                 fits = false;
             }
@@ -231,21 +251,47 @@ impl World<'_> {
         fits.then_some(addresses)
     }
 
+    /// All resources of a module that `depends_on` names.
+    fn module_addresses(
+        &mut self,
+        frame: usize,
+        element: &Expr,
+        call: &str,
+        key: Option<&Key>,
+    ) -> Option<BTreeSet<Address>> {
+        let calls = &self.declarations(frame).calls;
+        if !calls.contains_key(call) {
+            let known: Vec<&str> = calls.keys().map(|known| known.as_ref()).collect();
+            let detail = missing_name("The configuration", "module", call, &known);
+            let summary = format!("There is no module `{call}`");
+            self.report(element.span, "reference-to-undeclared-module", summary, detail);
+            return None;
+        }
+        if self.is_poisoned_within(frame, call) {
+            return None;
+        }
+        let Some(all) = self.resources_within(frame, call, key) else {
+            let detail = format!("`module.{call}` has no such instance.");
+            self.report(element.span, "invalid-depends-on", "There is no such instance of the module", detail);
+            return None;
+        };
+        Some(all.iter().flat_map(|addresses| addresses.iter().cloned()).collect())
+    }
+
     /// The keys of the instances and what each sees; `Ok(None)` while they are not known.
-    fn instances_of(&mut self, resource: &Resource) -> Result<Option<Instances>, Failed> {
-        let body = &resource.block.body;
+    pub(super) fn instances_of(&mut self, frame: usize, body: &Body) -> Result<Option<Keyed>, Failed> {
         if let Some(attribute) = body.attribute("for_each") {
-            let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
+            let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&attribute.value));
             return self.for_each(attribute, value?);
         }
         if let Some(attribute) = body.attribute("count") {
-            let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
+            let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&attribute.value));
             return self.count(attribute, value?);
         }
         Ok(Some(vec![(None, Own::default())]))
     }
 
-    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Instances>, Failed> {
+    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Keyed>, Failed> {
         if self.facts.is_none() {
             return Ok(None);
         }
@@ -255,7 +301,7 @@ impl World<'_> {
         Err(Failed::Reported)
     }
 
-    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Keyed>, Failed> {
         const CODE: &str = "invalid-for-each";
         let span = attribute.value.span;
         let keys_are_secret = match &value.data {
@@ -308,7 +354,7 @@ impl World<'_> {
         }
     }
 
-    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Keyed>, Failed> {
         const CODE: &str = "invalid-count";
         let span = attribute.value.span;
         if value.sensitive {
@@ -337,16 +383,23 @@ impl World<'_> {
     }
 
     /// The contents of the block for one instance, in the types of the schema. `None` if something is in error.
-    fn decoded(&mut self, resource: &Resource, own: &Own) -> Option<Decoded> {
+    fn decoded(&mut self, frame: usize, resource: &Resource, own: &Own) -> Option<Decoded> {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let mut originals = BTreeMap::new();
         let mut fits = true;
-        let decoded = self.with_evaluator(own.clone(), |evaluator| {
+        let decoded = self.with_evaluator(frame, own.clone(), |evaluator| {
             let attributes = attributes(evaluator, schema.attributes, body, resource.block.header, &mut originals);
             fits &= attributes.is_some();
             let mut blocks = Vec::new();
             for block in &body.blocks {
+                if block.word.as_ref() == "dynamic" {
+                    match super::dynamic::blocks(evaluator, schema.blocks, block) {
+                        Some(repeated) => blocks.extend(repeated),
+                        None => fits = false,
+                    }
+                    continue;
+                }
                 let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else {
                     continue;
                 };
@@ -355,16 +408,28 @@ impl World<'_> {
                     None => fits = false,
                 }
             }
+            if body.blocks("dynamic").next().is_some() {
+                fits &= super::dynamic::are_single(evaluator, schema.blocks, &blocks, resource.block.header);
+            }
             (attributes.unwrap_or_default(), blocks)
         });
-        let (attributes, blocks) = decoded;
-        let lifecycle = self.lifecycle(resource, own);
+        let (mut attributes, mut blocks) = decoded;
+        let from = &self.modules[self.frames[frame].module].from_root;
+        if !from.is_empty() {
+            from_module(schema.attributes, &mut attributes, from);
+            for block in &mut blocks {
+                let nested = schema.blocks.iter().find(|known| known.name == block.name);
+                from_module(nested.map_or(&[][..], |nested| nested.attributes), &mut block.attributes, from);
+            }
+        }
+        let lifecycle = self.lifecycle(frame, resource, own);
         fits.then_some(Decoded { attributes, blocks, lifecycle: lifecycle?, originals })
     }
 
     /// One instance: its block goes to `blocks`, its object is returned. `None` if it is in error.
     fn instance(
         &mut self,
+        frame: usize,
         resource: &Resource,
         decoded: Decoded,
         address: Address,
@@ -373,7 +438,7 @@ impl World<'_> {
     ) -> Option<Value> {
         let Decoded { attributes, blocks, lifecycle, originals } = decoded;
         let body = &resource.block.body;
-        let dependencies = self.instance_dependencies(resource, own, depends_on)?;
+        let dependencies = self.instance_dependencies(frame, resource, own, depends_on)?;
         let place = self.place(resource.block.header);
         let mut block =
             Block { address: address.clone(), attributes, blocks, depends_on: dependencies, lifecycle, place };
@@ -409,7 +474,7 @@ impl World<'_> {
         }
         self.blocks.insert(address.clone(), block);
         self.instances.insert(address, value.clone());
-        self.postconditions(resource, own, &value).then_some(value)
+        self.postconditions(frame, resource, own, &value).then_some(value)
     }
 
     /// The object that others read.
@@ -463,6 +528,18 @@ impl World<'_> {
     }
 }
 
+/// The name and the key of `module.NAME` or `module.NAME[key]`.
+fn called_module(expr: &Expr) -> Option<(Arc<str>, Option<Key>)> {
+    let (inner, key) = match &expr.node {
+        SyntaxNode::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
+        _ => (expr, None),
+    };
+    match (&inner.words()?[..], key) {
+        ([word, name], key) if word.as_ref() == "module" => Some((name.clone(), key)),
+        _ => None,
+    }
+}
+
 /// The attributes of a body in the types of the schema; `None` if one is in error.
 fn attributes(
     evaluator: &mut Evaluator<'_>,
@@ -508,6 +585,18 @@ fn attributes(
     fits.then_some(attributes)
 }
 
+/// Files of the workstation are named from the module; from here on all paths start from the root.
+fn from_module(schema: &[AttributeSchema], attributes: &mut BTreeMap<String, Attribute>, directory: &str) {
+    for known in schema.iter().filter(|known| known.ty == Wanted::File) {
+        if let Some(Attribute { value: Datum::Text(path), .. }) = attributes.get_mut(known.name)
+            && !path.starts_with(['/', '~'])
+        {
+            let joined = clean(&Path::new(directory).join(&*path));
+            *path = joined.to_string_lossy().into_owned();
+        }
+    }
+}
+
 fn is_reference(ty: Wanted) -> bool {
     matches!(ty, Wanted::Resource(_) | Wanted::Resources(_))
 }
@@ -517,7 +606,7 @@ fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) 
     evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
 }
 
-fn nested_block(
+pub(super) fn nested_block(
     evaluator: &mut Evaluator<'_>,
     schema: &'static BlockSchema,
     block: &SyntaxBlock,
