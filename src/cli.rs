@@ -115,6 +115,28 @@ pub struct Approval {
     pub input: bool,
 }
 
+#[derive(Debug, Clone, Args)]
+pub struct Formatting {
+    /// Files, directories, or `-` for standard input to standard output [default: the working directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Write nothing; exit with 2 if a file is not in the canonical layout
+    #[arg(long)]
+    pub check: bool,
+    /// Show what changes
+    #[arg(long)]
+    pub diff: bool,
+    /// Also the directories below, but not hidden ones
+    #[arg(long)]
+    pub recursive: bool,
+    /// Whether to print the names of files that change
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub list: bool,
+    /// Whether to write the files
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub write: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the configuration without asking any host
@@ -125,6 +147,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Rewrite configuration files in the canonical layout
+    Fmt(Formatting),
     /// Show what would change; write nothing to any host
     Plan {
         #[command(flatten)]

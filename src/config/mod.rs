@@ -2,8 +2,9 @@
 //! changes nothing.
 //!
 //! The way of the data: `source` (bytes to text) -> `parse` (text to `syntax`) -> `declare` (what the blocks declare),
-//! for each module that `modules` finds -> `expand` (evaluation in the order of references, with `eval`, `functions`, `convert`; `decode` gives attributes their
-//! types) -> [`Desired`].
+//! for each module that `modules` finds -> `expand` (evaluation in the order of references, with `eval`, `functions`,
+//! `convert`; `decode` gives attributes their types) -> [`Desired`]. `format` stands beside it: text to the same text in the
+//! canonical layout.
 
 mod convert;
 mod declare;
@@ -11,6 +12,7 @@ mod decode;
 mod eval;
 mod expand;
 mod fields;
+mod format;
 mod functions;
 mod module_lock;
 mod module_source;
@@ -32,9 +34,11 @@ use crate::kinds::Kind;
 use crate::model::{Blocks, HostName, Problem, Problems};
 
 pub use declare::{Moved, Removed};
+pub use format::{Unformatted, format};
 pub use functions::names as function_names;
 pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
 pub use module_source::GitSource;
+pub use modules::is_file_name;
 pub use number::Number;
 pub use settings::Settings;
 pub use types::Type;

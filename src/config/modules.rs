@@ -92,14 +92,18 @@ pub(super) struct Modules {
     pub packages: Vec<GitSource>,
 }
 
-/// The names of the `.hcl` files of a directory, in order. Hidden files and what editors leave behind are no
-/// configuration.
+/// Whether a file of this name in a directory is read. Hidden files and what editors leave behind are not.
+pub fn is_file_name(name: &str) -> bool {
+    name.ends_with(".hcl") && !name.starts_with(['.', '#'])
+}
+
+/// The names of the `.hcl` files of a directory, in order.
 pub(super) fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.ends_with(".hcl") && !name.starts_with(['.', '#']) && !entry.path().is_dir() {
+        if is_file_name(&name) && !entry.path().is_dir() {
             names.push(name);
         }
     }
