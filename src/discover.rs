@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::found::{self, Finding, Findings, LeftOut, Regard};
 use crate::kinds::kind_of;
-use crate::model::{Address, Attribute, Block, Blocks, Facts, HazardCode, HostName, NestedBlock};
+use crate::model::block::AttributeMap;
+use crate::model::{Address, Block, Blocks, Facts, HazardCode, HostName, NestedBlock};
 use crate::plan::{Action, Change, Plan};
 
 /// Attributes of differences, and what of a block says that they are left as they are.
@@ -27,7 +28,7 @@ pub fn is_settled(findings: &Findings, plan: &Plan) -> bool {
 
 /// Whether a block that was read says what was meant, and nothing more.
 pub fn says(read: &Block, meant: &Block) -> bool {
-    let same = |read: &BTreeMap<String, Attribute>, meant: &BTreeMap<String, Attribute>| {
+    let same = |read: &AttributeMap, meant: &AttributeMap| {
         let written = read.iter().filter(|(_, attribute)| attribute.place.is_some());
         let written: BTreeMap<_, _> = written.map(|(name, attribute)| (name, &attribute.value)).collect();
         written == meant.iter().map(|(name, attribute)| (name, &attribute.value)).collect()

@@ -93,13 +93,18 @@ struct Target {
 /// What the words of the command line name.
 fn targets(words: &[String], workspace: &Workspace) -> Result<Vec<Target>, Problem> {
     let blocks = &workspace.desired.blocks;
-    let known: Vec<&Block> = blocks.values().filter(|block| block.address.kind == host::NAME).collect();
+    let known: Vec<&Block> = blocks.values().filter(|block| *block.address.kind == *host::NAME).collect();
     let taken = workspace.configuration.as_ref().map(|configuration| configuration.names()).unwrap_or_default();
     let mut names = Names::taken(taken.into_iter().filter(|(kind, _)| kind == host::NAME).map(|(_, name)| name));
     let mut targets: Vec<Target> = Vec::new();
     for word in words {
         let of_name = known.iter().find(|block| host::name_of(&block.address).as_str() == word);
         let target = match of_name {
+            Some(block) if !block.address.module.is_empty() => {
+                let why =
+                    "Its block is in a module, and blocks outside of that cannot refer to it: run this in the module.";
+                return Err(no_host(word, why));
+            }
             Some(block) => Target { name: host::name_of(&block.address), address: block.address.clone(), new: None },
             None => {
                 let mut block = target::host_block(word).ok_or_else(|| {
@@ -110,7 +115,8 @@ fn targets(words: &[String], workspace: &Workspace) -> Result<Vec<Target>, Probl
                     return Err(no_host(word, &format!("{}: {}", problem.summary, problem.detail)));
                 }
                 let reach = host::connection(&completed).reach;
-                match known.iter().find(|block| host::connection(block).reach == reach) {
+                let is_it = |block: &&&Block| block.address.module.is_empty() && host::connection(block).reach == reach;
+                match known.iter().find(is_it) {
                     Some(block) => {
                         Target { name: host::name_of(&block.address), address: block.address.clone(), new: None }
                     }
@@ -121,7 +127,7 @@ fn targets(words: &[String], workspace: &Workspace) -> Result<Vec<Target>, Probl
                         continue;
                     }
                     None => {
-                        block.address.name = names.give(&[block.address.name.clone()]);
+                        block.address = Address::root(host::NAME, &names.give(&[block.address.name.to_string()]));
                         Target { name: host::name_of(&block.address), address: block.address.clone(), new: Some(block) }
                     }
                 }
@@ -393,7 +399,7 @@ impl Run<'_> {
         let answered = self.targets.len() - silent;
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         for one in &findings.blocks {
-            *kinds.entry(one.block.address.kind.as_str()).or_default() += 1;
+            *kinds.entry(&*one.block.address.kind).or_default() += 1;
         }
         let found: Vec<_> = kinds.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let found = if found.is_empty() { "nothing to describe".to_owned() } else { found.join(", ") };

@@ -153,7 +153,7 @@ fn check(block: &Block, all: &Blocks) -> Problems {
     let mut problems = Problems::new();
     let mut error = |summary: String, detail: &str, name: &str| {
         problems
-            .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_ref())))
+            .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_deref())))
     };
     if let Some(Err((summary, detail))) = block.text("name").map(check_name) {
         error(summary, detail, "name");

@@ -1,13 +1,13 @@
 //! Blocks and remarks as the text of a configuration, formatted as `terraform fmt` has it. Whatever a text holds, it comes out as
 //! a value or a comment, never as syntax. Knows no file.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::kinds::kind_of;
 use crate::kinds::schema::AttributeSchema;
-use crate::model::{Address, Attribute, Block, Datum, Key, Lifecycle, NestedBlock, Size, escape_line};
+use crate::model::block::AttributeMap;
+use crate::model::{Address, Block, Datum, Key, Lifecycle, NestedBlock, Size, escape_line};
 
 use super::values::quoted;
 
@@ -53,15 +53,10 @@ fn write_block(text: &mut String, block: &Block) {
 }
 
 /// Attributes in the order of the schema, their signs below each other; what the schema does not know goes last.
-fn write_attributes(
-    text: &mut String,
-    attributes: &BTreeMap<String, Attribute>,
-    schema: &[AttributeSchema],
-    depth: usize,
-) {
+fn write_attributes(text: &mut String, attributes: &AttributeMap, schema: &[AttributeSchema], depth: usize) {
     let place = |name: &str| schema.iter().position(|known| known.name == name).unwrap_or(usize::MAX);
     let mut all: Vec<(&str, String)> =
-        attributes.iter().map(|(name, one)| (name.as_str(), expression(&one.value))).collect();
+        attributes.iter().map(|(name, one)| (name.as_ref(), expression(&one.value))).collect();
     all.sort_by_key(|(name, _)| place(name));
     write_aligned(text, &all, depth);
 }
@@ -166,13 +161,13 @@ mod tests {
     use crate::config::{Inputs, load_with};
     use crate::discover::says;
     use crate::kinds;
-    use crate::model::{Blocks, HazardCode, Mode};
+    use crate::model::{Attribute, Blocks, HazardCode, Mode};
 
-    fn attributes<const N: usize>(all: [(&str, Datum); N]) -> BTreeMap<String, Attribute> {
-        all.into_iter().map(|(name, value)| (name.to_owned(), Attribute::default_value(value))).collect()
+    fn attributes<const N: usize>(all: [(&'static str, Datum); N]) -> AttributeMap {
+        all.into_iter().map(|(name, value)| (name.into(), Attribute::default_value(value))).collect()
     }
 
-    fn block(kind: &str, name: &str, attributes: BTreeMap<String, Attribute>) -> Block {
+    fn block(kind: &str, name: &str, attributes: AttributeMap) -> Block {
         let lifecycle = Lifecycle::default();
         let address = Address::root(kind, name);
         Block { address, attributes, blocks: Vec::new(), depends_on: Default::default(), lifecycle, place: None }
@@ -197,7 +192,7 @@ mod tests {
     /// A host, a storage, a volume and an image, with these words in them.
     fn blocks(words: &[String; 4]) -> Vec<Block> {
         let [a, b, c, d] = words;
-        let labels = Datum::Any(json!({ a.as_str(): [b, { "inside": c }], "x": d }));
+        let labels = Datum::Any(Box::new(json!({ a.as_str(): [b, { "inside": c }], "x": d })));
         let mut volume = block(
             "external_volume",
             "v-1",
@@ -291,7 +286,7 @@ mod tests {
         "##);
         for (part, lines) in parts.iter().zip(lines) {
             let first = written.lines().nth(lines.start - 1).expect("a line");
-            let kind = part.block.as_ref().map_or("#", |block| block.address.kind.as_str());
+            let kind = part.block.as_ref().map_or("#", |block| &*block.address.kind);
             assert!(first.starts_with(kind), "{first:?} is no beginning of {kind}");
             assert_eq!(written.lines().nth(lines.end - 1).unwrap_or_default(), "", "a part ends before an empty line");
         }

@@ -86,6 +86,13 @@ impl Looking<'_> {
                 let path = in_directory(&directory, &listed.name);
                 match self.managed.owner(&host, &path) {
                     Some(owner) => drop(findings.managed.insert(owner.clone())),
+                    None if !volume.module.is_empty() => {
+                        leave(
+                            path,
+                            format!("its volume {volume} is in a module; write its block there"),
+                            Regard::Certain,
+                        );
+                    }
                     None => match self.look(&host, &directory, volume, listed, &mut inodes) {
                         Ok(image) => found.push(image),
                         Err((why, regard)) => leave(path, why, regard),
@@ -209,8 +216,9 @@ impl Looking<'_> {
         path: &str,
         addresses: &'a BTreeMap<(HostName, String), Address>,
     ) -> Option<&'a Address> {
-        let known =
-            |path: &str| addresses.get(&(host.clone(), path.to_owned())).or_else(|| self.managed.owner(host, path));
+        // What is in a module cannot be referred to.
+        let managed = |path: &str| self.managed.owner(host, path).filter(|owner| owner.module.is_empty());
+        let known = |path: &str| addresses.get(&(host.clone(), path.to_owned())).or_else(|| managed(path));
         let (directory, name) = path.rsplit_once('/')?;
         let mounts = self.drawn.sources.get(&(host.clone(), directory.to_owned())).into_iter().flatten();
         known(path).or_else(|| mounts.map(|at| in_directory(at, name)).find_map(|path| known(&path)))
@@ -305,7 +313,7 @@ fn objection(listed: &Listed, file: &ImageFile) -> Option<String> {
 /// Who has an image open now on a host, by the guest's name where it has one; nobody for what is no image. While a guest runs, its
 /// image belongs to the user that runs it, and afterwards to somebody else again.
 pub fn user_of(block: &Block, all: &Blocks, facts: &HostFacts) -> Known<Option<String>> {
-    if block.address.kind != Image.name() {
+    if *block.address.kind != *Image.name() {
         return Ok(None);
     }
     for place in image::places(block, all) {

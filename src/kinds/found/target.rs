@@ -1,7 +1,6 @@
 //! A host as it is named on the command line where no block describes it: `[user@]address[:port]`, or `local`.
 
-use std::collections::BTreeMap;
-
+use crate::model::block::AttributeMap;
 use crate::model::{Address, Attribute, Block, Datum, Lifecycle};
 
 use super::names::word;
@@ -13,9 +12,9 @@ const LOCAL: &str = "local";
 /// The block of such a host, under the name that is to be given to it if it is free. `None` where the text has no such form;
 /// what else is wrong with it, the kind says when the block is completed.
 pub fn host_block(text: &str) -> Option<Block> {
-    let mut attributes = BTreeMap::new();
-    let mut set = |name: &str, value: Datum| {
-        attributes.insert(name.to_owned(), Attribute::default_value(value));
+    let mut attributes = AttributeMap::new();
+    let mut set = |name: &'static str, value: Datum| {
+        attributes.insert(name.into(), Attribute::default_value(value));
     };
     if text == LOCAL {
         set("connection", Datum::Text(LOCAL.to_owned()));
@@ -50,7 +49,7 @@ pub fn host_block(text: &str) -> Option<Block> {
     Some(block(&word(short, "host"), attributes))
 }
 
-fn block(name: &str, attributes: BTreeMap<String, Attribute>) -> Block {
+fn block(name: &str, attributes: AttributeMap) -> Block {
     Block {
         address: Address::root(host::NAME, name),
         attributes,
@@ -84,7 +83,7 @@ mod tests {
         for (text, expected) in table {
             let block = host_block(text);
             let found = block.as_ref().map(|block| {
-                let name = block.address.name.as_str();
+                let name: &str = &block.address.name;
                 (name, block.text("address").unwrap_or_default(), block.text("user"), block.integer("port"))
             });
             assert_eq!(found, expected, "{text}");

@@ -11,6 +11,7 @@ use crate::kinds::ask::path::{self, FileType};
 use crate::kinds::external_volume::{ExternalVolume, beyond_the_defaults, is_option_of_the_user};
 use crate::kinds::ground::{Ground, belongs_to_the_system};
 use crate::kinds::image_storage::ImageStorage;
+use crate::model::block::AttributeMap;
 use crate::model::{Address, Attribute, Block, Datum, HostFacts, HostName, Lifecycle, Mode, NestedBlock, Size};
 
 use super::mounts::{Candidate, Source, lines_at};
@@ -168,7 +169,7 @@ pub(super) fn blocks(
     // A line of fstab that is marked with a name would be taken for the line of the new block.
     let marks = grounds.values().flat_map(|ground| &ground.fstab.lines).filter_map(|line| line.entry.as_ref()?.id());
     for mark in marks.filter_map(|id| id.parse::<Address>().ok()) {
-        names.give(&[mark.name]);
+        names.give(&[mark.name.to_string()]);
     }
     let mut storage_names = managed.names(&ImageStorage);
     let mut storages: BTreeMap<Vec<HostName>, Address> = BTreeMap::new();
@@ -220,11 +221,11 @@ fn storage_name(hosts: &[HostName]) -> String {
     }
 }
 
-pub(super) fn attributes(all: impl IntoIterator<Item = (&'static str, Datum)>) -> BTreeMap<String, Attribute> {
-    all.into_iter().map(|(name, value)| (name.to_owned(), Attribute::default_value(value))).collect()
+pub(super) fn attributes(all: impl IntoIterator<Item = (&'static str, Datum)>) -> AttributeMap {
+    all.into_iter().map(|(name, value)| (name.into(), Attribute::default_value(value))).collect()
 }
 
-pub(super) fn block(kind: &dyn Kind, name: &str, attributes: BTreeMap<String, Attribute>) -> Block {
+pub(super) fn block(kind: &dyn Kind, name: &str, attributes: AttributeMap) -> Block {
     Block {
         address: Address::root(kind.name(), name),
         attributes,
@@ -250,7 +251,7 @@ fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], i
     let mut set = |name: &'static str, of: &dyn Fn(&FoundVolume) -> Datum, shown: &dyn Fn(&FoundVolume) -> String| {
         let first = members.first().map(of);
         match members.iter().all(|member| Some(of(member)) == first) {
-            true => all.extend(first.map(|value| (name.to_owned(), Attribute::default_value(value)))),
+            true => all.extend(first.map(|value| (name.into(), Attribute::default_value(value)))),
             false => {
                 let each: Vec<_> =
                     members.iter().map(|member| format!("{} on {}", shown(member), member.host)).collect();
@@ -269,7 +270,7 @@ fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], i
     let nested =
         |name: &str, attributes| NestedBlock { name: name.to_owned(), attributes, blocks: Vec::new(), place: None };
     let bytes = match &spec.bytes {
-        Bytes::Directory => nested("directory", BTreeMap::new()),
+        Bytes::Directory => nested("directory", AttributeMap::new()),
         Bytes::Bind { source } => nested("bind", attributes([("source", text(source))])),
         Bytes::Tmpfs { size, .. } => nested("tmpfs", attributes([("size", Datum::Size(*size))])),
         Bytes::Device { path, fstype, label, .. } => {
