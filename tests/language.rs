@@ -11,5 +11,7 @@ mod expected;
 mod hostile;
 #[path = "language/kinds.rs"]
 mod kinds;
+#[path = "language/modules.rs"]
+mod modules;
 #[path = "language/unknown.rs"]
 mod unknown;

@@ -43,6 +43,7 @@ fn a_first_configuration_is_valid_plans_and_is_applied_to_a_lab() {
     assert_eq!(said.err, "");
     let mode = std::fs::metadata(site.path().join("ci/check")).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
+    larder(site.path(), &["fmt", "-check", "-diff"]).expect(0);
     let valid = larder(site.path(), &["validate", "-json"]).expect(0).json();
     assert_eq!((&valid["valid"], &valid["warning_count"]), (&Value::Bool(true), &Value::from(0)));
     larder(site.path(), &["plan"]).expect(0).says("2 to create, 0 to update, 0 to destroy");
@@ -96,6 +97,35 @@ fn init_replaces_nothing_and_finishes_what_was_cut_off() {
     let blocked = tempfile::tempdir().expect("a directory");
     std::fs::write(blocked.path().join("ci"), "").expect("written");
     larder(blocked.path(), &["init"]).expect(1).says("unwritable-file");
+}
+
+#[test]
+fn init_fetches_the_modules_of_a_configuration() {
+    let repository = tempfile::tempdir().expect("a directory");
+    std::fs::write(repository.path().join("main.hcl"), "output \"size\" {\n  value = \"1GiB\"\n}\n").expect("written");
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]).args(arguments);
+        run(git.current_dir(repository.path())).expect(0);
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "-A"]);
+    git(&["commit", "--quiet", "-m", "x"]);
+    let source = format!("git::file://{}?ref=main", repository.path().display());
+    let place = directory(&format!(
+        "module \"m\" {{\n  source = \"{source}\"\n}}\noutput \"size\" {{\n  value = module.m.size\n}}\n"
+    ));
+    larder(place.path(), &["validate"]).expect(1).says("larder init");
+    larder(place.path(), &["init"]).expect(0).says("was fetched: commit").says("keep it in version control");
+    larder(place.path(), &["validate"]).expect(0);
+    larder(place.path(), &["init"]).expect(0).says("is there.");
+    std::fs::remove_dir_all(place.path().join(".larder")).expect("removed");
+    larder(place.path(), &["init"]).expect(0).says("is what .larder.lock.hcl says");
+    git(&["commit", "--quiet", "--allow-empty", "-m", "y"]);
+    larder(place.path(), &["init", "-upgrade"]).expect(0).says(" instead of ");
+    std::fs::remove_dir_all(repository.path()).expect("removed");
+    std::fs::remove_dir_all(place.path().join(".larder")).expect("removed");
+    larder(place.path(), &["init"]).expect(1).says("module-fetch-failed");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 pub const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "done"),
     ("1", "error"),
-    ("2", "changes are present (`plan -detailed-exitcode`)"),
+    ("2", "changes are present (`plan -detailed-exitcode`, `fmt -check`)"),
     ("3", "wrong use of the command line"),
     ("4", "something has changed since the plan was made"),
     ("5", "a lock is held; the message names the holder"),
@@ -32,7 +32,7 @@ pub const FILES: &[(&str, &str)] = &[
         "state/larder.state.json",
         "The state, unless the configuration or `-state` names another one; beside it its backup, its lock and the journal of an apply.",
     ),
-    (".larder/", "The lab. Git ignores it."),
+    (".larder/", "The lab, and the modules that were fetched. Git ignores it."),
     ("~/.ssh/config, ~/.ssh/known_hosts", "How hosts are reached, and who they are, unless a host block names others."),
 ];
 
@@ -44,8 +44,15 @@ pub fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
             ("Review a change, then carry out exactly that:", "larder plan -out change.plan\nlarder apply change.plan"),
             ("Try everything on throwaway hosts first:", "larder lab up\nlarder -lab -state lab.json apply"),
         ],
-        "init" => &[("Begin in a directory of its own:", "larder -chdir=storage init")],
+        "init" => &[
+            ("Begin in a directory of its own:", "larder -chdir=storage init"),
+            ("Fetch the modules anew, where their revisions have moved:", "larder init -upgrade"),
+        ],
         "validate" => &[("For an editor or a pipeline:", "larder validate -json")],
+        "fmt" => &[
+            ("Bring all files into the canonical layout:", "larder fmt -recursive"),
+            ("Fail in a pipeline where one is not:", "larder fmt -check -diff"),
+        ],
         "plan" => &[
             ("Fail in a pipeline where hosts are not as configured:", "larder plan -detailed-exitcode"),
             ("Write down what was reviewed:", "larder plan -out change.plan"),
@@ -63,6 +70,10 @@ pub fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
             ("Read a plan with each command it runs:", "larder show -verbose change.plan"),
             ("The state as JSON:", "larder show -json"),
         ],
+        "discover" => &[(
+            "Describe what is on a host that nobody has described yet:",
+            "larder discover -out hv4.hcl root@192.0.2.14",
+        )],
         "status" => &[("For monitoring:", "larder status -json")],
         "state" => &[("What is managed:", "larder state list")],
         "state list" => &[("Only the images:", "larder state list image.")],

@@ -1,12 +1,15 @@
-//! `larder init`: writes a first configuration where there is none, one that plans as it stands. Never replaces a file.
+//! `larder init`: writes a first configuration where there is none, one that plans as it stands, and never replaces a file.
+//! Where there is one, fetches its modules.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::cli::Global;
-use crate::config::{self, Inputs};
+use crate::config::{self, Inputs, LOCK_FILE};
+use crate::install::{self, Installed};
 use crate::kinds;
 use crate::model::{Problem, escape_line};
 
@@ -31,19 +34,43 @@ const SCAFFOLD: [Template; 5] = [
 ];
 const GITIGNORE: &str = ".gitignore";
 
-pub(super) fn run(global: &Global, terminal: &Terminal) -> Outcome {
+pub(super) fn run(global: &Global, upgrade: bool, terminal: &Terminal) -> Outcome {
     let directory = directory(global);
     let loaded = config::load(&directory, &Inputs::default(), kinds::table());
     let is_empty = loaded.problems.iter().any(|problem| problem.code == config::NO_CONFIGURATION);
     match (is_empty, loaded.sources.is_empty() && loaded.configuration.is_none()) {
         (true, _) => scaffold(&directory, terminal),
         (false, true) => Err(Failure { exit: Exit::Error, problems: loaded.problems, sources: loaded.sources }),
-        (false, false) => {
-            let names: Vec<_> = loaded.sources.keys().map(|name| escape_line(name)).collect();
-            terminal.say(&format!("There is a configuration already: {}. Nothing was written.", names.join(", ")));
-            Ok(Exit::Done)
-        }
+        (false, false) => modules(&directory, upgrade, loaded.sources, terminal),
     }
+}
+
+/// Fetches what the configuration that is there names in other places.
+fn modules(directory: &Path, upgrade: bool, sources: BTreeMap<String, String>, terminal: &Terminal) -> Outcome {
+    let names: Vec<_> = sources.keys().map(|name| escape_line(name)).collect();
+    let installed = install::install(directory, kinds::table(), upgrade).map_err(|problems| Failure {
+        exit: Exit::Error,
+        problems,
+        sources,
+    })?;
+    if installed.is_empty() {
+        terminal.say(&format!("There is a configuration already: {}. Nothing was written.", names.join(", ")));
+    }
+    let mut is_new = false;
+    for (source, what) in &installed {
+        let source = escape_line(&source.to_string());
+        is_new |= matches!(what, Installed::Locked { .. } | Installed::Moved { .. });
+        terminal.say(&match what {
+            Installed::Unchanged => format!("{source} is there."),
+            Installed::Fetched => format!("{source} was fetched, and is what {LOCK_FILE} says."),
+            Installed::Locked { commit } => format!("{source} was fetched: commit {commit}."),
+            Installed::Moved { from, to } => format!("{source} was fetched: commit {to} instead of {from}."),
+        });
+    }
+    if is_new {
+        terminal.say(&format!("{LOCK_FILE} says what was fetched: keep it in version control."));
+    }
+    Ok(Exit::Done)
 }
 
 fn scaffold(directory: &Path, terminal: &Terminal) -> Outcome {

@@ -69,7 +69,10 @@ pub(super) async fn look(
     Ok(looked)
 }
 
-async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, Vec<Question>)>) -> (Facts, Sessions) {
+pub(super) async fn ask(
+    workspace: &Workspace,
+    questions: BTreeMap<HostName, (Connection, Vec<Question>)>,
+) -> (Facts, Sessions) {
     let mut reachable = BTreeMap::new();
     let mut nowhere = BTreeMap::new();
     for (host, (connection, questions)) in questions {
@@ -85,7 +88,7 @@ async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, V
 }
 
 /// What the configuration may read of each host that answered.
-fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
+pub(super) fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
     let known = facts
         .hosts
         .iter()

@@ -3,6 +3,8 @@
 mod apply;
 mod completions;
 mod console;
+mod discover;
+mod fmt;
 mod graph;
 mod init;
 mod lab;
@@ -34,7 +36,7 @@ use workspace::Workspace;
 pub enum Exit {
     Done = 0,
     Error = 1,
-    /// Changes are present (`plan -detailed-exitcode`).
+    /// Changes are present (`plan -detailed-exitcode`, `fmt -check`).
     Changes = 2,
     Usage = 3,
     /// Something changed since the plan was made.
@@ -94,8 +96,9 @@ pub async fn run(cli: Cli) -> Exit {
 async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
     let global = &cli.global;
     match &cli.command {
-        Command::Init => init::run(global, terminal),
+        Command::Init { upgrade } => init::run(global, *upgrade, terminal),
         Command::Validate { variables, .. } => validate::run(global, variables, terminal),
+        Command::Fmt(formatting) => fmt::run(global, formatting, terminal),
         Command::Plan { planning, out, detailed_exitcode, destroy } => {
             let wanted = plan::Wanted { out: out.as_deref(), detailed_exitcode: *detailed_exitcode, destroy: *destroy };
             plan::run(global, planning, &wanted, terminal).await
@@ -110,6 +113,10 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
             apply::run(global, planning, locking, approval, true, terminal).await
         }
         Command::Show { plan, verbose, .. } => show::run(global, plan.as_deref(), *verbose, terminal),
+        Command::Discover { hosts, out, path, variables } => {
+            let wanted = discover::Wanted { hosts, out: out.as_deref(), paths: path, variables };
+            discover::run(global, &wanted, terminal).await
+        }
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
         Command::Output { name, raw, .. } => output::run(global, name.as_deref(), *raw, terminal),

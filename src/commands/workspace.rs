@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Inputs, VarSource};
+use crate::config::{self, Configuration, Desired, Inputs};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
@@ -28,8 +28,17 @@ pub(super) struct Workspace {
 impl Workspace {
     /// Reads and evaluates the configuration, without asking any host.
     pub(super) fn open(global: &Global, variables: &Variables) -> Result<Self, Failure> {
+        Workspace::open_with(global, variables, None)
+    }
+
+    /// The same, as if this text stood in a further file, under this name.
+    pub(super) fn open_with(
+        global: &Global,
+        variables: &Variables,
+        further: Option<(&str, &str)>,
+    ) -> Result<Self, Failure> {
         let directory = directory(global);
-        let loaded = config::load(&directory, &inputs(variables), kinds::table());
+        let loaded = config::load_with(&directory, &inputs(variables), kinds::table(), further);
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
@@ -179,7 +188,7 @@ fn revealed(desired: &Desired) -> Problems {
                     format!("`{name}` of {} is sensitive, and cannot stay secret", block.address),
                     "It would be seen on hosts, in plans and in the state. Use another value, or nonsensitive() if it is no secret.",
                 )
-                .at(attribute.place.as_ref()),
+                .at(attribute.place.as_deref()),
             );
         }
     }
@@ -196,10 +205,8 @@ pub(super) fn lab_directory(directory: &Path) -> PathBuf {
 }
 
 pub(super) fn inputs(variables: &Variables) -> Inputs {
-    let text = variables.var.iter().map(|text| VarSource::Text(text.clone()));
-    let files = variables.var_file.iter().map(|path| VarSource::File(path.clone()));
     Inputs {
-        vars: files.chain(text).collect(),
+        vars: variables.given.clone(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::eval::{Evaluator, Failed};
+use super::modules::ROOT;
 use super::references::references;
 use super::source::{self, Source, Sources};
 use super::syntax::{Expr, Node};
@@ -49,7 +50,7 @@ impl Configuration {
 
     /// The names of the variables that are declared.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.declarations.variables.keys().map(|name| name.as_ref())
+        self.modules[ROOT].declarations.variables.keys().map(|name| name.as_ref())
     }
 
     /// The value of a single expression.
@@ -115,11 +116,11 @@ impl Console<'_> {
     /// there.
     pub fn names(&mut self, typed: &str) -> Vec<String> {
         let Names::Of(configuration, _) = &self.0 else { return functions_like(typed) };
-        let declared = &configuration.declarations;
+        let declared = &configuration.modules[ROOT].declarations;
         let members: Vec<String> = match typed.rsplit_once('.') {
             None => {
                 let kinds = declared.by_name.keys().map(|kind| kind.to_string());
-                let roots = ["local", "path", "var"].map(str::to_owned);
+                let roots = ["local", "module", "path", "var"].map(str::to_owned);
                 let mut names = functions_like(typed);
                 names.extend(kinds.chain(roots).filter(|name| name.starts_with(typed)));
                 names.sort();
@@ -127,6 +128,7 @@ impl Console<'_> {
             }
             Some(("var", _)) => declared.variables.keys().map(|name| name.to_string()).collect(),
             Some(("local", _)) => declared.locals.keys().map(|name| name.to_string()).collect(),
+            Some(("module", _)) => declared.calls.keys().map(|name| name.to_string()).collect(),
             Some((kind, _)) if declared.by_name.contains_key(kind) => {
                 declared.by_name[kind].keys().map(|name| name.to_string()).collect()
             }

@@ -1,9 +1,10 @@
 //! The configuration: HCL text to the resources that are wanted. Reads files of the workstation, never asks a host, and
 //! changes nothing.
 //!
-//! The way of the data: `source` (bytes to text) -> `parse` (text to `syntax`) -> `declare` (what the blocks declare) ->
-//! `expand` (evaluation in the order of references, with `eval`, `functions`, `convert`; `decode` gives attributes their
-//! types) -> [`Desired`].
+//! The way of the data: `source` (bytes to text) -> `parse` (text to `syntax`) -> `declare` (what the blocks declare),
+//! for each module that `modules` finds -> `expand` (evaluation in the order of references, with `eval`, `functions`,
+//! `convert`; `decode` gives attributes their types) -> [`Desired`]. `format` stands beside it: text to the same text in the
+//! canonical layout.
 
 mod console;
 mod convert;
@@ -11,7 +12,12 @@ mod declare;
 mod decode;
 mod eval;
 mod expand;
+mod fields;
+mod format;
 mod functions;
+mod module_lock;
+mod module_source;
+mod modules;
 mod number;
 mod parse;
 mod references;
@@ -22,23 +28,27 @@ mod types;
 mod value;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
-use crate::model::{Blocks, HostName, Problem, Problems};
+use crate::model::{Blocks, HostName, Problems};
 
 pub use console::{Answer, Console, is_open};
 pub use declare::{Moved, Removed};
+pub use format::{Unformatted, format};
 pub use functions::names as function_names;
+pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
+pub use module_source::GitSource;
+pub use modules::{NO_CONFIGURATION, is_file_name};
 pub use number::Number;
 pub use settings::Settings;
 pub use types::Type;
 pub use value::{Data, Value};
 pub use variables::VarSource;
 
-use declare::Declarations;
-use eval::{Found, sentence};
+use eval::Found;
+use modules::{Module, ROOT};
 use source::Sources;
 use variables::Given;
 
@@ -50,9 +60,6 @@ pub struct Inputs {
     /// The whole environment of the process, for `LARDER_VAR_name` and `env`.
     pub environment: BTreeMap<String, String>,
 }
-
-/// The code of the problem that a directory holds no `*.hcl` file.
-pub const NO_CONFIGURATION: &str = "no-configuration";
 
 /// What reading a directory gave.
 #[derive(Debug)]
@@ -69,7 +76,8 @@ pub struct Configuration {
     directory: PathBuf,
     sources: Sources,
     by_name: BTreeMap<String, String>,
-    declarations: Declarations,
+    /// The root, then the modules that it calls.
+    modules: Vec<Module>,
     given: Vec<Given>,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
@@ -113,83 +121,57 @@ pub struct Output {
 
 /// Reads the `*.hcl` files of a directory, and the values of variables.
 pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kind]) -> Loaded {
+    load_with(directory, inputs, kinds, None)
+}
+
+/// The same, as if this text stood in a further file of the directory, under this name.
+pub fn load_with(
+    directory: &Path,
+    inputs: &Inputs,
+    kinds: &'static [&'static dyn Kind],
+    further: Option<(&str, &str)>,
+) -> Loaded {
     let mut sources = Sources::default();
     let mut problems = Vec::new();
-    let names = match file_names(directory) {
-        Ok(names) => names,
-        Err(error) => {
-            let summary = format!("The directory {} cannot be read", directory.display());
-            let detail = format!("{}. Name another one with `-chdir`.", sentence(&error.to_string()));
-            problems.push(Problem::error("unreadable-directory", summary, detail));
-            return Loaded { configuration: None, sources: BTreeMap::new(), problems };
-        }
+    let modules = modules::load(directory, kinds, further, &mut sources, &mut problems);
+    let given = match &modules {
+        Some(_) => variables::given(directory, inputs, &mut sources, &mut problems),
+        None => Vec::new(),
     };
-    let main: Vec<&String> =
-        names.iter().filter(|name| !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")).collect();
-    let is_empty = main.is_empty();
-    let mut bodies = Vec::new();
-    for name in main {
-        let bytes = match std::fs::read(directory.join(name)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let detail = format!("{}. Check its permissions.", sentence(&error.to_string()));
-                problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
-                continue;
-            }
-        };
-        let (source, problem) = source::decode(name, bytes);
-        let is_text = problem.is_none();
-        problems.extend(problem);
-        let file = sources.add(source);
-        if is_text {
-            let (body, mut found) = parse::file(&sources, file);
-            problems.append(&mut found);
-            bodies.push(body);
-        }
-    }
-    let given = variables::given(directory, &names, inputs, &mut sources, &mut problems);
     let by_name = sources.by_name();
-    if problems.iter().any(Problem::is_error) {
+    let is_broken = problems.iter().any(|problem| problem.is_error() && problem.code != NO_CONFIGURATION);
+    let Some(modules) = modules.map(|found| found.modules).filter(|_| !is_broken) else {
         return Loaded { configuration: None, sources: by_name, problems };
-    }
-    let declarations = declare::declare(&sources, bodies, kinds);
+    };
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,
         by_name: by_name.clone(),
-        declarations,
+        modules,
         given,
         environment: inputs.environment.clone(),
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
     };
-    if is_empty {
-        let summary = format!("There is no configuration in {}", directory.display());
-        let detail = "A configuration is one or more files `*.hcl`. Let `larder init` write a first one here, or name \
-                      another directory with `-chdir`.";
-        problems.push(Problem::error(NO_CONFIGURATION, summary, detail));
-    }
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
 
-/// The names of the `.hcl` files of a directory, in order. Hidden files and what editors leave behind are no
-/// configuration.
-fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.ends_with(".hcl") && !name.starts_with(['.', '#']) && !entry.path().is_dir() {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
+/// The packages that the modules of a directory come from, as far as modules can be read: one that is not fetched yet may
+/// name more.
+pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Vec<GitSource> {
+    let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut Vec::new());
+    found.map(|found| found.packages).unwrap_or_default()
 }
 
 impl Configuration {
     /// The texts of all files by the name that places use.
     pub fn sources(&self) -> &BTreeMap<String, String> {
         &self.by_name
+    }
+
+    /// The kinds and names of all resource blocks of the root module, of those too that have no instance.
+    pub fn names(&self) -> BTreeSet<(String, String)> {
+        let blocks = self.modules[ROOT].declarations.resources.iter();
+        blocks.map(|resource| (resource.kind.name().to_owned(), resource.name.to_string())).collect()
     }
 
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are
@@ -199,12 +181,16 @@ impl Configuration {
     }
 
     fn world<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (expand::World<'a>, Evaluated) {
-        let mut problems = self.declarations.problems.clone();
+        let root = &self.modules[ROOT].declarations;
+        let mut problems: Problems = self
+            .modules
+            .iter()
+            .flat_map(|module| module.declarations.problems.iter().chain(&module.problems))
+            .cloned()
+            .collect();
         let scope = variables::NoNames { directory: &self.directory, environment: &self.environment };
-        let variables: BTreeMap<_, Found> =
-            variables::values(&self.declarations, &self.given, &self.sources, &scope, &mut problems);
-        let mut world =
-            expand::World::new(&self.declarations, &self.sources, &self.directory, &self.environment, facts, variables);
+        let variables: BTreeMap<_, Found> = variables::values(root, &self.given, &self.sources, &scope, &mut problems);
+        let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
         world.run(&self.kinds)
     }

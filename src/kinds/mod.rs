@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
 
 pub mod ask;
+mod backing;
 pub mod external_volume;
+pub mod found;
 pub mod ground;
 pub mod host;
 pub mod image;

@@ -7,7 +7,7 @@ mod hash;
 mod ledger;
 mod removal;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -225,7 +225,7 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
     let mut all = BTreeMap::new();
     for (host, connection) in connections {
         let is_wanted =
-            desired.values().any(|block| block.address.kind == host::NAME && host::name_of(&block.address) == host);
+            desired.values().any(|block| block.address.is(host::NAME) && host::name_of(&block.address) == host);
         let Some(questions) = asked.remove(&host).or_else(|| is_wanted.then(BTreeSet::new)) else { continue };
         let ground = kinds::ground::questions(watched.get(&host).map_or(&[], Vec::as_slice));
         let questions = ground.into_iter().chain(questions).collect::<BTreeSet<_>>();
@@ -237,7 +237,7 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
 /// How each host is reached: as the configuration says, else as the state remembers.
 fn connections(desired: &Blocks, state: &State) -> BTreeMap<HostName, Connection> {
     let mut all = state.hosts.clone();
-    let wanted = desired.values().filter(|block| block.address.kind == host::NAME);
+    let wanted = desired.values().filter(|block| block.address.is(host::NAME));
     all.extend(wanted.map(|block| (host::name_of(&block.address), host::connection(block))));
     all
 }
@@ -382,10 +382,9 @@ fn memory(state: &State) -> BTreeMap<Address, Memory> {
 
 /// Two resources with one path on one host.
 pub fn conflicts(blocks: &Blocks) -> Problems {
-    let mut owners: BTreeMap<(HostName, String), &Block> = BTreeMap::new();
     let mut problems = Problems::new();
     let mut named: BTreeMap<HostName, &Block> = BTreeMap::new();
-    for block in blocks.values().filter(|block| block.address.kind == host::NAME) {
+    for block in blocks.values().filter(|block| block.address.is(host::NAME)) {
         if let Some(first) = named.insert(host::name_of(&block.address), block) {
             let name = host::name_of(&block.address);
             problems.push(
@@ -394,15 +393,28 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
                     format!("{} and {} are both called {name}", first.address, block.address),
                     "Rename one of them.",
                 )
-                .at(block.place.as_ref()),
+                .at(block.place.as_deref()),
             );
         }
     }
-    for block in blocks.values().filter(|block| !block.has_unknown()) {
-        let Some(kind) = kind_of(&block.address) else { continue };
+    let known = blocks.values().filter(|block| !block.has_unknown());
+    let known = known.filter_map(|block| Some((block, kind_of(&block.address)?)));
+    // Most paths are wanted once; only of the others the hosts matter.
+    let (mut once, mut contested) = (HashSet::new(), HashSet::new());
+    for (block, kind) in known.clone() {
+        contested.extend(kind.paths(block, blocks).into_iter().filter_map(|path| once.replace(path)));
+    }
+    drop(once);
+    let mut owners: HashMap<(HostName, String), &Block> = HashMap::new();
+    for (block, kind) in known {
+        let paths: Vec<String> =
+            kind.paths(block, blocks).into_iter().filter(|path| contested.contains(path)).collect();
+        if paths.is_empty() {
+            continue;
+        }
         let mut reported = false;
         for host in kind.hosts(block, blocks) {
-            for path in kind.paths(block, blocks) {
+            for path in &paths {
                 let Some(first) = owners.insert((host.clone(), path.clone()), block) else { continue };
                 if first.address == block.address || reported {
                     continue;
@@ -414,7 +426,7 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
                         .as_ref()
                         .map_or_else(String::new, |place| format!(" ({}:{})", place.file, place.start.line))
                 };
-                let place = crate::model::block::Attributes::place_of(block, "mount_point").or(block.place.as_ref());
+                let place = crate::model::block::Attributes::place_of(block, "mount_point").or(block.place.as_deref());
                 problems.push(
                     Problem::error(
                         "duplicate-path",
@@ -590,7 +602,7 @@ impl Making<'_> {
             }
             changes.push(self.change(&address, &wanted, &removed));
         }
-        for address in self.unknown.clone().into_iter().filter(|address| address.kind != host::NAME) {
+        for address in self.unknown.clone().into_iter().filter(|address| !address.is(host::NAME)) {
             changes.push(self.unknown_change(address));
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));
@@ -687,7 +699,7 @@ impl Making<'_> {
         let is_recorded = self.input.state.resources.contains_key(address);
         Change {
             address: address.clone(),
-            kind: address.kind.clone(),
+            kind: address.kind.to_string(),
             action: overall(&hosts, is_recorded, !wanted.is_empty()),
             hosts,
             differences,
@@ -707,7 +719,14 @@ impl Making<'_> {
             .unwrap_or_default();
         let hosts: BTreeMap<_, _> = recorded.iter().map(|host| (host.clone(), Action::Unknown)).collect();
         let reasons = recorded.into_iter().map(|host| (host, why.clone())).collect();
-        Change { kind: address.kind.clone(), address, action: Action::Unknown, hosts, differences: Vec::new(), reasons }
+        Change {
+            kind: address.kind.to_string(),
+            address,
+            action: Action::Unknown,
+            hosts,
+            differences: Vec::new(),
+            reasons,
+        }
     }
 
     fn unknown_hosts(&self) -> Vec<UnknownHost> {

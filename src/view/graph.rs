@@ -3,7 +3,7 @@
 
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 pub use steps::{dot as plan_dot, mermaid as plan_mermaid};
@@ -12,34 +12,33 @@ use crate::model::{Address, Blocks, escape_line};
 
 /// The graph for Graphviz.
 pub fn dot(blocks: &Blocks) -> String {
-    let quoted = |address: &Address| quoted(&escape_line(&address.to_string()));
+    let nodes: HashMap<&Address, String> =
+        blocks.keys().map(|address| (address, quoted(&escape_line(&address.to_string())))).collect();
     let mut text = "digraph larder {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for address in blocks.keys() {
-        let (id, shown) = (quoted(address), label(&[escape_line(&address.to_string())]));
+        let (id, shown) = (&nodes[address], label(&[escape_line(&address.to_string())]));
         // A node is labelled with its name, in which Graphviz would read entities.
-        match shown == id {
-            true => line(&mut text, &id),
-            false => line(&mut text, &format!("{id} [label = {shown}]")),
+        match shown == *id {
+            true => line(&mut text, &[id]),
+            false => line(&mut text, &[id, " [label = ", &shown, "]"]),
         }
     }
-    for (from, to) in edges(blocks) {
-        line(&mut text, &format!("{} -> {}", quoted(from), quoted(to)));
+    for (from, to) in edges(blocks, &nodes) {
+        line(&mut text, &[from, " -> ", to]);
     }
     text + "}\n"
 }
 
 /// The graph for Mermaid.
 pub fn mermaid(blocks: &Blocks) -> String {
-    let nodes: BTreeMap<&Address, String> =
-        blocks.keys().enumerate().map(|(index, address)| (address, format!("n{index}"))).collect();
+    let numbered = blocks.keys().enumerate();
+    let nodes: HashMap<&Address, String> = numbered.map(|(index, address)| (address, format!("n{index}"))).collect();
     let mut text = "flowchart LR\n".to_owned();
-    for (address, node) in &nodes {
-        line(&mut text, &format!("{node}[\"{}\"]", entities(&escape_line(&address.to_string()))));
+    for address in blocks.keys() {
+        line(&mut text, &[&nodes[address], "[\"", &entities(&escape_line(&address.to_string())), "\"]"]);
     }
-    for (from, to) in edges(blocks) {
-        if let (Some(from), Some(to)) = (nodes.get(from), nodes.get(to)) {
-            line(&mut text, &format!("{from} --> {to}"));
-        }
+    for (from, to) in edges(blocks, &nodes) {
+        line(&mut text, &[from, " --> ", to]);
     }
     text
 }
@@ -75,15 +74,20 @@ pub fn too_large_for_mermaid(text: &str) -> Option<String> {
     })
 }
 
-fn line(text: &mut String, words: &str) {
-    writeln!(text, "  {words}").expect("a String takes any text");
+fn line(text: &mut String, words: &[&str]) {
+    text.push_str("  ");
+    text.extend(words.iter().copied());
+    text.push('\n');
 }
 
-/// From a resource to each that it needs; what is not in the configuration is left out.
-fn edges(blocks: &Blocks) -> impl Iterator<Item = (&Address, &Address)> {
-    blocks.values().flat_map(|block| {
-        let needed = block.depends_on.iter().filter(|address| blocks.contains_key(*address));
-        needed.map(|address| (&block.address, address))
+/// From a resource to each that it needs, by their nodes; what is not in the configuration is left out.
+fn edges<'a>(
+    blocks: &'a Blocks,
+    nodes: &'a HashMap<&Address, String>,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    blocks.iter().flat_map(move |(address, block)| {
+        let from = &nodes[address];
+        block.depends_on.iter().filter_map(move |address| Some((from, nodes.get(address)?)))
     })
 }
 

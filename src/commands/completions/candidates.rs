@@ -9,7 +9,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::engine::{self, ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use crate::cli::{Cli, Variables, with_two_dashes};
-use crate::config::{self, Configuration};
+use crate::config::{self, Configuration, VarSource};
 use crate::kinds::{self, host};
 use crate::model::hazard::Acceptance;
 use crate::model::{Address, HazardCode};
@@ -125,8 +125,8 @@ impl From<&[OsString]> for Known {
             match name.as_str() {
                 "--chdir" => known.directory = value.into(),
                 "--state" => known.state = Some(value.into()),
-                "--var" => known.variables.var.push(value),
-                _ => known.variables.var_file.push(value.into()),
+                "--var" => known.variables.given.push(VarSource::Text(value)),
+                _ => known.variables.given.push(VarSource::File(value.into())),
             }
         }
         known
@@ -174,7 +174,7 @@ impl Known {
     fn hosts(&self) -> BTreeSet<String> {
         let desired = self.evaluated();
         let blocks = desired.iter().flat_map(|desired| desired.blocks.keys());
-        blocks.filter(|address| address.kind == host::NAME).map(|address| host::name_of(address).to_string()).collect()
+        blocks.filter(|address| &*address.kind == host::NAME).map(|address| host::name_of(address).to_string()).collect()
     }
 
     fn variables(&self) -> BTreeSet<String> {

@@ -54,21 +54,21 @@ pub fn dot(plan: &Plan) -> String {
     };
     for (number, (host, nodes)) in picture.by_host().into_iter().enumerate() {
         match host {
-            None => nodes.iter().for_each(|one| line(&mut text, &node(one))),
+            None => nodes.iter().for_each(|one| line(&mut text, &[&node(one)])),
             Some(host) => {
-                line(&mut text, &format!("subgraph cluster_{number} {{"));
-                line(&mut text, &format!("  label = {}", label(&[escape_line(host.as_str())])));
-                nodes.iter().for_each(|one| line(&mut text, &format!("  {}", node(one))));
-                line(&mut text, "}");
+                line(&mut text, &[&format!("subgraph cluster_{number} {{")]);
+                line(&mut text, &["  label = ", &label(&[escape_line(host.as_str())])]);
+                nodes.iter().for_each(|one| line(&mut text, &["  ", &node(one)]));
+                line(&mut text, &["}"]);
             }
         }
     }
     let id = |at: usize| quoted(&picture.nodes[at].id);
     for (from, to) in &picture.after {
-        line(&mut text, &format!("{} -> {}", id(*from), id(*to)));
+        line(&mut text, &[&id(*from), " -> ", &id(*to)]);
     }
     for (from, to) in &picture.about {
-        line(&mut text, &format!("{} -> {} [dir = none, style = dashed, color = red]", id(*from), id(*to)));
+        line(&mut text, &[&id(*from), " -> ", &id(*to), " [dir = none, style = dashed, color = red]"]);
     }
     text + "}\n"
 }
@@ -96,16 +96,16 @@ pub fn mermaid(plan: &Plan) -> String {
     };
     for (number, (host, nodes)) in picture.by_host().into_iter().enumerate() {
         match host {
-            None => nodes.iter().for_each(|one| line(&mut text, &node(one))),
+            None => nodes.iter().for_each(|one| line(&mut text, &[&node(one)])),
             Some(host) => {
-                line(&mut text, &format!("subgraph h{number} [\"{}\"]", entities(&escape_line(host.as_str()))));
-                nodes.iter().for_each(|one| line(&mut text, &format!("  {}", node(one))));
-                line(&mut text, "end");
+                line(&mut text, &[&format!("subgraph h{number} [\""), &entities(&escape_line(host.as_str())), "\"]"]);
+                nodes.iter().for_each(|one| line(&mut text, &["  ", &node(one)]));
+                line(&mut text, &["end"]);
             }
         }
     }
-    picture.after.iter().for_each(|(from, to)| line(&mut text, &format!("n{from} --> n{to}")));
-    picture.about.iter().for_each(|(from, to)| line(&mut text, &format!("n{from} -.- n{to}")));
+    picture.after.iter().for_each(|(from, to)| line(&mut text, &[&format!("n{from} --> n{to}")]));
+    picture.about.iter().for_each(|(from, to)| line(&mut text, &[&format!("n{from} -.- n{to}")]));
     for (looks, class) in [
         (Looks::Dangerous, "dangerous stroke:#c00"),
         (Looks::Blocking, "blocking stroke:#c00,stroke-width:3px"),
@@ -113,7 +113,7 @@ pub fn mermaid(plan: &Plan) -> String {
         (Looks::Undecided, "undecided stroke-dasharray:4"),
     ] {
         if picture.nodes.iter().any(|node| node.looks == looks) {
-            line(&mut text, &format!("classDef {class}"));
+            line(&mut text, &["classDef ", class]);
         }
     }
     text
