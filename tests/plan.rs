@@ -6,37 +6,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::{Site, hosts};
-use larder::config::{self, Inputs};
+use larder::config::{self, Desired, Inputs};
 use larder::kinds;
-use larder::model::{Address, Answer, Facts, Hazard, HazardCode, HostFacts, HostName, Question, Reply};
+use larder::model::{
+    Address, Answer, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problems, Question, Reply,
+};
 use larder::plan::{self, Input, Plan, Request};
 use larder::state::State;
 use larder::transport::recorded;
 
-/// The blocks of a directory's configuration.
+/// What a directory's configuration asks for.
 #[track_caller]
-fn desired(directory: &Path) -> larder::model::Blocks {
+fn desired(directory: &Path) -> Desired {
     let loaded = config::load(directory, &Inputs::default(), kinds::table());
     let configuration = loaded.configuration.unwrap_or_else(|| panic!("{:#?}", loaded.problems));
     let evaluated = configuration.evaluate(None);
     assert!(evaluated.problems.is_empty(), "{:#?}", evaluated.problems);
-    evaluated.desired.blocks
+    evaluated.desired
 }
 
 #[track_caller]
-fn plan_of(desired: &larder::model::Blocks, facts: &Facts, state: &State) -> Plan {
+fn plan_of(desired: &Desired, facts: &Facts, state: &State) -> Plan {
+    planned(desired, facts, state, &Request::default()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn planned(desired: &Desired, facts: &Facts, state: &State, request: &Request) -> Result<Plan, Problems> {
     let input = Input {
-        desired,
+        desired: &desired.blocks,
+        statements: &desired.statements,
         outputs: BTreeMap::new(),
         facts,
         state,
-        request: &Request::default(),
+        request,
         parallelism: 10,
         max_hosts_at_once: 0,
         state_path: "state/larder.state.json",
         lab: false,
     };
-    plan::plan(&input).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    plan::plan(&input)
+}
+
+/// What every host is asked for a plan of everything.
+#[track_caller]
+fn questions(desired: &Desired, state: &State) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
+    plan::questions(&desired.blocks, state, &desired.statements, &Request::default()).expect("nothing collides")
 }
 
 /// The steps that make, destroy or hide something, with the hazards that somebody has to accept first.
@@ -135,7 +148,7 @@ fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
     );
     let state = State::parse(&std::fs::read(site.state()).expect("a state")).expect("a state");
     let desired = desired(site.path());
-    let asked = plan::questions(&desired, &state);
+    let asked = questions(&desired, &state);
     let questions = asked.into_iter().map(|(host, (_, questions))| {
         let connection = site.lab().connection(&host, None).expect("a host");
         (host, (connection, questions))
@@ -289,7 +302,7 @@ fn record() {
     let device = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
     site.wait(site.lab().attach_device(&"hv1".into(), device, "512MiB".parse().expect("a size"))).expect("a device");
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan/blank"));
-    let asked = plan::questions(&desired(folder), &State::default());
+    let asked = questions(&desired(folder), &State::default());
     let questions = asked.into_iter().map(|(host, (_, questions))| {
         let connection = site.lab().connection(&host, None).expect("a host");
         (host, (connection, questions))

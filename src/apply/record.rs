@@ -1,16 +1,16 @@
 //! What the state remembers of an apply: before it starts, so that one that is cut off leaves nothing unowned, and after it,
 //! from what the hosts said then. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Standing;
 use crate::model::Address;
 use crate::plan::{Action, Change, Found, Operation, Plan};
-use crate::state::{Placement, Record, State, without_secrets};
+use crate::state::{Placement, Record, State, moves, without_secrets};
 
 /// The state while a plan is carried out: everything that it makes is there already.
 pub fn before(state: &State, plan: &Plan) -> State {
-    let mut state = state.clone();
+    let mut state = moves::rename(state, &plan.moved);
     let creates = |change: &Change| {
         change.hosts.values().any(|action| matches!(action, Action::Create | Action::Update | Action::Adopt))
     };
@@ -20,6 +20,7 @@ pub fn before(state: &State, plan: &Plan) -> State {
             block: block.clone(),
             pending: None,
             placements: BTreeMap::new(),
+            formerly: BTreeSet::new(),
         });
         if record.block != block {
             record.pending = Some(block);
@@ -38,6 +39,7 @@ pub fn before(state: &State, plan: &Plan) -> State {
 
 /// The state when a plan has been carried out: `after` is a plan made from what the hosts said then.
 pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
+    let state = &moves::rename(state, &plan.moved);
     let mut next = state.clone();
     if plan.operation == Operation::RefreshOnly {
         for (address, record) in &mut next.resources {
@@ -66,12 +68,18 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
                     .iter()
                     .filter(|(host, _)| plan.memory.get(address).is_some_and(|hosts| hosts.contains_key(*host)));
                 let is_settled = wanted.clone().all(|(_, one)| one.is_settled && one.standing == Standing::Present);
+                // Who could not be asked may still carry an address of before.
+                let is_known = |one: &Found| !matches!(one.standing, Standing::Unknown(_) | Standing::Later(_));
+                let formerly = match (old, is_settled && found.values().all(is_known)) {
+                    (Some(old), false) => old.formerly.clone(),
+                    _ => BTreeSet::new(),
+                };
                 let record = match old {
                     // Something is left of the old form: both are remembered until the new one stands everywhere.
                     Some(old) if !is_settled && old.block != block => {
-                        Record { block: old.block.clone(), pending: Some(block), placements }
+                        Record { block: old.block.clone(), pending: Some(block), placements, formerly }
                     }
-                    _ => Record { block, pending: None, placements },
+                    _ => Record { block, pending: None, placements, formerly },
                 };
                 next.resources.insert(address.clone(), record);
             }
@@ -85,9 +93,9 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
             }
         }
     }
-    next.outputs = match plan.operation {
+    next.outputs = match (plan.operation, &plan.targets) {
         // They tell of what was taken away.
-        Operation::Destroy => BTreeMap::new(),
+        (Operation::Destroy, None) => BTreeMap::new(),
         _ => plan.outputs.clone(),
     };
     next.hosts.extend(plan.hosts.clone());

@@ -272,6 +272,7 @@ mod tests {
             block: volume.clone(),
             pending: Some(volume.clone()),
             placements: [(host("hv1"), placement)].into(),
+            formerly: [address("external_volume.old")].into(),
         };
         let connection =
             |reach| Connection { reach, becomes_root: true, connect_timeout: std::time::Duration::from_secs(10) };

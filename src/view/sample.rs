@@ -39,6 +39,7 @@ pub(super) fn empty() -> Plan {
         larder_version: "0.1.0".to_owned(),
         hash: "sha256:9b0e6c5f2d".to_owned(),
         complete: true,
+        targets: None,
         operation: Operation::Apply,
         based_on: BasedOn { lineage: None, serial: 3 },
         summary: Summary::default(),
@@ -54,6 +55,8 @@ pub(super) fn empty() -> Plan {
         hosts: BTreeMap::new(),
         desired: BTreeMap::new(),
         memory: BTreeMap::new(),
+        moved: BTreeMap::new(),
+        forgotten: Default::default(),
         outputs: BTreeMap::new(),
         max_hosts_at_once: 0,
         parallelism: 10,
@@ -67,6 +70,7 @@ pub(super) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Ch
     let address = address(text);
     Change {
         kind: address.kind.clone(),
+        moved_from: None,
         address,
         action,
         hosts: hosts.iter().map(|(name, action)| (host(name), *action)).collect(),

@@ -487,7 +487,7 @@ fn mistakes_have_codes_and_places() {
         ("host \"a\" {\n  lifecycle {\n    accept = [\"in-use\"]\n  }\n}\n", &["invalid-accept 3:15"]),
         ("host \"a\" {\n  lifecycle {\n    ignore_changes = [addres]\n  }\n}\n", &["invalid-ignore-changes 3:23"]),
         ("module \"m\" {\n  source = \"./m\"\n}\n", &["not-supported 1:1"]),
-        ("import {\n  to = host.a\n}\n", &["not-supported 1:1"]),
+        ("import {\n  to = host.a\n}\n", &["import-undeclared 1:1"]),
         ("host \"a\" {\n  dynamic \"x\" {\n  }\n}\n", &["not-supported 2:3"]),
         ("moved {\n  from = 1\n  to   = host.a\n}\n", &["not-an-address 2:10"]),
         ("larder {\n  required_version = \">= 99\"\n}\n", &["required-version 2:22"]),
@@ -538,11 +538,11 @@ removed {
     let desired = evaluated.desired;
     assert_eq!((desired.settings.state_path.as_str(), desired.settings.parallelism), ("x.json", 3));
     assert_eq!((desired.settings.max_destroy, desired.settings.max_hosts_at_once), (1, 0));
-    assert_eq!(desired.moved[0].from.to_string(), "image.a[\"x y\"]");
-    assert_eq!(desired.moved[0].to.to_string(), "image.b[0]");
-    assert_eq!(desired.moved[1].from.to_string(), "module.m[\"a b\"].module.n.image.a");
-    assert_eq!(desired.moved[1].to.to_string(), "module.m[\"a b\"].image.b[\"c\"]");
-    assert!(desired.removed[0].destroy);
+    assert_eq!(desired.statements.moved[0].from.to_string(), "image.a[\"x y\"]");
+    assert_eq!(desired.statements.moved[0].to.to_string(), "image.b[0]");
+    assert_eq!(desired.statements.moved[1].from.to_string(), "module.m[\"a b\"].module.n.image.a");
+    assert_eq!(desired.statements.moved[1].to.to_string(), "module.m[\"a b\"].image.b[\"c\"]");
+    assert!(desired.statements.removed[0].destroy);
 }
 
 #[test]

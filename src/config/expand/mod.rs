@@ -177,8 +177,7 @@ impl<'a> World<'a> {
             blocks: std::mem::take(&mut self.blocks),
             outputs,
             settings,
-            moved: self.declarations.moved.clone(),
-            removed: self.declarations.removed.clone(),
+            statements: self.declarations.statements.clone(),
             wants_facts: self.wants_facts,
         };
         let problems = tidy(std::mem::take(&mut self.problems));
