@@ -70,6 +70,7 @@ pub(super) async fn run(
         }
         let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
         state = done.state;
+        partial(&plan, terminal);
         if done.exit != Exit::Done || !done.waits {
             looked.close().await;
             return Ok(done.exit);
@@ -146,6 +147,7 @@ pub(super) async fn run_file(
     }
     let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
     looked.close().await;
+    partial(&plan, terminal);
     if done.waits {
         terminal.hint("Some of it had to wait for this. Run `larder plan` again.");
     }
@@ -207,6 +209,13 @@ async fn connect(workspace: &Workspace, plan: &Plan) -> Looked {
         limit: plan.targets.as_ref().map_or(Limit::Everything, Targets::limit),
     };
     Looked::of_plan(workspace.desired.clone(), facts, sessions, request, plan.parallelism)
+}
+
+/// Says that there is more to do than a partial plan could.
+fn partial(plan: &Plan, terminal: &Terminal) {
+    if let Some(text) = crate::view::targets::after_apply(plan) {
+        terminal.hint(&text);
+    }
 }
 
 fn lock(workspace: &Workspace, operation: &str, locking: &Locking) -> Result<StateLock, Failure> {

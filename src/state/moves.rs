@@ -360,7 +360,7 @@ mod tests {
             for (new, record) in &after.resources {
                 prop_assert_eq!(&record.block.address, new);
                 let old = address(&record.placements[&HostName::from("hv1")].identity["was"]);
-                prop_assert_eq!(moved::destination(&moves, &old).ok().as_ref(), Some(new));
+                prop_assert_eq!(moved::destination(&moves, &old).ok(), Some(new.clone()));
                 prop_assert_eq!(record.formerly.contains(&old), old != *new);
             }
             // Nothing is left to do, and doing it again does nothing.

@@ -14,6 +14,7 @@ mod schema;
 mod shell;
 pub mod status;
 pub mod style;
+pub mod targets;
 pub mod values;
 
 pub use style::Style;

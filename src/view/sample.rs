@@ -7,8 +7,8 @@ use crate::model::{
     Question, Step,
 };
 use crate::plan::{
-    Action, BasedOn, Change, ChangedAttribute, Drift, FORMAT_VERSION, FileChange, Operation, Plan, Room, Summary,
-    UnknownHost,
+    Action, BasedOn, Change, ChangedAttribute, Choice, Drift, FORMAT_VERSION, FileChange, Operation, Plan, Room, Summary,
+    Target, Targets, UnknownHost, Why,
 };
 
 pub(super) fn address(text: &str) -> Address {
@@ -221,6 +221,44 @@ pub(super) fn first_apply() -> Plan {
     ]
     .map(|block| (block.address.clone(), block))
     .into();
+    plan.complete = false;
+    plan
+}
+
+/// A volume and a host under new names, a part of the whole, something that goes without a step.
+pub(super) fn moved() -> Plan {
+    let mut plan = empty();
+    let named = |text: &str, old: &str, action, hosts: &[(&str, Action)]| Change {
+        moved_from: Some(address(old)),
+        ..change(text, action, hosts)
+    };
+    plan.changes = vec![
+        named("external_volume.fast", "external_volume.disk", Action::Move, &[("hv1", Action::Update), ("hv2", Action::Unchanged)]),
+        change("external_volume.old", Action::Forget, &[("hv1", Action::Forget)]),
+        named("host.node", "host.hv1", Action::Move, &[]),
+        named("image.app[\"a\"]", "image.web[\"a\"]", Action::Move, &[("hv1", Action::Unchanged)]),
+        named("image.app[\"b\"]", "image.web[\"b\"]", Action::Update, &[("hv1", Action::Update)])
+            .differing("hv1", &[("mode", "0600", "0660")]),
+        change("image_storage.main", Action::Unchanged, &[("hv1", Action::Unchanged), ("hv2", Action::Unchanged)]),
+    ];
+    plan.moved = plan.changes.iter().filter_map(|one| Some((one.moved_from.clone()?, one.address.clone()))).collect();
+    plan.forgotten = [address("external_volume.old")].into();
+    plan.summary = Summary { moved: 3, update: 1, forget: 1, unchanged: 1, ..Summary::default() };
+    plan.steps = vec![
+        step("external_volume.fast", "hv1", "fstab", "replace the line of /srv/disk in /etc/fstab", &["edit_fstab"]),
+        step("image.app[\"b\"]", "hv1", "chmod", "set the mode of /srv/disk/b.raw to 0660", &["set_mode"]),
+    ];
+    let target = |text: &str, why, of: Option<&str>| Target { address: address(text), why, of: of.map(address) };
+    plan.targets = Some(Targets {
+        option: Choice::Target,
+        named: vec!["image.app".parse().expect("a selector")],
+        resources: vec![
+            target("external_volume.fast", Why::NeededBy, Some("image.app[\"a\"]")),
+            target("image.app[\"a\"]", Why::Named, None),
+            target("image.app[\"b\"]", Why::Named, None),
+            target("image_storage.main", Why::NeededBy, Some("external_volume.fast")),
+        ],
+    });
     plan.complete = false;
     plan
 }
