@@ -1,7 +1,7 @@
 //! What a configuration says about resources that the state has already: `moved`, `removed`, `import`. Reads the statements
 //! and holds them against each other and against what is declared; what they come to is for the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
@@ -153,7 +153,8 @@ impl Statements {
             if declared.keys().any(|address| one.to.selects(address)) {
                 continue;
             }
-            let known: Vec<String> = declared.keys().map(ToString::to_string).collect();
+            let known: BTreeSet<String> =
+                declared.keys().flat_map(|address| [address.to_string(), address.block().to_string()]).collect();
             let near = did_you_mean(&one.to.to_string(), known.iter().map(String::as_str));
             let near = near.map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
             let summary = format!("{} is to be imported, and no block declares it", one.to);

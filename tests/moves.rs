@@ -1,0 +1,408 @@
+//! What has another name, what is only a part, what is taken over and what is let go, on container hosts: addresses change and
+//! hosts do not.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Site, actions, assert_hazard, change, edits, hazard, hazards, hosts, planned, storage};
+use larder::model::HostName;
+use serde_json::{Value, json};
+
+const HOSTS: [&str; 2] = ["hv1", "hv2"];
+
+fn volume(name: &str, at: &str, inside: &str) -> String {
+    format!(
+        "external_volume \"{name}\" {{\n  storage = image_storage.main\n  mount_point = \"{at}\"\n  {inside}\n}}\n"
+    )
+}
+
+fn tmpfs() -> &'static str {
+    "tmpfs {\n    size = \"16MiB\"\n  }"
+}
+
+/// Two images `a` and `b` under names of their own.
+fn images(name: &str, volume: &str) -> String {
+    format!(
+        "image \"{name}\" {{\n  for_each = toset([\"a\", \"b\"])\n  volume = external_volume.{volume}\n  name = \"disk-${{each.key}}.raw\"\n  format = \"raw\"\n  size = \"1MiB\"\n}}\n"
+    )
+}
+
+fn moved(from: &str, to: &str) -> String {
+    format!("moved {{\n  from = {from}\n  to   = {to}\n}}\n")
+}
+
+fn state(site: &Site) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(site.state()).expect("a state")).expect("JSON")
+}
+
+fn addresses(site: &Site) -> Vec<String> {
+    site.larder(&["state", "list"]).expect(0).out.lines().map(str::to_owned).collect()
+}
+
+/// The ids of the steps that change something, sorted.
+fn changing(plan: &Value) -> Vec<String> {
+    planned(plan).into_iter().filter(|id| !id.ends_with("/check-access")).collect()
+}
+
+/// What must not change when a name does: mounts with their numbers, contents, owners and inodes.
+fn standing(site: &Site, host: &str, at: &str) -> String {
+    site.sh(
+        host,
+        &format!(
+            "awk '$5 ~ \"^{at}\"' /proc/self/mountinfo; cd {at} && find . -printf '%p %i %U:%G %m %s\\n' | sort; sha256sum disk-* 2>/dev/null || :"
+        ),
+    )
+}
+
+/// A process that has a file open and a lock on it, as a guest has; gives its number.
+fn guest(site: &Site, host: &str, path: &str) -> String {
+    let script = format!("exec 3<>{path}; echo guest data >&3; nohup sleep 1000 >/dev/null 2>&1 & echo $!");
+    site.sh(host, &script).trim().to_owned()
+}
+
+#[track_caller]
+fn end_guest(site: &Site, host: &str, pid: &str) {
+    site.sh(host, &format!("kill {pid} && while kill -0 {pid} 2>/dev/null; do :; done"));
+}
+
+#[test]
+fn a_mounted_volume_in_use_gets_another_name_and_nothing_else_changes() {
+    let site = Site::up(&HOSTS);
+    let before = format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()), images("web", "disk"));
+    site.write(&before).apply();
+    let pid = guest(&site, "hv1", "/srv/disk/disk-a.raw");
+    let (fstab, stands) = (site.on("hv1", &["cat", "/etc/fstab"]), standing(&site, "hv1", "/srv/disk"));
+
+    // Through a chain, and whole blocks at once.
+    let statements = [
+        moved("external_volume.disk", "external_volume.once"),
+        moved("external_volume.once", "external_volume.fast"),
+        moved("image.web", "image.app"),
+    ]
+    .concat();
+    let after = format!("{}{}{}", storage(&HOSTS), volume("fast", "/srv/disk", tmpfs()), images("app", "fast"));
+    site.write(&(after.clone() + &statements));
+    let plan = site.larder(&["plan", "-json", "-detailed-exitcode"]).expect(2).json();
+    assert_eq!(hazards(&plan), Vec::<String>::new());
+    for (new, old) in [
+        ("external_volume.fast", "external_volume.disk"),
+        ("image.app[\"a\"]", "image.web[\"a\"]"),
+        ("image.app[\"b\"]", "image.web[\"b\"]"),
+    ] {
+        let change = change(&plan, new);
+        assert_eq!((&change["action"], &change["moved_from"]), (&json!("move"), &json!(old)), "{change:#}");
+    }
+    assert_eq!(change(&plan, "external_volume.fast")["hosts"], json!({ "hv1": "update", "hv2": "update" }));
+    assert_eq!(change(&plan, "image.app[\"a\"]")["hosts"], json!({ "hv1": "unchanged", "hv2": "unchanged" }));
+    assert_eq!(plan["summary"]["move"], 3);
+    assert_eq!(changing(&plan), ["external_volume.fast@hv1/fstab", "external_volume.fast@hv2/fstab"]);
+    let edit = plan["steps"].as_array().expect("steps").iter().find(|step| step["action"] == "fstab").expect("an edit");
+    assert!(edit["inverse"].is_array(), "{edit:#}");
+    let (added, removed) = edits(&plan, "hv1", "/etc/fstab");
+    assert_eq!((added.len(), removed.len()), (1, 1), "{plan:#}");
+    assert_eq!(removed[0].replace("external_volume.disk", "external_volume.fast"), added[0]);
+    site.larder(&["plan"]).expect(0).says("→ external_volume.disk -> external_volume.fast").says("3 to move");
+
+    site.apply_exactly();
+    assert_eq!(standing(&site, "hv1", "/srv/disk"), stands, "mounts, contents and inodes are what they were");
+    site.sh("hv1", &format!("kill -0 {pid} && ls -l /proc/{pid}/fd | grep -q /srv/disk/disk-a.raw"));
+    let new = site.on("hv1", &["cat", "/etc/fstab"]);
+    assert_eq!(new, fstab.replace("x-larder.id=external_volume.disk", "x-larder.id=external_volume.fast"));
+    assert_eq!(
+        addresses(&site),
+        ["external_volume.fast", "image.app[\"a\"]", "image.app[\"b\"]", "image_storage.main"]
+    );
+    assert!(!std::fs::read_to_string(site.state()).expect("a state").contains("formerly"), "nothing is left of the old");
+
+    // The statements may stay, and they may go.
+    site.assert_settled();
+    site.write(&after).assert_settled();
+    end_guest(&site, "hv1", &pid);
+}
+
+#[test]
+fn a_plan_file_moves_without_the_configuration() {
+    let site = Site::up(&HOSTS);
+    site.write(&format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()), images("web", "disk"))).apply();
+    let stands = standing(&site, "hv1", "/srv/disk");
+    let after = format!(
+        "{}{}{}{}{}",
+        storage(&HOSTS),
+        volume("fast", "/srv/disk", tmpfs()),
+        images("web", "fast"),
+        moved("external_volume.disk", "external_volume.fast"),
+        "",
+    );
+    site.write(&after);
+    site.larder(&["plan", "-out", "saved.plan"]).expect(0);
+    site.larder(&["show", "saved.plan"]).expect(0).says("external_volume.disk -> external_volume.fast");
+    site.write("this is { no configuration");
+    site.larder(&["apply", "saved.plan"]).expect(0);
+    site.write(&after).assert_settled();
+    assert_eq!(standing(&site, "hv1", "/srv/disk"), stands);
+
+    // Images alone: no host is touched, and the state is written all the same.
+    let renamed = after.replace("image \"web\"", "image \"app\"") + &moved("image.web", "image.app");
+    site.write(&renamed);
+    let plan = site.larder(&["plan", "-json", "-detailed-exitcode", "-out", "saved.plan"]).expect(2).json();
+    assert_eq!(plan["steps"], json!([]));
+    site.write("this is { no configuration");
+    site.larder(&["apply", "saved.plan"]).expect(0);
+    site.write(&renamed).assert_settled();
+    assert!(addresses(&site).contains(&"image.app[\"b\"]".to_owned()));
+
+    // An altered file is refused: what moves is part of it.
+    site.write(&(renamed.replace("external_volume \"fast\"", "external_volume \"slow\"").replace("external_volume.fast\n  name", "external_volume.slow\n  name")
+        + &moved("external_volume.fast", "external_volume.slow")));
+    site.larder(&["plan", "-out", "saved.plan"]).expect(0);
+    let text = std::fs::read_to_string(site.path().join("saved.plan")).expect("a plan");
+    let altered = text.replace("\"external_volume.fast\": \"external_volume.slow\"", "\"external_volume.fast\": \"external_volume.other\"");
+    assert_ne!(text, altered);
+    std::fs::write(site.path().join("saved.plan"), altered).expect("written");
+    site.larder(&["apply", "saved.plan"]).expect(1).says("altered");
+}
+
+#[test]
+fn what_was_moved_in_the_state_is_written_to_hosts_by_the_next_apply() {
+    let site = Site::up(&["hv1"]);
+    let before = format!("{}{}{}", storage(&["hv1"]), volume("disk", "/srv/disk", tmpfs()), images("web", "disk"));
+    site.write(&before).apply();
+    let stands = standing(&site, "hv1", "/srv/disk");
+    site.larder(&["state", "mv", "external_volume.nothing", "external_volume.fast"]).expect(1).says("not-in-state");
+    site.larder(&["state", "mv", "external_volume.disk", "image.disk"]).expect(1).says("moved-to-another-kind");
+    site.larder(&["state", "mv", "image.web[\"a\"]", "image.web[\"b\"]"]).expect(1).says("moved-onto-another");
+    site.larder(&["state", "mv", "image web", "image.app"]).expect(3).says("invalid-address");
+    site.larder(&["state", "mv", "external_volume.disk", "external_volume.fast"])
+        .expect(0)
+        .says("Moved external_volume.disk to external_volume.fast.");
+    site.larder(&["state", "mv", "image.web", "image.app"]).expect(0).says("Moved image.web[\"b\"] to image.app[\"b\"].");
+    assert_eq!(
+        addresses(&site),
+        ["external_volume.fast", "image.app[\"a\"]", "image.app[\"b\"]", "image_storage.main"]
+    );
+    site.write(&format!("{}{}{}", storage(&["hv1"]), volume("fast", "/srv/disk", tmpfs()), images("app", "fast")));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), ["external_volume.fast@hv1/fstab"]);
+    assert_eq!(standing(&site, "hv1", "/srv/disk"), stands);
+}
+
+#[test]
+fn a_host_that_was_down_is_told_the_new_name_when_it_is_back() {
+    let site = Site::up(&HOSTS);
+    let before = format!("{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()));
+    site.write(&before).apply();
+    let after = before.replace("external_volume \"disk\"", "external_volume \"fast\"");
+    site.write(&(after.clone() + &moved("external_volume.disk", "external_volume.fast")));
+    let stop = |site: &Site| site.wait(site.lab().stop(&HostName::from("hv2"))).unwrap_or_else(|problem| panic!("{problem}"));
+    stop(&site);
+    site.larder(&["apply", "-auto-approve"]).expect(8);
+    assert_eq!(state(&site)["resources"]["external_volume.fast"]["formerly"], json!(["external_volume.disk"]));
+    site.wait(site.lab().restart(&HostName::from("hv2"))).unwrap_or_else(|problem| panic!("{problem}"));
+    // The statement has done its work as far as anybody can see, and goes.
+    site.write(&after);
+    let plan = site.plan();
+    assert_eq!(hazards(&plan), Vec::<String>::new());
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.assert_settled();
+    assert!(!site.on("hv2", &["cat", "/etc/fstab"]).contains("external_volume.disk"));
+    assert_eq!(state(&site)["resources"]["external_volume.fast"].get("formerly"), None);
+}
+
+#[test]
+fn a_state_that_was_lost_is_no_reason_to_refuse_a_move() {
+    let site = Site::up(&["hv1"]);
+    let before = format!("{}{}", storage(&["hv1"]), volume("disk", "/srv/disk", tmpfs()));
+    site.write(&before).apply();
+    std::fs::remove_dir_all(site.state().parent().expect("a directory")).expect("removed");
+    let after = before.replace("external_volume \"disk\"", "external_volume \"fast\"");
+    site.write(&after);
+    assert_eq!(hazards(&site.plan()), ["foreign"], "without a word the line is another's");
+    site.write(&(after + &moved("external_volume.disk", "external_volume.fast")));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), ["external_volume.fast@hv1/fstab"]);
+}
+
+/// The `moved` statements that a hazard proposes.
+fn proposed(plan: &Value) -> String {
+    let mut found: BTreeMap<String, ()> = BTreeMap::new();
+    for hazard in plan["hazards"].as_array().expect("hazards").iter().filter(|hazard| hazard["code"] == "renamed") {
+        let cure = hazard["cure"].as_str().expect("a cure");
+        let begin = cure.find("moved {").expect(cure);
+        let end = cure.rfind("}\n").expect(cure);
+        found.insert(format!("{}\n", &cure[begin..=end]), ());
+    }
+    found.into_keys().collect()
+}
+
+#[test]
+fn a_new_name_without_a_word_is_refused_with_the_words_that_are_missing() {
+    let site = Site::up(&HOSTS);
+    site.sh("hv1", "mkdir /data");
+    site.sh("hv2", "mkdir /data");
+    let bind = "bind {\n    source = \"/data\"\n  }\n  persist = \"none\"";
+    let blocks = |disk: &str, ram: &str, bound: &str, web: &str, one: &str| {
+        format!(
+            "{}{}{}{}{}image \"{one}\" {{\n  volume = external_volume.{disk}\n  name = \"one.raw\"\n  format = \"raw\"\n  size = \"1MiB\"\n}}\n",
+            storage(&HOSTS),
+            volume(disk, "/srv/disk", "directory {}"),
+            volume(ram, "/srv/ram", tmpfs()),
+            volume(bound, "/srv/bound", bind),
+            images(web, disk),
+        )
+    };
+    site.write(&blocks("disk", "ram", "bound", "web", "one")).apply();
+    let snapshots: Vec<_> = HOSTS.iter().map(|host| site.snapshot(host)).collect();
+
+    // Everything at once under another name.
+    let renamed = blocks("disk2", "ram2", "bound2", "web2", "one2");
+    site.write(&renamed);
+    let plan = site.refused();
+    assert_eq!(plan["steps"], json!([]), "{plan:#}");
+    assert!(hazards(&plan).iter().all(|code| code == "renamed"), "{:?}", hazards(&plan));
+    let text = site.larder(&["plan"]).expect(6).out;
+    assert!(text.contains("  moved {\n    from = external_volume.ram\n    to   = external_volume.ram2\n  }\n"), "{text}");
+    assert!(text.contains("The same at image.web2[\"b\"]."), "{text}");
+    for (host, before) in HOSTS.iter().zip(&snapshots) {
+        assert_eq!(&site.snapshot(host), before);
+    }
+
+    // What it says to paste is what is needed.
+    let statements = proposed(&plan);
+    assert_eq!(statements.matches("moved {").count(), 5, "{statements}");
+    site.write(&(renamed + &statements));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), ["external_volume.ram2@hv1/fstab", "external_volume.ram2@hv2/fstab"]);
+    assert_eq!(site.snapshot("hv1")["mounts"], snapshots[0]["mounts"]);
+    assert_eq!(site.snapshot("hv1")["tree"], snapshots[0]["tree"]);
+
+    // A block that gets instances, and one that is only one now.
+    let one = "image \"one2\" {\n  count = 1\n  volume";
+    let counted = blocks("disk2", "ram2", "bound2", "web2", "one2").replace("image \"one2\" {\n  volume", one);
+    site.write(&counted);
+    let plan = site.refused();
+    assert_eq!(proposed(&plan), moved("image.one2", "image.one2[0]"));
+    site.write(&(counted + &proposed(&plan)));
+    assert_eq!(site.apply_exactly()["steps"], json!([]));
+
+    // Somebody who means another one says so: the old one is let go.
+    let other = blocks("disk2", "ram2", "bound2", "web2", "other");
+    site.write(&other).refused();
+    site.write(&(other + "removed {\n  from = image.one2\n}\n")).apply();
+    assert!(addresses(&site).contains(&"image.other".to_owned()));
+}
+
+#[test]
+fn protection_moves_along_and_outlives_every_way_out() {
+    let site = Site::up(&HOSTS);
+    let protected = volume("disk", "/srv/disk", &format!("{}\n  lifecycle {{\n    prevent_destroy = true\n  }}", tmpfs()));
+    site.write(&(storage(&HOSTS) + &protected)).apply();
+    let before = site.snapshot("hv2");
+    // The host leaves the storage, and the configuration.
+    let members = storage(&HOSTS).replace("host.hv1, host.hv2", "host.hv1");
+    for configuration in [members.clone() + &protected, storage(&["hv1"]) + &protected] {
+        site.write(&configuration);
+        let plan = site.refused();
+        assert!(hazards(&plan).contains(&"protected".to_owned()), "{plan:#}");
+    }
+    // A new name, said or not, does not shake it off.
+    let renamed = protected.replace("\"disk\"", "\"fast\"").replace("  lifecycle {\n    prevent_destroy = true\n  }", "");
+    site.write(&(storage(&HOSTS) + &renamed)).refused();
+    let statement = moved("external_volume.disk", "external_volume.fast");
+    for rest in [statement.clone(), statement.clone() + &moved("external_volume.fast", "external_volume.gone")] {
+        site.write(&(storage(&HOSTS) + &rest));
+        let run = site.larder(&["apply", "-auto-approve"]).expect(1);
+        assert!(run.err.contains("moved-to-nothing"), "{}", run.err);
+    }
+    site.write(&(members + &renamed + &statement));
+    let plan = site.refused();
+    hazard(&plan, "protected", "external_volume.fast");
+    assert_eq!(site.snapshot("hv2"), before);
+    site.larder(&["state", "mv", "external_volume.disk", "external_volume.fast"]).expect(0);
+    site.write(&storage(&HOSTS)).refused();
+    assert_eq!(site.snapshot("hv2"), before);
+    // To let it go is not to take it away.
+    site.write(&(storage(&HOSTS) + "removed {\n  from = external_volume.fast\n}\n"));
+    assert_eq!(site.apply_exactly()["steps"], json!([]));
+    assert_eq!(site.snapshot("hv2"), before);
+}
+
+#[test]
+fn what_is_said_to_be_removed_is_forgotten_and_stays_on_its_hosts() {
+    let site = Site::up(&HOSTS);
+    let blocks = format!(
+        "{}{}{}{}",
+        storage(&HOSTS),
+        volume("disk", "/srv/disk", tmpfs()),
+        volume("ram", "/srv/ram", tmpfs()),
+        images("web", "disk")
+    );
+    site.write(&blocks).apply();
+    let before = site.snapshot("hv1");
+    let removed = |from: &str, rest: &str| format!("removed {{\n  from = {from}\n{rest}}}\n");
+    let lifecycle = "  lifecycle {\n    destroy = false\n  }\n";
+    // Still declared, as a whole or in part.
+    for from in ["external_volume.disk", "image.web", "image.web[\"a\"]"] {
+        site.write(&(blocks.clone() + &removed(from, "")));
+        site.larder(&["validate"]).expect(1).says("removed-still-declared").says("main.hcl:");
+    }
+    site.write(&(blocks.clone() + &removed("image.web[\"c\"]", lifecycle))).assert_settled();
+    for destroy in ["  destroy = true\n", "  lifecycle {\n    destroy = true\n  }\n"] {
+        site.write(&(storage(&HOSTS) + &removed("external_volume.disk", destroy)));
+        site.larder(&["plan"]).expect(1).says("not-supported").says("destroy = true");
+    }
+    // One instance, as Terraform writes it; then the rest. A host that only has these is not even asked.
+    site.write(&(blocks.replace("[\"a\", \"b\"]", "[\"b\"]") + &removed("image.web[\"a\"]", lifecycle)));
+    let plan = site.apply_exactly();
+    assert_eq!(change(&plan, "image.web[\"a\"]")["action"], "forget");
+    let rest = removed("external_volume.disk", "") + &removed("image.web", "  destroy = false\n");
+    site.write(&(storage(&HOSTS) + &volume("ram", "/srv/ram", tmpfs()) + &rest));
+    let plan = site.plan();
+    assert_eq!(change(&plan, "external_volume.disk")["hosts"], json!({ "hv1": "forget", "hv2": "forget" }));
+    assert_eq!(plan["steps"], json!([]));
+    site.larder(&["plan", "-out", "saved.plan"]).expect(0);
+    site.larder(&["apply", "saved.plan"]).expect(0);
+    site.assert_settled();
+    assert_eq!(site.snapshot("hv1"), before, "mounted, in fstab, with its images");
+    assert_eq!(addresses(&site), ["external_volume.ram", "image_storage.main"]);
+    // What went without a word is taken away, as ever, and what lies in it keeps it.
+    site.write(&storage(&HOSTS)).apply();
+    assert!(!site.try_on("hv1", &["findmnt", "/srv/ram"]).status.success());
+    site.on("hv1", &["findmnt", "/srv/disk"]);
+}
+
+#[test]
+fn an_import_takes_over_what_is_there_and_makes_nothing() {
+    let site = Site::up(&HOSTS);
+    let import = |to: &str| format!("import {{\n  to = {to}\n}}\n");
+    let blocks = format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", "directory {}"), images("web", "disk"));
+    for host in HOSTS {
+        site.sh(host, "mkdir /srv/disk && chown libvirt-qemu:kvm /srv/disk && chmod 770 /srv/disk");
+        site.sh(host, "cd /srv/disk && truncate -s 1M disk-a.raw && chown libvirt-qemu:kvm disk-a.raw && chmod 600 disk-a.raw");
+    }
+    let snapshot = site.snapshot("hv1");
+    site.write(&(blocks.clone() + &import("external_volume.disk") + &import("image.web")));
+    let plan = site.refused();
+    let of: Vec<_> = plan["hazards"].as_array().expect("hazards").iter().map(|one| (one["code"].as_str(), one["address"].as_str())).collect();
+    assert_eq!(of, [(Some("nothing-to-import"), Some("image.web[\"b\"]")); 2], "{plan:#}");
+    assert_eq!(plan["hazards"][0]["can_be_accepted"], false);
+    assert_eq!(site.snapshot("hv1"), snapshot);
+    // What is there may differ in what can be mended.
+    site.write(&(blocks.clone() + &import("external_volume.disk") + &import("image.web[\"a\"]")));
+    let plan = site.apply_exactly();
+    assert_eq!(change(&plan, "external_volume.disk")["action"], "adopt");
+    assert_eq!(change(&plan, "image.web[\"a\"]")["action"], "update");
+    // In the state it says nothing any more, whatever becomes of it.
+    site.write(&(blocks.clone() + &import("image.web") + &import("image_storage.main"))).assert_settled();
+    site.write(&(blocks.clone() + &import("image.web2")));
+    site.larder(&["validate"]).expect(1).says("import-undeclared").says("Did you mean image.web");
+    site.write(&(blocks + "import {\n  to = image.web\n  id = \"x\"\n}\n"));
+    site.larder(&["validate"]).expect(1).says("`import` takes no `id`");
+
+    // Where nobody can look, nobody knows.
+    site.larder(&["state", "rm", "image.web[\"a\"]"]).expect(0);
+    site.write(&(format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", "directory {}"), images("web", "disk")) + &import("image.web[\"a\"]")));
+    site.wait(site.lab().stop(&HostName::from("hv2"))).unwrap_or_else(|problem| panic!("{problem}"));
+    let plan = site.larder(&["plan", "-json"]).expect(8).json();
+    assert_hazard(&plan, "nothing-to-import", "image.web[\"a\"]", "hv2", &["not known"], "import");
+}
