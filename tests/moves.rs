@@ -406,3 +406,285 @@ fn an_import_takes_over_what_is_there_and_makes_nothing() {
     let plan = site.larder(&["plan", "-json"]).expect(8).json();
     assert_hazard(&plan, "nothing-to-import", "image.web[\"a\"]", "hv2", &["not known"], "import");
 }
+
+// ---- a part of the whole -----------------------------------------------------------------------------------------------
+
+const THREE: [&str; 3] = ["hv1", "hv2", "hv3"];
+
+/// Two storages: `main` on hv1 and hv2 with two volumes, `far` on hv3 with one; images in the first and the last.
+fn site_of_two(more: &str) -> String {
+    let second = "image_storage \"far\" {\n  hosts = [host.hv3]\n  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode  = \"0770\"\n}\n";
+    let far = volume("far", "/srv/far", tmpfs()).replace("image_storage.main", "image_storage.far");
+    format!(
+        "{}{second}{}{}{far}{}{}output \"paths\" {{\n  value = [for v in external_volume : v.mount_point]\n}}\n{more}",
+        storage(&HOSTS) + &hosts(&["hv3"]),
+        volume("ram", "/srv/ram", tmpfs()),
+        volume("disk", "/srv/disk", tmpfs()),
+        images("web", "ram"),
+        images("db", "far"),
+    )
+}
+
+/// Connections to each host during a run.
+fn connections(site: &Site, run: impl FnOnce()) -> BTreeMap<&'static str, usize> {
+    let count = |host: &str| {
+        let log = std::fs::read_to_string(site.lab().sshd_log(&HostName::from(host))).expect("the log of sshd");
+        log.lines().filter(|line| line.starts_with("Accepted publickey for ")).count()
+    };
+    let before = THREE.map(count);
+    run();
+    THREE.iter().zip(before).map(|(host, before)| (*host, count(host) - before)).collect()
+}
+
+/// The listed resources of a partial plan, as `ADDRESS WHY OF`.
+fn listed(plan: &Value) -> Vec<String> {
+    let one = |one: &Value| {
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        [text("address"), text("why"), text("of")].join(" ").trim_end().to_owned()
+    };
+    plan["targets"]["resources"].as_array().expect("targets").iter().map(one).collect()
+}
+
+fn changed(plan: &Value) -> Vec<&str> {
+    plan["changes"].as_array().expect("changes").iter().filter_map(|change| change["address"].as_str()).collect()
+}
+
+#[test]
+fn a_target_is_planned_with_what_it_needs_and_nothing_else_is_touched() {
+    let site = Site::up(&THREE);
+    site.write(&site_of_two(""));
+    let others = site.snapshot("hv3");
+    let target = ["-target", "image.web[\"a\"]"];
+    let paid = connections(&site, || {
+        let plan = site.larder(&[&["plan", "-json"], target.as_slice()].concat()).expect(0).json();
+        assert_eq!(plan["targets"]["option"], "target");
+        assert_eq!(
+            listed(&plan),
+            [
+                "external_volume.ram needed-by image.web[\"a\"]",
+                "image.web[\"a\"] named",
+                "image_storage.main needed-by external_volume.ram",
+            ]
+        );
+        assert_eq!(changed(&plan), ["external_volume.ram", "image.web[\"a\"]", "image_storage.main"]);
+        assert_eq!((&plan["complete"], &plan["unknown"]), (&json!(false), &json!([])));
+        assert_eq!(plan["round_trips"], json!({ "hv1": 1, "hv2": 1 }));
+    });
+    assert_eq!(paid, [("hv1", 1), ("hv2", 1), ("hv3", 0)].into(), "who only carries others is not asked");
+    let text = site.larder(&[&["plan"], target.as_slice()].concat()).expect(0).out;
+    assert!(text.starts_with("Targeted: 1 named, 3 in all:\n"), "{text}");
+    assert!(text.contains("This plan is partial (-target)"), "{text}");
+
+    let paid = connections(&site, || {
+        site.larder(&[&["apply", "-auto-approve"], target.as_slice()].concat()).expect(0).says("Only a part was applied");
+    });
+    assert_eq!(paid["hv3"], 0);
+    assert_eq!(site.snapshot("hv3"), others);
+    assert_eq!(addresses(&site), ["external_volume.ram", "image.web[\"a\"]", "image_storage.main"]);
+    assert_eq!(state(&site)["outputs"], json!({}), "outputs tell of the whole");
+    // The part is settled, the whole is not.
+    let plan = site.larder(&[&["plan", "-json", "-detailed-exitcode"], target.as_slice()].concat()).expect(0).json();
+    assert_eq!(plan["steps"], json!([]));
+    let plan = site.larder(&["plan", "-json", "-detailed-exitcode"]).expect(2).json();
+    assert_eq!(change(&plan, "image.web[\"b\"]")["action"], "create");
+
+    // A plan file is as partial as it was made, and says so in its hash.
+    let options = ["-target", "external_volume.disk", "-target", "image.db", "-out", "saved.plan"];
+    let plan = site.larder(&[&["plan", "-json"], options.as_slice()].concat()).expect(0).json();
+    assert_eq!(listed(&plan).len(), 6, "{plan:#}");
+    let whole = site.plan();
+    assert_ne!(plan["hash"], whole["hash"]);
+    site.write("this is { no configuration");
+    site.larder(&["apply", "saved.plan", "-target", "image.db"]).expect(3).says("comes too late");
+    site.larder(&["apply", "saved.plan"]).expect(0).says("Only a part was applied");
+    site.write(&site_of_two(""));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), ["image.web[\"b\"]@hv1/create", "image.web[\"b\"]@hv2/create"]);
+    assert_eq!(state(&site)["outputs"]["paths"], json!(["/srv/disk", "/srv/far", "/srv/ram"]));
+}
+
+#[test]
+fn what_is_no_longer_wanted_goes_only_when_it_is_named() {
+    let site = Site::up(&THREE);
+    site.write(&site_of_two("")).apply();
+    let accept = ["-accept", "data-loss@external_volume.ram", "-accept", "data-loss@external_volume.far"];
+    let rest = format!("{}{}", storage(&HOSTS), hosts(&["hv3"]));
+    site.write(&rest);
+    let whole = site.plan();
+    assert_eq!(change(&whole, "external_volume.disk")["action"], "destroy");
+
+    // Named as a block: its images depend on it and are forgotten with it.
+    let run = [&["plan", "-json", "-target", "external_volume.ram"], accept.as_slice()].concat();
+    let plan = site.larder(&run).expect(0).json();
+    assert_eq!(
+        listed(&plan),
+        [
+            "external_volume.ram named",
+            "image.web[\"a\"] depends-on external_volume.ram",
+            "image.web[\"b\"] depends-on external_volume.ram",
+        ]
+    );
+    let others = site.snapshot("hv3");
+    let paid = connections(&site, || {
+        site.larder(&[&["apply", "-auto-approve", "-target", "external_volume.ram"], accept.as_slice()].concat()).expect(0);
+    });
+    assert_eq!(paid["hv3"], 0);
+    assert_eq!(
+        addresses(&site),
+        ["external_volume.disk", "external_volume.far", "image.db[\"a\"]", "image.db[\"b\"]", "image_storage.far", "image_storage.main"]
+    );
+    site.sh("hv1", "! mountpoint -q /srv/ram && mountpoint -q /srv/disk && ! grep -q external_volume.ram /etc/fstab");
+    assert_eq!(site.snapshot("hv3"), others);
+
+    // What is left out stays, and so does what it lies in.
+    let run = [&["plan", "-json", "-exclude", "image.db[\"b\"]"], accept.as_slice()].concat();
+    let plan = site.larder(&run).expect(0).json();
+    assert_eq!(plan["targets"]["option"], "exclude");
+    assert_eq!(
+        listed(&plan),
+        [
+            "external_volume.far needed-by image.db[\"b\"]",
+            "image.db[\"b\"] named",
+            "image_storage.far needed-by external_volume.far",
+        ]
+    );
+    assert_eq!(changed(&plan), ["external_volume.disk", "image.db[\"a\"]", "image_storage.main"]);
+    let text = site.larder(&[&["apply", "-auto-approve", "-exclude", "image.db[\"b\"]"], accept.as_slice()].concat()).expect(0).out;
+    assert!(text.starts_with("Left out: 1 named, 3 in all:\n"), "{text}");
+    assert_eq!(addresses(&site), ["external_volume.far", "image.db[\"b\"]", "image_storage.far", "image_storage.main"]);
+    site.sh("hv3", "mountpoint -q /srv/far && test -f /srv/far/disk-a.raw");
+    site.larder(&[&["apply", "-auto-approve"], accept.as_slice()].concat()).expect(0);
+    site.assert_settled();
+}
+
+#[test]
+fn a_part_is_destroyed_or_refreshed() {
+    let site = Site::up(&THREE);
+    site.write(&site_of_two("")).apply();
+    let refresh = ["apply", "-auto-approve", "-refresh-only", "-target", "image_storage.main"];
+    site.larder(&["plan", "-refresh-only", "-exclude", "image_storage.main"]).expect(0).says("Left out: 1 named");
+    site.larder(&refresh).expect(0);
+    let recorded = state(&site)["resources"].as_object().expect("resources").len();
+    assert_eq!(recorded, 9);
+    let accept = ["-accept", "data-loss@external_volume.far", "-accept", "data-loss@external_volume.ram"];
+    let others = site.snapshot("hv1");
+    let plan = site.larder(&["plan", "-destroy", "-json", "-target", "image_storage.far"]).json();
+    assert_eq!(
+        listed(&plan),
+        [
+            "external_volume.far depends-on image_storage.far",
+            "image.db[\"a\"] depends-on external_volume.far",
+            "image.db[\"b\"] depends-on external_volume.far",
+            "image_storage.far named",
+        ]
+    );
+    let run = [&["destroy", "-auto-approve", "-target", "image_storage.far"], accept.as_slice()].concat();
+    let paid = connections(&site, || drop(site.larder(&run).expect(0)));
+    assert_eq!((paid["hv1"], paid["hv2"], paid["hv3"]), (0, 0, 1));
+    assert_eq!(site.snapshot("hv1"), others);
+    site.sh("hv3", "! mountpoint -q /srv/far && ! grep -q larder /etc/fstab");
+    assert_eq!(state(&site)["outputs"]["paths"], json!(["/srv/disk", "/srv/far", "/srv/ram"]), "not taken away as a whole");
+    // What is left out of a destruction keeps what it needs.
+    let run = [&["destroy", "-auto-approve", "-exclude", "external_volume.disk"], accept.as_slice()].concat();
+    site.larder(&run).expect(0);
+    assert_eq!(addresses(&site), ["external_volume.disk", "image_storage.main"]);
+    site.sh("hv1", "mountpoint -q /srv/disk && ! mountpoint -q /srv/ram");
+}
+
+#[test]
+fn a_limit_that_means_nothing_is_an_error() {
+    let site = Site::up(&["hv1"]);
+    let blocks = format!("{}{}{}", storage(&["hv1"]), volume("disk", "/srv/disk", tmpfs()), images("web", "disk"));
+    site.write(&blocks);
+    for (options, told) in [
+        (["-target", "image.wbe"].as_slice(), "Did you mean image.web?"),
+        (&["-target", "image.web[\"c\"]"], "Did you mean image.web["),
+        (&["-exclude", "module.m"], "names nothing in the configuration or the state"),
+        (&["-target", "image web"], "is not an address"),
+        (&["-target", "image.web", "-exclude", "image.web"], "cannot be used with"),
+    ] {
+        let run = site.larder(&[&["plan"], options].concat()).expect(3);
+        assert!(run.err.contains(told), "{options:?}: {}", run.err);
+    }
+    site.apply();
+    // What has moved cannot be left out of the plan that says so.
+    let renamed = blocks.replace("image \"web\"", "image \"app\"") + &moved("image.web", "image.app");
+    site.write(&renamed);
+    let run = site.larder(&["plan", "-target", "external_volume.disk"]).expect(1);
+    assert!(run.err.contains("moved-outside-targets") && run.err.contains("-target 'image.app[\"a\"]'"), "{}", run.err);
+    site.larder(&["plan", "-exclude", "image.app"]).expect(1).says("moved-outside-targets");
+    site.larder(&["plan", "-target", "image.web"]).expect(3).says("It has moved: write -target 'image.app[\"a\"]'");
+    site.larder(&["apply", "-auto-approve", "-target", "image.app"]).expect(0);
+    site.assert_settled();
+}
+
+#[test]
+fn paths_and_room_are_those_of_the_whole() {
+    let site = Site::up(&HOSTS);
+    let image = |name: &str, size: &str| {
+        format!(
+            "image \"{name}\" {{\n  volume = external_volume.ram\n  hosts = [host.hv1]\n  format = \"raw\"\n  size = \"{size}\"\n  allocation = \"full\"\n}}\n"
+        )
+    };
+    let blocks = storage(&HOSTS) + &volume("ram", "/srv/ram", tmpfs()) + &image("small", "8MiB");
+    // Both together find no room, and a part of them is not planned as if the other were not wanted.
+    site.write(&(blocks.clone() + &image("large", "12MiB")));
+    let plan = site.larder(&["plan", "-json", "-target", "image.small"]).expect(6).json();
+    assert_eq!(hazards(&plan), ["capacity"], "{plan:#}");
+    site.write(&(blocks.clone() + &image("large", "4MiB")));
+    site.larder(&["apply", "-auto-approve", "-target", "image.small"]).expect(0);
+    site.write(&(blocks.clone() + &image("large", "12MiB")));
+    let plan = site.larder(&["plan", "-json", "-target", "image.small"]).expect(6).json();
+    assert_eq!(hazards(&plan), ["capacity"], "{plan:#}");
+    // Two that want one path are an error, whichever is meant.
+    site.write(&(blocks.clone() + &volume("twice", "/srv/ram", tmpfs())));
+    site.larder(&["plan", "-target", "image.small"]).expect(1).says("duplicate-path");
+    // What stays mounted below is in the way, and is not called gone.
+    let below = volume("below", "/srv/ram/below", "directory {}").replace("directory {}", tmpfs());
+    site.write(&(blocks + &below)).larder(&["apply", "-auto-approve"]).expect(0);
+    site.write(&storage(&HOSTS));
+    let accept = ["-accept", "data-loss@external_volume.ram"];
+    let plan = site.larder(&[&["plan", "-json", "-target", "external_volume.ram"], accept.as_slice()].concat()).expect(0).json();
+    assert!(listed(&plan).contains(&"external_volume.below depends-on external_volume.ram".to_owned()), "{plan:#}");
+    site.write(&(storage(&HOSTS) + "removed {\n  from = external_volume.below\n}\n"));
+    let plan = site.larder(&[&["plan", "-json"], accept.as_slice()].concat()).expect(6).json();
+    assert!(hazards(&plan).contains(&"in-use".to_owned()), "{plan:#}");
+    site.sh("hv1", "mountpoint -q /srv/ram/below");
+}
+
+#[test]
+fn a_host_that_leaves_keeps_what_something_left_out_still_needs() {
+    let site = Site::up(&HOSTS);
+    let volumes = volume("ram", "/srv/ram", tmpfs()) + &volume("disk", "/srv/disk", tmpfs());
+    site.write(&(storage(&HOSTS) + &volumes)).apply();
+    let left = storage(&HOSTS).replace("host.hv1, host.hv2", "host.hv1");
+    site.write(&(left.clone() + &volumes));
+    // One volume cannot go yet: the other does, and the directory of the storage waits for both.
+    site.larder(&["apply", "-auto-approve", "-exclude", "external_volume.disk"]).expect(0);
+    site.sh("hv2", "mountpoint -q /srv/disk && ! mountpoint -q /srv/ram");
+    let placed = |address: &str| {
+        let state = state(&site);
+        state["resources"][address]["placements"].as_object().expect("placements").keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(placed("external_volume.ram"), ["hv1"]);
+    assert_eq!((placed("external_volume.disk"), placed("image_storage.main")), (HOSTS.map(str::to_owned).to_vec(), HOSTS.map(str::to_owned).to_vec()));
+    // A host that is gone from the configuration is named like any other.
+    site.write(&(left.replace("host \"hv2\" {\n  address = \"192.0.2.1\"\n}\n", "") + &volumes));
+    let plan = site.larder(&["plan", "-json", "-target", "host.hv2"]).expect(0).json();
+    assert!(listed(&plan).contains(&"external_volume.disk depends-on host.hv2".to_owned()), "{plan:#}");
+    site.larder(&["apply", "-auto-approve", "-target", "host.hv2"]).expect(0);
+    site.assert_settled();
+    site.sh("hv2", "! grep -q larder /etc/fstab && ! [ -e /srv/disk ]");
+}
+
+#[test]
+fn facts_are_asked_of_everybody_where_the_configuration_reads_them() {
+    let site = Site::up(&THREE);
+    let reads = "external_volume \"read\" {\n  for_each = toset([for h in host : h.facts.kernel if h.facts.kernel != \"\"])\n  storage = image_storage.far\n  mount_point = \"/srv/${md5(each.key)}\"\n  directory {}\n}\n";
+    site.write(&site_of_two(reads));
+    let plan = site.larder(&["plan", "-json", "-target", "external_volume.ram"]).expect(0).json();
+    assert_eq!(changed(&plan), ["external_volume.ram", "image_storage.main"], "{plan:#}");
+    let plan = site.larder(&["plan", "-json", "-target", "external_volume.read"]).expect(0).json();
+    assert!(changed(&plan).iter().any(|address| address.starts_with("external_volume.read[")), "{plan:#}");
+    assert!(changed(&plan).iter().all(|address| !address.contains("main")), "{plan:#}");
+}

@@ -115,9 +115,7 @@ impl Making<'_> {
                 verdict.differences.clear();
             }
             let declared = |name: &HostName| self.desired.keys().find(|one| is_host(one, name)).cloned();
-            let mut recorded = self.state.resources.values().flat_map(|record| &record.block.depends_on);
-            let before = recorded.find(|one| is_host(one, &old)).cloned();
-            let before = before.unwrap_or_else(|| Address::root(host::NAME, old.as_str()));
+            let Some(before) = targets::host_addresses(self.desired, self.state).remove(&old) else { continue };
             let Some(after) = declared(&new) else { continue };
             let cure = match declared(&old) {
                 Some(double) => format!("Keep one of the blocks {double} and {after}."),

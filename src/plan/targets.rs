@@ -192,8 +192,8 @@ impl Scope {
 pub fn unknown_names(limit: &Limit, desired: &Blocks, state: &State, pairs: &Pairs) -> Problems {
     let recorded = state.resources.iter().map(|(address, _)| pairs.get(address).unwrap_or(address));
     let mut all: BTreeSet<&Address> = desired.keys().chain(recorded).collect();
-    let blocks = state.resources.values().flat_map(|record| std::iter::once(&record.block).chain(&record.pending));
-    all.extend(blocks.flat_map(|block| &block.depends_on).filter(|address| address.kind == host::NAME));
+    let hosts = host_addresses(desired, state);
+    all.extend(hosts.values());
     let names: BTreeSet<String> =
         all.iter().flat_map(|address| std::iter::once(address.to_string()).chain(outer_names(address))).collect();
     let option = limit.option();
@@ -353,13 +353,27 @@ fn left_hosts(
         if !hosts.is_empty() || !is_wanted(address) {
             left.insert(address.clone(), hosts);
         }
-        for one in forms(record).flat_map(|block| &block.depends_on).filter(|one| one.kind == host::NAME) {
-            if !is_wanted(one) {
-                left.insert(one.clone(), [host::name_of(one)].into());
-            }
+    }
+    for (name, address) in host_addresses(desired, state) {
+        if !is_wanted(&address) {
+            left.insert(address, [name].into());
         }
     }
     left
+}
+
+/// The `host` blocks of all hosts that the state has anything on: as they are declared, as recorded blocks refer to them, or as
+/// their names read.
+pub(super) fn host_addresses(desired: &Blocks, state: &State) -> BTreeMap<HostName, Address> {
+    let referred = state.resources.values().flat_map(forms).flat_map(|block| &block.depends_on);
+    let known = referred.chain(desired.keys()).filter(|address| address.kind == host::NAME);
+    let known: BTreeMap<HostName, &Address> = known.map(|address| (host::name_of(address), address)).collect();
+    let placed = state.resources.values().flat_map(|record| record.placements.keys());
+    let address = |name: &HostName| match known.get(name) {
+        Some(address) => (*address).clone(),
+        None => Address::root(host::NAME, name.as_str()),
+    };
+    placed.map(|name| (name.clone(), address(name))).collect()
 }
 
 /// What must stand before a wanted block does: what it refers to, and what has the paths that it lies in; and what must have
@@ -428,6 +442,8 @@ fn dependents(
             owners.extend(hosts.iter().map(|host| ((host, path.clone()), address)));
         }
     }
+    let hosts: BTreeMap<HostName, &Address> =
+        left.keys().filter(|one| one.kind == host::NAME).map(|one| (host::name_of(one), one)).collect();
     let mut dependents: BTreeMap<Address, BTreeMap<Address, BTreeSet<HostName>>> = BTreeMap::new();
     for (address, record) in state.resources.iter().filter(|(address, _)| !forgotten.contains(*address)) {
         let mut note = |on: &Address, host: &HostName| {
@@ -438,6 +454,9 @@ fn dependents(
         };
         for on in forms(record).flat_map(|block| &block.depends_on) {
             record.placements.keys().for_each(|host| note(on, host));
+        }
+        for host in record.placements.keys() {
+            hosts.get(host).into_iter().for_each(|on| note(on, host));
         }
         let Some((block, kind)) = recorded.get(address).zip(kind_of(address)) else { continue };
         let own = kind.paths(block, recorded);
@@ -455,4 +474,212 @@ fn dependents(
 /// The block of a record, and the one that an apply which was cut off had begun.
 fn forms(record: &Record) -> impl Iterator<Item = &Block> {
     std::iter::once(&record.block).chain(&record.pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Attribute, Connection, Datum, Lifecycle, Reach};
+    use crate::state::Placement;
+    use proptest::prelude::*;
+
+    const HOSTS: [&str; 3] = ["hv1", "hv2", "hv3"];
+
+    fn address(text: &str) -> Address {
+        text.parse().expect(text)
+    }
+
+    fn block(text: &str, attributes: &[(&str, Datum)], refers: &[&str]) -> Block {
+        let attribute =
+            |(name, value): &(&str, Datum)| ((*name).to_owned(), Attribute::default_value(value.clone()));
+        Block {
+            address: address(text),
+            attributes: attributes.iter().map(attribute).collect(),
+            blocks: Vec::new(),
+            depends_on: refers.iter().map(|text| address(text)).collect(),
+            lifecycle: Lifecycle::default(),
+            place: None,
+        }
+    }
+
+    /// Two storages, four volumes of which some lie in others, an image in each.
+    #[derive(Debug, Clone)]
+    struct Shape {
+        members: [[bool; 3]; 2],
+        storage_of: [bool; 4],
+        below: [Option<usize>; 4],
+        present: [bool; 8],
+    }
+
+    fn shape() -> impl Strategy<Value = Shape> {
+        let below = |own: usize| prop::option::of(0..4usize).prop_map(move |other| other.filter(|other| *other < own));
+        (any::<[[bool; 3]; 2]>(), any::<[bool; 4]>(), [below(0), below(1), below(2), below(3)], any::<[bool; 8]>())
+            .prop_map(|(members, storage_of, below, present)| Shape { members, storage_of, below, present })
+    }
+
+    impl Shape {
+        fn path(&self, number: usize) -> String {
+            match self.below[number] {
+                Some(outer) => format!("{}/v{number}", self.path(outer)),
+                None => format!("/srv/v{number}"),
+            }
+        }
+
+        fn blocks(&self) -> Blocks {
+            let mut all: Vec<Block> = HOSTS.iter().map(|host| block(&format!("host.{host}"), &[], &[])).collect();
+            for (number, members) in self.members.iter().enumerate() {
+                let hosts: Vec<String> =
+                    HOSTS.iter().zip(members).filter(|(_, is)| **is).map(|(host, _)| format!("host.{host}")).collect();
+                let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+                let members = Datum::Resources(hosts.iter().map(|host| address(host)).collect());
+                let root = Datum::Text(format!("/var/lib/s{number}"));
+                all.push(block(&format!("image_storage.s{number}"), &[("hosts", members), ("root", root)], &hosts));
+            }
+            for number in 0..4 {
+                let storage = format!("image_storage.s{}", usize::from(self.storage_of[number]));
+                let volume = format!("external_volume.v{number}");
+                let attributes =
+                    [("storage", Datum::Resource(address(&storage))), ("mount_point", Datum::Text(self.path(number)))];
+                if self.present[number] {
+                    all.push(block(&volume, &attributes, &[&storage]));
+                }
+                if self.present[number] && self.present[number + 4] {
+                    let name = Datum::Text("x.raw".to_owned());
+                    let image = format!("image.i{number}");
+                    all.push(block(&image, &[("volume", Datum::Resource(address(&volume))), ("name", name)], &[&volume]));
+                }
+            }
+            all.into_iter().map(|block| (block.address.clone(), block)).collect()
+        }
+    }
+
+    /// The state that an apply of these blocks leaves.
+    fn applied(blocks: &Blocks) -> State {
+        let connection =
+            Connection { reach: Reach::Local, becomes_root: false, connect_timeout: std::time::Duration::ZERO };
+        let record = |(address, block): (&Address, &Block)| {
+            let hosts = kind_of(address)?.hosts(block, blocks);
+            let placements: BTreeMap<_, _> = hosts.into_iter().map(|host| (host, Placement::default())).collect();
+            let record =
+                Record { block: block.clone(), pending: None, placements, formerly: BTreeSet::new() };
+            (!record.placements.is_empty()).then(|| (address.clone(), record))
+        };
+        State {
+            resources: blocks.iter().filter_map(record).collect(),
+            hosts: HOSTS.iter().map(|host| (HostName::from(*host), connection.clone())).collect(),
+            ..State::default()
+        }
+    }
+
+    fn is_below(inner: &str, outer: &str) -> bool {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// What must not be: something of the run that needs what is outside, told anew from the blocks.
+    fn gaps(scope: &Scope, desired: &Blocks, state: &State, operation: Operation) -> Vec<String> {
+        let mut gaps = Vec::new();
+        let is_wanted = |address: &Address| operation != Operation::Destroy && desired.contains_key(address);
+        let recorded: Blocks = state.resources.iter().map(|(at, record)| (at.clone(), record.block.clone())).collect();
+        let paths = |block: &Block, all: &Blocks| kind_of(&block.address).map(|kind| kind.paths(block, all)).unwrap_or_default();
+        let hosts = |block: &Block| kind_of(&block.address).map(|kind| kind.hosts(block, desired)).unwrap_or_default();
+        for block in desired.values().filter(|block| is_wanted(&block.address) && scope.has(&block.address)) {
+            let outside = block.depends_on.iter().filter(|one| desired.contains_key(*one) && !scope.has(one));
+            gaps.extend(outside.map(|one| format!("{} refers to {one}", block.address)));
+            for other in desired.values().filter(|other| !scope.has(&other.address)) {
+                let shared = hosts(block).iter().any(|host| hosts(other).contains(host));
+                let lies = paths(block, desired).iter().any(|inner| paths(other, desired).iter().any(|outer| is_below(inner, outer)));
+                if shared && lies {
+                    gaps.push(format!("{} lies in {}", block.address, other.address));
+                }
+            }
+        }
+        for (going, record) in state.resources.iter().filter(|(at, _)| scope.has(at) && !scope.forgotten.contains(*at)) {
+            let stays: Vec<HostName> =
+                desired.get(going).filter(|_| is_wanted(going)).map(hosts).unwrap_or_default();
+            for host in record.placements.keys().filter(|host| !stays.contains(host) && !scope.holds(going, host)) {
+                for (other, on) in state.resources.iter().filter(|(other, _)| !scope.has(other)) {
+                    let refers = on.block.depends_on.contains(going);
+                    let lies = paths(&on.block, &recorded)
+                        .iter()
+                        .any(|inner| paths(&record.block, &recorded).iter().any(|outer| is_below(inner, outer)));
+                    if on.placements.contains_key(host) && (refers || lies) {
+                        gaps.push(format!("{going} leaves {host} under {other}"));
+                    }
+                }
+            }
+        }
+        gaps
+    }
+
+    fn named() -> impl Strategy<Value = Vec<Selector>> {
+        let kinds = [("image_storage.s", 2usize), ("external_volume.v", 4), ("image.i", 4), ("host.hv", 4)];
+        let one = prop::sample::select(kinds.to_vec()).prop_flat_map(|(kind, count)| {
+            (0..count).prop_map(move |number| format!("{kind}{number}").parse().expect("a selector"))
+        });
+        prop::collection::vec(one, 1..3)
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_needs_nothing_that_is_outside(
+            (wanted, was) in (shape(), shape()),
+            named in named(),
+            is_out in any::<bool>(),
+            operation in prop::sample::select(vec![Operation::Apply, Operation::Destroy, Operation::RefreshOnly]),
+        ) {
+            let (desired, state) = (wanted.blocks(), applied(&was.blocks()));
+            let limit = if is_out { Limit::Without(named.clone()) } else { Limit::Only(named.clone()) };
+            let scope = Scope::of(&desired, &state, &[], operation, &limit);
+            prop_assert_eq!(gaps(&scope, &desired, &state, operation), Vec::<String>::new());
+            // What is named is in, or out.
+            for address in desired.keys().chain(state.resources.keys()) {
+                if named.iter().any(|one| one.selects(address)) {
+                    prop_assert_eq!(scope.has(address), !is_out, "{}", address);
+                }
+            }
+            // Each of the others is there for a reason that is told.
+            let targets = scope.targets.as_ref().expect("a limit");
+            for target in &targets.resources {
+                prop_assert_eq!(scope.has(&target.address), !is_out);
+                prop_assert_eq!(target.of.is_none(), target.why == Why::Named);
+                prop_assert!(target.of.as_ref().is_none_or(|of| scope.has(of) != is_out));
+            }
+            // What a plan file says of it comes to the same.
+            let again = Scope::of(&desired, &state, &[], operation, &targets.limit());
+            for address in state.resources.keys().chain(desired.keys().filter(|one| one.kind != host::NAME)) {
+                prop_assert_eq!(again.has(address), scope.has(address), "{}", address);
+            }
+        }
+
+        #[test]
+        fn naming_everything_is_a_plan_of_everything((wanted, was) in (shape(), shape())) {
+            let (desired, state) = (wanted.blocks(), applied(&was.blocks()));
+            let all: Vec<Selector> =
+                desired.keys().chain(state.resources.keys()).map(|one| Selector::Instance(one.clone())).collect();
+            let scope = Scope::of(&desired, &state, &[], Operation::Apply, &Limit::Only(all.clone()));
+            prop_assert!(desired.keys().chain(state.resources.keys()).all(|one| scope.has(one)));
+            let scope = Scope::of(&desired, &state, &[], Operation::Apply, &Limit::Without(all));
+            prop_assert!(!desired.keys().chain(state.resources.keys()).any(|one| scope.has(one)));
+        }
+    }
+
+    #[test]
+    fn names_that_name_nothing_are_told_with_the_nearest() {
+        let blocks = Shape { members: [[true; 3]; 2], storage_of: [false; 4], below: [None; 4], present: [true; 8] }.blocks();
+        let state = applied(&blocks);
+        let pairs: Pairs = [(address("image.i0"), address("image.new"))].into();
+        let told = |text: &str| {
+            let limit = Limit::Only(vec![text.parse().expect(text)]);
+            let problems = unknown_names(&limit, &blocks, &State::default(), &Pairs::new());
+            problems.into_iter().map(|one| (one.code, one.detail)).collect::<Vec<_>>()
+        };
+        assert_eq!(told("image.i1"), []);
+        assert_eq!(told("host.hv1"), []);
+        assert_eq!(told("image.i9")[0].0, "unknown-target");
+        assert!(told("external_volume.w1")[0].1.contains("external_volume.v1"));
+        let old = unknown_names(&Limit::Only(vec!["image.i0".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
+        assert_eq!(old[0].detail, "It has moved: write -target 'image.new'.");
+        let new = unknown_names(&Limit::Only(vec!["image.new".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
+        assert_eq!(new, []);
+    }
 }
