@@ -10,8 +10,9 @@ use larder::config::{self, Desired, Inputs};
 use larder::kinds;
 use larder::model::{
     Address, Answer, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problems, Question, Reply,
+    Selector,
 };
-use larder::plan::{self, Input, Plan, Request};
+use larder::plan::{self, Input, Limit, Plan, Request};
 use larder::state::State;
 use larder::transport::recorded;
 
@@ -262,7 +263,36 @@ fn check_case(folder: &Path) {
         |_| State::default(),
         |text| State::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{name}: {problem}")),
     );
-    let plan = plan_of(&desired(folder), &facts, &state);
+    let found = match planned(&desired(folder), &facts, &state, &options(folder)) {
+        Ok(plan) => told(&plan),
+        Err(problems) => {
+            let problem = |one: &larder::model::Problem| format!("{}: {}. {}", one.code, one.summary, one.detail);
+            serde_json::json!({ "problems": problems.iter().map(problem).collect::<Vec<_>>() })
+        }
+    };
+    let expected = read("expected.json").unwrap_or_default();
+    let text = serde_json::to_string_pretty(&found).expect("JSON") + "\n";
+    assert_eq!(expected, text, "{name}: the plan is\n{text}");
+}
+
+/// The options of the command line that a case is planned with.
+#[track_caller]
+fn options(folder: &Path) -> Request {
+    let Ok(text) = std::fs::read_to_string(folder.join("options.json")) else { return Request::default() };
+    let options: BTreeMap<String, Vec<Selector>> = serde_json::from_str(&text).expect("addresses by option");
+    let mut request = Request::default();
+    for (option, named) in options {
+        request.limit = match option.as_str() {
+            "target" => Limit::Only(named),
+            "exclude" => Limit::Without(named),
+            other => panic!("{other} is no option of a case"),
+        };
+    }
+    request
+}
+
+/// What a case says of a plan.
+fn told(plan: &Plan) -> serde_json::Value {
     let actions: BTreeMap<String, BTreeMap<String, plan::Action>> = plan
         .changes
         .iter()
@@ -271,7 +301,7 @@ fn check_case(folder: &Path) {
             (change.address.to_string(), hosts.collect())
         })
         .collect();
-    let found = serde_json::json!({
+    let mut found = serde_json::json!({
         "complete": plan.complete,
         "actions": actions,
         "steps": plan.steps.iter().map(|step| &step.id).collect::<Vec<_>>(),
@@ -279,9 +309,21 @@ fn check_case(folder: &Path) {
             hazard.host.as_ref().map(|host| format!("@{host}")).unwrap_or_default(), hazard.message)).collect::<Vec<_>>(),
         "unknown": plan.unknown.iter().map(|unknown| format!("{}: {}", unknown.host, unknown.reason)).collect::<Vec<_>>(),
     });
-    let expected = read("expected.json").unwrap_or_default();
-    let text = serde_json::to_string_pretty(&found).expect("JSON") + "\n";
-    assert_eq!(expected, text, "{name}: the plan is\n{text}");
+    if !plan.moved.is_empty() {
+        found["moved"] = plan.moved.iter().map(|(old, new)| format!("{old} -> {new}")).collect();
+    }
+    if let Some(targets) = &plan.targets {
+        let of = |of: &Option<Address>| of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();
+        let target = |one: &plan::Target| format!("{} {:?}{}", one.address, one.why, of(&one.of));
+        found["targets"] = targets.resources.iter().map(target).collect();
+    }
+    // A statement to paste is part of what is told.
+    let pasted = |hazard: &&Hazard| hazard.code == HazardCode::Renamed;
+    let cures: Vec<_> = plan.hazards.iter().filter(pasted).map(|hazard| hazard.cure.clone()).collect();
+    if !cures.is_empty() {
+        found["cures"] = cures.into();
+    }
+    found
 }
 
 #[test]
@@ -293,6 +335,32 @@ fn recorded_hosts_give_the_plans_that_stand_beside_them() {
     for folder in folders {
         check_case(&folder);
     }
+}
+
+#[test]
+#[ignore = "applies before/main.hcl of tests/plan/$LARDER_CASE to lab hosts and writes its state, and facts for main.hcl"]
+fn record_case() {
+    let case = std::env::var("LARDER_CASE").expect("LARDER_CASE is the name of a folder in tests/plan");
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan")).join(case);
+    let before = std::fs::read_to_string(folder.join("before/main.hcl")).expect("what was applied before");
+    let site = Site::up(&["hv1", "hv2"]);
+    site.write(&before).apply();
+    std::fs::copy(site.state(), folder.join("state.json")).expect("a state");
+    let state = State::parse(&std::fs::read(site.state()).expect("a state")).expect("a state");
+    let desired = desired(&folder);
+    // Everything, whatever the options of the case: what is not asked must not be needed.
+    let questions = questions(&desired, &state).into_iter();
+    let questions = questions.map(|(host, (_, questions))| {
+        let connection = site.lab().connection(&host, None).expect("a host");
+        (host, (connection, questions))
+    });
+    let (facts, sessions) = site.wait(larder::probe::gather(questions.collect(), &kinds::functions(), 10));
+    site.wait(async {
+        for session in sessions.into_values() {
+            session.close().await;
+        }
+    });
+    std::fs::write(folder.join("facts.json"), recorded::write(&facts).expect("text")).expect("a file");
 }
 
 #[test]

@@ -103,17 +103,18 @@ impl Making<'_> {
         };
         let wanted: BTreeSet<&HostName> = self.judged.values().flat_map(BTreeMap::keys).collect();
         let machines: BTreeMap<_, _> = wanted.into_iter().filter_map(|host| Some((machine(host)?, host))).collect();
-        let leaving = self.removed.values().flatten().filter(|(_, verdict)| !verdict.differences.is_empty());
-        let leaving: BTreeSet<&HostName> = leaving.map(|(host, _)| host).collect();
+        let going = self.removed.iter().filter(|(address, _)| !self.scope.forgotten.contains(*address));
+        let leaving: BTreeSet<&HostName> = going.flat_map(|(_, verdicts)| verdicts.keys()).collect();
         let doubles: Vec<(HostName, HostName)> = leaving
             .into_iter()
             .filter_map(|host| Some((host.clone(), (*machines.get(&machine(host)?)?).clone())))
             .filter(|(old, new)| old != new)
             .collect();
         for (old, new) in doubles {
-            for verdict in self.removed.values_mut().filter_map(|verdicts| verdicts.get_mut(&old)) {
-                verdict.differences.clear();
-            }
+            // Neither taken away nor forgotten.
+            self.removed.retain(|address, verdicts| {
+                self.scope.forgotten.contains(address) || verdicts.remove(&old).is_none() || !verdicts.is_empty()
+            });
             let declared = |name: &HostName| self.desired.keys().find(|one| is_host(one, name)).cloned();
             let Some(before) = targets::host_addresses(self.desired, self.state).remove(&old) else { continue };
             let Some(after) = declared(&new) else { continue };
