@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Site, actions, assert_hazard, change, edits, hazard, hazards, hosts, planned, storage};
+use common::{Site, assert_hazard, change, edits, hazard, hazards, hosts, planned, storage};
 use larder::model::HostName;
 use serde_json::{Value, json};
 

@@ -142,3 +142,113 @@ fn kept(
 fn remembered(plan: &Plan, address: &Address, host: &crate::model::HostName) -> BTreeMap<String, String> {
     plan.memory.get(address).and_then(|hosts| hosts.get(host)).cloned().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Block, Connection, HostName, Reach};
+    use crate::plan::{Choice, Targets};
+    use crate::view::sample::{address, block, change, empty, host};
+
+    fn record(block: &Block, hosts: &[&str]) -> (Address, Record) {
+        let placement = |name: &&str| {
+            let identity = [("made".to_owned(), "[]".to_owned())].into();
+            (host(name), Placement { observed: [("mode".to_owned(), "0770".to_owned())].into(), identity })
+        };
+        let placements = hosts.iter().map(placement).collect();
+        let record = Record { block: block.clone(), pending: None, placements, formerly: BTreeSet::new() };
+        (block.address.clone(), record)
+    }
+
+    fn state(records: &[(&str, &[&str])]) -> State {
+        let connection =
+            Connection { reach: Reach::Local, becomes_root: false, connect_timeout: std::time::Duration::ZERO };
+        State {
+            resources: records.iter().map(|(text, hosts)| record(&block(text, &[]), hosts)).collect(),
+            hosts: records.iter().flat_map(|(_, hosts)| hosts.iter()).map(|name| (host(name), connection.clone())).collect(),
+            outputs: [("path".to_owned(), "/srv".into())].into(),
+            ..State::default()
+        }
+    }
+
+    /// A plan that wants these blocks, and what hosts said when it had been carried out.
+    fn plan(wanted: &[(&str, &[(&str, Standing, bool)])]) -> Plan {
+        let mut plan = empty();
+        for (text, hosts) in wanted {
+            plan.desired.insert(address(text), block(text, &[]));
+            for (name, standing, is_settled) in *hosts {
+                plan.memory.entry(address(text)).or_default().insert(host(name), BTreeMap::new());
+                let found = Found { standing: standing.clone(), is_settled: *is_settled, ..Found::default() };
+                plan.found.entry(address(text)).or_default().insert(host(name), found);
+            }
+        }
+        plan
+    }
+
+    fn names(state: &State) -> Vec<String> {
+        state.resources.keys().map(ToString::to_string).collect()
+    }
+
+    fn hosts_of(state: &State, text: &str) -> Vec<String> {
+        state.resources[&address(text)].placements.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_move_is_in_the_state_before_any_step_and_is_forgotten_when_every_host_has_it() {
+        let before = state(&[("external_volume.old", &["hv1", "hv2"])]);
+        let unknown = || Standing::Unknown("down".to_owned());
+        let mut moving = plan(&[("external_volume.new", &[("hv1", Standing::Present, true), ("hv2", unknown(), false)])]);
+        moving.moved = [(address("external_volume.old"), address("external_volume.new"))].into();
+        moving.changes = vec![change("external_volume.new", Action::Move, &[("hv1", Action::Update), ("hv2", Action::Unknown)])];
+
+        let during = super::before(&before, &moving);
+        assert_eq!(names(&during), ["external_volume.new"]);
+        assert_eq!(during.resources[&address("external_volume.new")].formerly, [address("external_volume.old")].into());
+        assert_eq!(hosts_of(&during, "external_volume.new"), ["hv1", "hv2"]);
+
+        // Whether it was written before the steps or not, it comes to the same.
+        let partly = super::after(&before, &moving, &moving);
+        assert_eq!(super::after(&during, &moving, &moving).resources[&address("external_volume.new")].formerly, partly.resources[&address("external_volume.new")].formerly);
+        assert_eq!(partly.resources[&address("external_volume.new")].formerly, [address("external_volume.old")].into(), "hv2 may still carry it");
+        assert_eq!(hosts_of(&partly, "external_volume.new"), ["hv1", "hv2"]);
+
+        let done = plan(&[("external_volume.new", &[("hv1", Standing::Present, true), ("hv2", Standing::Present, true)])]);
+        let after = super::after(&partly, &done, &done);
+        assert_eq!(after.resources[&address("external_volume.new")].formerly, BTreeSet::new());
+
+        // A refresh moves as well, and knows nothing of what hosts carry.
+        moving.operation = Operation::RefreshOnly;
+        let refreshed = super::after(&before, &moving, &moving);
+        assert_eq!(refreshed.resources[&address("external_volume.new")].formerly, [address("external_volume.old")].into());
+    }
+
+    #[test]
+    fn a_part_leaves_the_rest_and_the_outputs_as_they_were() {
+        let before = state(&[("external_volume.in", &["hv1"]), ("external_volume.out", &["hv1", "hv2"]), ("image.gone", &["hv1"])]);
+        let mut part = plan(&[("external_volume.in", &[("hv1", Standing::Present, true)])]);
+        part.found.insert(address("image.gone"), [(host("hv1"), Found::default())].into());
+        part.outputs = [("path".to_owned(), "/elsewhere".into())].into();
+        part.targets = Some(Targets { option: Choice::Target, named: Vec::new(), resources: Vec::new() });
+        for operation in [Operation::Apply, Operation::Destroy] {
+            let mut part = part.clone();
+            part.operation = operation;
+            // The plan of a part has the outputs of the state.
+            part.outputs = before.outputs.clone();
+            let after = super::after(&before, &part, &part);
+            assert_eq!(names(&after), ["external_volume.in", "external_volume.out"]);
+            assert_eq!(after.resources[&address("external_volume.out")], before.resources[&address("external_volume.out")]);
+            assert_eq!(after.outputs, before.outputs);
+            assert_eq!(after.hosts.keys().collect::<Vec<&HostName>>(), [&host("hv1"), &host("hv2")]);
+        }
+    }
+
+    #[test]
+    fn what_is_held_on_a_host_for_something_else_stays_recorded_there() {
+        let before = state(&[("image_storage.main", &["hv1", "hv2"])]);
+        let held = Standing::Unknown("something that is left out needs it".to_owned());
+        let mut part = plan(&[("image_storage.main", &[("hv1", Standing::Present, true)])]);
+        let found = Found { standing: held, ..Found::default() };
+        part.found.entry(address("image_storage.main")).or_default().insert(host("hv2"), found);
+        assert_eq!(hosts_of(&super::after(&before, &part, &part), "image_storage.main"), ["hv1", "hv2"]);
+    }
+}

@@ -8,7 +8,7 @@ pub mod problems;
 pub mod progress;
 pub mod report;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod schema;
 mod shell;

@@ -11,15 +11,15 @@ use crate::plan::{
     Target, Targets, UnknownHost, Why,
 };
 
-pub(super) fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     text.parse().expect(text)
 }
 
-pub(super) fn host(name: &str) -> HostName {
+pub(crate) fn host(name: &str) -> HostName {
     name.into()
 }
 
-pub(super) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
+pub(crate) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
     let attribute =
         |(name, value): &(&str, &str)| ((*name).to_owned(), Attribute::default_value(Datum::Text((*value).to_owned())));
     Block {
@@ -33,7 +33,7 @@ pub(super) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
 }
 
 /// A plan that does nothing.
-pub(super) fn empty() -> Plan {
+pub(crate) fn empty() -> Plan {
     Plan {
         format_version: FORMAT_VERSION.to_owned(),
         larder_version: "0.1.0".to_owned(),
@@ -66,7 +66,7 @@ pub(super) fn empty() -> Plan {
     }
 }
 
-pub(super) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Change {
+pub(crate) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Change {
     let address = address(text);
     Change {
         kind: address.kind.clone(),
