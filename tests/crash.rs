@@ -176,7 +176,9 @@ fn a_move_that_is_killed_at_each_line_of_the_journal_is_finished_by_the_next_app
             .replace("external_volume.ram", &format!("external_volume.{ram}"))
             .replace("\"bound\"", &format!("\"{bound}\""))
     };
-    let moved = |from: &str, to: &str| format!("moved {{\n  from = external_volume.{from}\n  to   = external_volume.{to}\n}}\n");
+    let moved = |from: &str, to: &str| {
+        format!("moved {{\n  from = external_volume.{from}\n  to   = external_volume.{to}\n}}\n")
+    };
     let names = [("ram", "bound"), ("ram2", "bound2")];
     site.write(&named("ram", "bound")).apply();
     let mounts = site.snapshot("hv1")["mounts"].clone();

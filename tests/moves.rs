@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 const HOSTS: [&str; 2] = ["hv1", "hv2"];
 
 fn volume(name: &str, at: &str, inside: &str) -> String {
-    format!(
-        "external_volume \"{name}\" {{\n  storage = image_storage.main\n  mount_point = \"{at}\"\n  {inside}\n}}\n"
-    )
+    format!("external_volume \"{name}\" {{\n  storage = image_storage.main\n  mount_point = \"{at}\"\n  {inside}\n}}\n")
 }
 
 fn tmpfs() -> &'static str {
@@ -113,7 +111,10 @@ fn a_mounted_volume_in_use_gets_another_name_and_nothing_else_changes() {
         addresses(&site),
         ["external_volume.fast", "image.app[\"a\"]", "image.app[\"b\"]", "image_storage.main"]
     );
-    assert!(!std::fs::read_to_string(site.state()).expect("a state").contains("formerly"), "nothing is left of the old");
+    assert!(
+        !std::fs::read_to_string(site.state()).expect("a state").contains("formerly"),
+        "nothing is left of the old"
+    );
 
     // The statements may stay, and they may go.
     site.assert_settled();
@@ -124,7 +125,8 @@ fn a_mounted_volume_in_use_gets_another_name_and_nothing_else_changes() {
 #[test]
 fn a_plan_file_moves_without_the_configuration() {
     let site = Site::up(&HOSTS);
-    site.write(&format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()), images("web", "disk"))).apply();
+    site.write(&format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()), images("web", "disk")))
+        .apply();
     let stands = standing(&site, "hv1", "/srv/disk");
     let after = format!(
         "{}{}{}{}{}",
@@ -153,11 +155,18 @@ fn a_plan_file_moves_without_the_configuration() {
     assert!(addresses(&site).contains(&"image.app[\"b\"]".to_owned()));
 
     // An altered file is refused: what moves is part of it.
-    site.write(&(renamed.replace("external_volume \"fast\"", "external_volume \"slow\"").replace("external_volume.fast\n  name", "external_volume.slow\n  name")
-        + &moved("external_volume.fast", "external_volume.slow")));
+    site.write(
+        &(renamed
+            .replace("external_volume \"fast\"", "external_volume \"slow\"")
+            .replace("external_volume.fast\n  name", "external_volume.slow\n  name")
+            + &moved("external_volume.fast", "external_volume.slow")),
+    );
     site.larder(&["plan", "-out", "saved.plan"]).expect(0);
     let text = std::fs::read_to_string(site.path().join("saved.plan")).expect("a plan");
-    let altered = text.replace("\"external_volume.fast\": \"external_volume.slow\"", "\"external_volume.fast\": \"external_volume.other\"");
+    let altered = text.replace(
+        "\"external_volume.fast\": \"external_volume.slow\"",
+        "\"external_volume.fast\": \"external_volume.other\"",
+    );
     assert_ne!(text, altered);
     std::fs::write(site.path().join("saved.plan"), altered).expect("written");
     site.larder(&["apply", "saved.plan"]).expect(1).says("altered");
@@ -176,7 +185,9 @@ fn what_was_moved_in_the_state_is_written_to_hosts_by_the_next_apply() {
     site.larder(&["state", "mv", "external_volume.disk", "external_volume.fast"])
         .expect(0)
         .says("Moved external_volume.disk to external_volume.fast.");
-    site.larder(&["state", "mv", "image.web", "image.app"]).expect(0).says("Moved image.web[\"b\"] to image.app[\"b\"].");
+    site.larder(&["state", "mv", "image.web", "image.app"])
+        .expect(0)
+        .says("Moved image.web[\"b\"] to image.app[\"b\"].");
     assert_eq!(
         addresses(&site),
         ["external_volume.fast", "image.app[\"a\"]", "image.app[\"b\"]", "image_storage.main"]
@@ -194,7 +205,8 @@ fn a_host_that_was_down_is_told_the_new_name_when_it_is_back() {
     site.write(&before).apply();
     let after = before.replace("external_volume \"disk\"", "external_volume \"fast\"");
     site.write(&(after.clone() + &moved("external_volume.disk", "external_volume.fast")));
-    let stop = |site: &Site| site.wait(site.lab().stop(&HostName::from("hv2"))).unwrap_or_else(|problem| panic!("{problem}"));
+    let stop =
+        |site: &Site| site.wait(site.lab().stop(&HostName::from("hv2"))).unwrap_or_else(|problem| panic!("{problem}"));
     stop(&site);
     site.larder(&["apply", "-auto-approve"]).expect(8);
     assert_eq!(state(&site)["resources"]["external_volume.fast"]["formerly"], json!(["external_volume.disk"]));
@@ -261,7 +273,10 @@ fn a_new_name_without_a_word_is_refused_with_the_words_that_are_missing() {
     assert_eq!(plan["steps"], json!([]), "{plan:#}");
     assert!(hazards(&plan).iter().all(|code| code == "renamed"), "{:?}", hazards(&plan));
     let text = site.larder(&["plan"]).expect(6).out;
-    assert!(text.contains("  moved {\n    from = external_volume.ram\n    to   = external_volume.ram2\n  }\n"), "{text}");
+    assert!(
+        text.contains("  moved {\n    from = external_volume.ram\n    to   = external_volume.ram2\n  }\n"),
+        "{text}"
+    );
     assert!(text.contains("The same at image.web2[\"b\"]."), "{text}");
     for (host, before) in HOSTS.iter().zip(&snapshots) {
         assert_eq!(&site.snapshot(host), before);
@@ -293,9 +308,75 @@ fn a_new_name_without_a_word_is_refused_with_the_words_that_are_missing() {
 }
 
 #[test]
+fn a_disk_under_another_name_and_in_another_place_is_known_by_itself() {
+    let site = Site::up(&["hv1"]);
+    let device = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
+    site.wait(site.lab().attach_device(&"hv1".into(), device, "24MiB".parse().expect("a size"))).expect("a device");
+    let disk = |name: &str, at: &str| {
+        let inside = format!(
+            "device {{\n    path = \"{device}\"\n    fstype = \"ext4\"\n    label = \"disk\"\n    format = true\n  }}"
+        );
+        storage(&["hv1"]) + &volume(name, at, &inside)
+    };
+    site.write(&disk("slow", "/srv/slow")).apply();
+    site.sh("hv1", "echo data >/srv/slow/file");
+    let uuid = site.on("hv1", &["blkid", "-s", "UUID", "-o", "value", device]);
+    site.write(&disk("fast", "/srv/fast"));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["renamed"], "{plan:#}");
+    assert!(plan["hazards"][0]["message"].as_str().is_some_and(|text| text.contains(device)), "{plan:#}");
+    assert_eq!(proposed(&plan), moved("external_volume.slow", "external_volume.fast"));
+    site.write(&(disk("fast", "/srv/fast") + &proposed(&plan)));
+    let plan = site.apply_exactly();
+    let change = change(&plan, "external_volume.fast");
+    // It moves, and it is mounted elsewhere: that is more than another name.
+    assert_eq!((&change["action"], &change["moved_from"]), (&json!("update"), &json!("external_volume.slow")));
+    assert_eq!(site.sh("hv1", "cat /srv/fast/file"), "data\n");
+    assert_eq!(site.on("hv1", &["blkid", "-s", "UUID", "-o", "value", device]), uuid);
+}
+
+#[test]
+fn a_path_that_follows_the_name_is_a_change_that_is_told() {
+    let site = Site::up(&["hv1"]);
+    let blocks = |disk: &str, web: &str, more: [&str; 2]| {
+        format!(
+            "{}external_volume \"{disk}\" {{\n  storage = image_storage.main\n  directory {{}}\n{}}}\nimage \"{web}\" {{\n  volume = external_volume.{disk}\n  format = \"raw\"\n  size = \"1MiB\"\n{}}}\n",
+            storage(&["hv1"]),
+            more[0],
+            more[1]
+        )
+    };
+    site.write(&blocks("disk", "web", ["", ""])).apply();
+    let before = site.snapshot("hv1");
+    let statements = moved("external_volume.disk", "external_volume.fast") + &moved("image.web", "image.app");
+    // Default paths are made of names.
+    site.write(&(blocks("fast", "app", ["", ""]) + &statements));
+    let plan = site.refused();
+    assert_hazard(
+        &plan,
+        "data-loss",
+        "external_volume.fast",
+        "hv1",
+        &["moves to /var/lib/larder/storages/main/fast"],
+        "mount_point = \"/var/lib/larder/storages/main/disk\"",
+    );
+    let told = plan["hazards"].as_array().expect("hazards").iter().any(|one| {
+        one["address"] == "image.app" && one["cure"].as_str().is_some_and(|cure| cure.contains("name = \"web.raw\""))
+    });
+    assert!(told, "{plan:#}");
+    assert_eq!(site.snapshot("hv1"), before);
+    // As it says: the paths are kept, and only names change.
+    let kept = ["  mount_point = \"/var/lib/larder/storages/main/disk\"\n", "  name = \"web.raw\"\n"];
+    site.write(&(blocks("fast", "app", kept) + &statements));
+    assert_eq!(site.apply_exactly()["steps"], json!([]));
+    assert_eq!(site.snapshot("hv1"), before);
+}
+
+#[test]
 fn protection_moves_along_and_outlives_every_way_out() {
     let site = Site::up(&HOSTS);
-    let protected = volume("disk", "/srv/disk", &format!("{}\n  lifecycle {{\n    prevent_destroy = true\n  }}", tmpfs()));
+    let protected =
+        volume("disk", "/srv/disk", &format!("{}\n  lifecycle {{\n    prevent_destroy = true\n  }}", tmpfs()));
     site.write(&(storage(&HOSTS) + &protected)).apply();
     let before = site.snapshot("hv2");
     // The host leaves the storage, and the configuration.
@@ -306,7 +387,8 @@ fn protection_moves_along_and_outlives_every_way_out() {
         assert!(hazards(&plan).contains(&"protected".to_owned()), "{plan:#}");
     }
     // A new name, said or not, does not shake it off.
-    let renamed = protected.replace("\"disk\"", "\"fast\"").replace("  lifecycle {\n    prevent_destroy = true\n  }", "");
+    let renamed =
+        protected.replace("\"disk\"", "\"fast\"").replace("  lifecycle {\n    prevent_destroy = true\n  }", "");
     site.write(&(storage(&HOSTS) + &renamed)).refused();
     let statement = moved("external_volume.disk", "external_volume.fast");
     for rest in [statement.clone(), statement.clone() + &moved("external_volume.fast", "external_volume.gone")] {
@@ -378,12 +460,20 @@ fn an_import_takes_over_what_is_there_and_makes_nothing() {
     let blocks = format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", "directory {}"), images("web", "disk"));
     for host in HOSTS {
         site.sh(host, "mkdir /srv/disk && chown libvirt-qemu:kvm /srv/disk && chmod 770 /srv/disk");
-        site.sh(host, "cd /srv/disk && truncate -s 1M disk-a.raw && chown libvirt-qemu:kvm disk-a.raw && chmod 600 disk-a.raw");
+        site.sh(
+            host,
+            "cd /srv/disk && truncate -s 1M disk-a.raw && chown libvirt-qemu:kvm disk-a.raw && chmod 600 disk-a.raw",
+        );
     }
     let snapshot = site.snapshot("hv1");
     site.write(&(blocks.clone() + &import("external_volume.disk") + &import("image.web")));
     let plan = site.refused();
-    let of: Vec<_> = plan["hazards"].as_array().expect("hazards").iter().map(|one| (one["code"].as_str(), one["address"].as_str())).collect();
+    let of: Vec<_> = plan["hazards"]
+        .as_array()
+        .expect("hazards")
+        .iter()
+        .map(|one| (one["code"].as_str(), one["address"].as_str()))
+        .collect();
     assert_eq!(of, [(Some("nothing-to-import"), Some("image.web[\"b\"]")); 2], "{plan:#}");
     assert_eq!(plan["hazards"][0]["can_be_accepted"], false);
     assert_eq!(site.snapshot("hv1"), snapshot);
@@ -401,7 +491,10 @@ fn an_import_takes_over_what_is_there_and_makes_nothing() {
 
     // Where nobody can look, nobody knows.
     site.larder(&["state", "rm", "image.web[\"a\"]"]).expect(0);
-    site.write(&(format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", "directory {}"), images("web", "disk")) + &import("image.web[\"a\"]")));
+    site.write(
+        &(format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", "directory {}"), images("web", "disk"))
+            + &import("image.web[\"a\"]")),
+    );
     site.wait(site.lab().stop(&HostName::from("hv2"))).unwrap_or_else(|problem| panic!("{problem}"));
     let plan = site.larder(&["plan", "-json"]).expect(8).json();
     assert_hazard(&plan, "nothing-to-import", "image.web[\"a\"]", "hv2", &["not known"], "import");
@@ -476,7 +569,9 @@ fn a_target_is_planned_with_what_it_needs_and_nothing_else_is_touched() {
     assert!(text.contains("This plan is partial (-target)"), "{text}");
 
     let paid = connections(&site, || {
-        site.larder(&[&["apply", "-auto-approve"], target.as_slice()].concat()).expect(0).says("Only a part was applied");
+        site.larder(&[&["apply", "-auto-approve"], target.as_slice()].concat())
+            .expect(0)
+            .says("Only a part was applied");
     });
     assert_eq!(paid["hv3"], 0);
     assert_eq!(site.snapshot("hv3"), others);
@@ -526,12 +621,20 @@ fn what_is_no_longer_wanted_goes_only_when_it_is_named() {
     );
     let others = site.snapshot("hv3");
     let paid = connections(&site, || {
-        site.larder(&[&["apply", "-auto-approve", "-target", "external_volume.ram"], accept.as_slice()].concat()).expect(0);
+        site.larder(&[&["apply", "-auto-approve", "-target", "external_volume.ram"], accept.as_slice()].concat())
+            .expect(0);
     });
     assert_eq!(paid["hv3"], 0);
     assert_eq!(
         addresses(&site),
-        ["external_volume.disk", "external_volume.far", "image.db[\"a\"]", "image.db[\"b\"]", "image_storage.far", "image_storage.main"]
+        [
+            "external_volume.disk",
+            "external_volume.far",
+            "image.db[\"a\"]",
+            "image.db[\"b\"]",
+            "image_storage.far",
+            "image_storage.main"
+        ]
     );
     site.sh("hv1", "! mountpoint -q /srv/ram && mountpoint -q /srv/disk && ! grep -q external_volume.ram /etc/fstab");
     assert_eq!(site.snapshot("hv3"), others);
@@ -549,7 +652,10 @@ fn what_is_no_longer_wanted_goes_only_when_it_is_named() {
         ]
     );
     assert_eq!(changed(&plan), ["external_volume.disk", "image.db[\"a\"]", "image_storage.main"]);
-    let text = site.larder(&[&["apply", "-auto-approve", "-exclude", "image.db[\"b\"]"], accept.as_slice()].concat()).expect(0).out;
+    let text = site
+        .larder(&[&["apply", "-auto-approve", "-exclude", "image.db[\"b\"]"], accept.as_slice()].concat())
+        .expect(0)
+        .out;
     assert!(text.starts_with("Left out: 1 named, 3 in all:\n"), "{text}");
     assert_eq!(addresses(&site), ["external_volume.far", "image.db[\"b\"]", "image_storage.far", "image_storage.main"]);
     site.sh("hv3", "mountpoint -q /srv/far && test -f /srv/far/disk-a.raw");
@@ -583,7 +689,11 @@ fn a_part_is_destroyed_or_refreshed() {
     assert_eq!((paid["hv1"], paid["hv2"], paid["hv3"]), (0, 0, 1));
     assert_eq!(site.snapshot("hv1"), others);
     site.sh("hv3", "! mountpoint -q /srv/far && ! grep -q larder /etc/fstab");
-    assert_eq!(state(&site)["outputs"]["paths"], json!(["/srv/disk", "/srv/far", "/srv/ram"]), "not taken away as a whole");
+    assert_eq!(
+        state(&site)["outputs"]["paths"],
+        json!(["/srv/disk", "/srv/far", "/srv/ram"]),
+        "not taken away as a whole"
+    );
     // What is left out of a destruction keeps what it needs.
     let run = [&["destroy", "-auto-approve", "-exclude", "external_volume.disk"], accept.as_slice()].concat();
     site.larder(&run).expect(0);
@@ -644,7 +754,10 @@ fn paths_and_room_are_those_of_the_whole() {
     site.write(&(blocks + &below)).larder(&["apply", "-auto-approve"]).expect(0);
     site.write(&storage(&HOSTS));
     let accept = ["-accept", "data-loss@external_volume.ram"];
-    let plan = site.larder(&[&["plan", "-json", "-target", "external_volume.ram"], accept.as_slice()].concat()).expect(0).json();
+    let plan = site
+        .larder(&[&["plan", "-json", "-target", "external_volume.ram"], accept.as_slice()].concat())
+        .expect(0)
+        .json();
     assert!(listed(&plan).contains(&"external_volume.below depends-on external_volume.ram".to_owned()), "{plan:#}");
     site.write(&(storage(&HOSTS) + "removed {\n  from = external_volume.below\n}\n"));
     let plan = site.larder(&[&["plan", "-json"], accept.as_slice()].concat()).expect(6).json();
@@ -667,7 +780,10 @@ fn a_host_that_leaves_keeps_what_something_left_out_still_needs() {
         state["resources"][address]["placements"].as_object().expect("placements").keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(placed("external_volume.ram"), ["hv1"]);
-    assert_eq!((placed("external_volume.disk"), placed("image_storage.main")), (HOSTS.map(str::to_owned).to_vec(), HOSTS.map(str::to_owned).to_vec()));
+    assert_eq!(
+        (placed("external_volume.disk"), placed("image_storage.main")),
+        (HOSTS.map(str::to_owned).to_vec(), HOSTS.map(str::to_owned).to_vec())
+    );
     // A host that is gone from the configuration is named like any other.
     site.write(&(left.replace("host \"hv2\" {\n  address = \"192.0.2.1\"\n}\n", "") + &volumes));
     let plan = site.larder(&["plan", "-json", "-target", "host.hv2"]).expect(0).json();

@@ -9,8 +9,7 @@ use common::{Site, hosts};
 use larder::config::{self, Desired, Inputs};
 use larder::kinds;
 use larder::model::{
-    Address, Answer, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problems, Question, Reply,
-    Selector,
+    Address, Answer, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problems, Question, Reply, Selector,
 };
 use larder::plan::{self, Input, Limit, Plan, Request};
 use larder::state::State;

@@ -165,14 +165,21 @@ mod tests {
             Connection { reach: Reach::Local, becomes_root: false, connect_timeout: std::time::Duration::ZERO };
         State {
             resources: records.iter().map(|(text, hosts)| record(&block(text, &[]), hosts)).collect(),
-            hosts: records.iter().flat_map(|(_, hosts)| hosts.iter()).map(|name| (host(name), connection.clone())).collect(),
+            hosts: records
+                .iter()
+                .flat_map(|(_, hosts)| hosts.iter())
+                .map(|name| (host(name), connection.clone()))
+                .collect(),
             outputs: [("path".to_owned(), "/srv".into())].into(),
             ..State::default()
         }
     }
 
+    /// A host, how something stood on it, and whether nothing of it differed.
+    type Seen<'a> = (&'a str, Standing, bool);
+
     /// A plan that wants these blocks, and what hosts said when it had been carried out.
-    fn plan(wanted: &[(&str, &[(&str, Standing, bool)])]) -> Plan {
+    fn plan(wanted: &[(&str, &[Seen])]) -> Plan {
         let mut plan = empty();
         for (text, hosts) in wanted {
             plan.desired.insert(address(text), block(text, &[]));
@@ -197,9 +204,11 @@ mod tests {
     fn a_move_is_in_the_state_before_any_step_and_is_forgotten_when_every_host_has_it() {
         let before = state(&[("external_volume.old", &["hv1", "hv2"])]);
         let unknown = || Standing::Unknown("down".to_owned());
-        let mut moving = plan(&[("external_volume.new", &[("hv1", Standing::Present, true), ("hv2", unknown(), false)])]);
+        let mut moving =
+            plan(&[("external_volume.new", &[("hv1", Standing::Present, true), ("hv2", unknown(), false)])]);
         moving.moved = [(address("external_volume.old"), address("external_volume.new"))].into();
-        moving.changes = vec![change("external_volume.new", Action::Move, &[("hv1", Action::Update), ("hv2", Action::Unknown)])];
+        moving.changes =
+            vec![change("external_volume.new", Action::Move, &[("hv1", Action::Update), ("hv2", Action::Unknown)])];
 
         let during = super::before(&before, &moving);
         assert_eq!(names(&during), ["external_volume.new"]);
@@ -208,23 +217,38 @@ mod tests {
 
         // Whether it was written before the steps or not, it comes to the same.
         let partly = super::after(&before, &moving, &moving);
-        assert_eq!(super::after(&during, &moving, &moving).resources[&address("external_volume.new")].formerly, partly.resources[&address("external_volume.new")].formerly);
-        assert_eq!(partly.resources[&address("external_volume.new")].formerly, [address("external_volume.old")].into(), "hv2 may still carry it");
+        assert_eq!(
+            super::after(&during, &moving, &moving).resources[&address("external_volume.new")].formerly,
+            partly.resources[&address("external_volume.new")].formerly
+        );
+        assert_eq!(
+            partly.resources[&address("external_volume.new")].formerly,
+            [address("external_volume.old")].into(),
+            "hv2 may still carry it"
+        );
         assert_eq!(hosts_of(&partly, "external_volume.new"), ["hv1", "hv2"]);
 
-        let done = plan(&[("external_volume.new", &[("hv1", Standing::Present, true), ("hv2", Standing::Present, true)])]);
+        let done =
+            plan(&[("external_volume.new", &[("hv1", Standing::Present, true), ("hv2", Standing::Present, true)])]);
         let after = super::after(&partly, &done, &done);
         assert_eq!(after.resources[&address("external_volume.new")].formerly, BTreeSet::new());
 
         // A refresh moves as well, and knows nothing of what hosts carry.
         moving.operation = Operation::RefreshOnly;
         let refreshed = super::after(&before, &moving, &moving);
-        assert_eq!(refreshed.resources[&address("external_volume.new")].formerly, [address("external_volume.old")].into());
+        assert_eq!(
+            refreshed.resources[&address("external_volume.new")].formerly,
+            [address("external_volume.old")].into()
+        );
     }
 
     #[test]
     fn a_part_leaves_the_rest_and_the_outputs_as_they_were() {
-        let before = state(&[("external_volume.in", &["hv1"]), ("external_volume.out", &["hv1", "hv2"]), ("image.gone", &["hv1"])]);
+        let before = state(&[
+            ("external_volume.in", &["hv1"]),
+            ("external_volume.out", &["hv1", "hv2"]),
+            ("image.gone", &["hv1"]),
+        ]);
         let mut part = plan(&[("external_volume.in", &[("hv1", Standing::Present, true)])]);
         part.found.insert(address("image.gone"), [(host("hv1"), Found::default())].into());
         part.outputs = [("path".to_owned(), "/elsewhere".into())].into();
@@ -236,7 +260,10 @@ mod tests {
             part.outputs = before.outputs.clone();
             let after = super::after(&before, &part, &part);
             assert_eq!(names(&after), ["external_volume.in", "external_volume.out"]);
-            assert_eq!(after.resources[&address("external_volume.out")], before.resources[&address("external_volume.out")]);
+            assert_eq!(
+                after.resources[&address("external_volume.out")],
+                before.resources[&address("external_volume.out")]
+            );
             assert_eq!(after.outputs, before.outputs);
             assert_eq!(after.hosts.keys().collect::<Vec<&HostName>>(), [&host("hv1"), &host("hv2")]);
         }

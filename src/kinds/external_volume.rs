@@ -1505,7 +1505,7 @@ impl<'a> Look<'a> {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
                     format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address),
+                    format!("Keep it with mount_point = {old:?}, move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address),
                 ));
             }
             return Ok(());

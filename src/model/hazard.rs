@@ -76,7 +76,12 @@ const TABLE: &[Row] = {
             Never,
             "`lifecycle { prevent_destroy = true }` was set when the object was last applied",
         ),
-        Row(Renamed, "renamed", Never, "the state has the object under another address, and no `moved` statement says so"),
+        Row(
+            Renamed,
+            "renamed",
+            Never,
+            "the state has the object under another address, and no `moved` statement says so",
+        ),
         Row(NothingToImport, "nothing-to-import", Never, "`import` takes over what exists, and it does not"),
         Row(Capacity, "capacity", Possible, "the file system has not enough room for all that the plan writes"),
         Row(HidesData, "hides-data", Possible, "mounting would hide what is in the directory"),

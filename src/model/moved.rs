@@ -283,9 +283,24 @@ mod tests {
             ("image.plain", "image.simple"),
         ]
         .map(|(from, to)| (address(from), address(to)));
-        let known = |block: &Address| if *block == address("image.part") { 2 } else { pairs.iter().filter(|(from, _)| from.block() == *block).count() };
-        let said: Vec<_> = statements(pairs.iter().map(|(a, b)| (a, b)), known).into_iter().map(|(a, b)| format!("{a} {b}")).collect();
-        assert_eq!(said, ["image.one image.two[0]", "image.part[0] image.rest[0]", "image.plain image.simple", "image.web image.app"]);
+        let known = |block: &Address| {
+            if *block == address("image.part") {
+                2
+            } else {
+                pairs.iter().filter(|(from, _)| from.block() == *block).count()
+            }
+        };
+        let said: Vec<_> =
+            statements(pairs.iter().map(|(a, b)| (a, b)), known).into_iter().map(|(a, b)| format!("{a} {b}")).collect();
+        assert_eq!(
+            said,
+            [
+                "image.one image.two[0]",
+                "image.part[0] image.rest[0]",
+                "image.plain image.simple",
+                "image.web image.app"
+            ]
+        );
         for (from, to) in statements(pairs.iter().map(|(a, b)| (a, b)), known) {
             let one = Moved::new(from, to, None).expect("ends of one kind");
             let hits = pairs.iter().filter(|(old, new)| one.forward(old).as_ref() == Some(new)).count();
@@ -295,12 +310,16 @@ mod tests {
 
     fn any_selector() -> impl Strategy<Value = Selector> {
         let key = prop_oneof![Just(String::new()), Just("[0]".to_owned()), Just("[\"k\"]".to_owned())];
-        let step = (prop_oneof![Just("a"), Just("b")], key.clone()).prop_map(|(name, key)| format!("module.{name}{key}"));
+        let step =
+            (prop_oneof![Just("a"), Just("b")], key.clone()).prop_map(|(name, key)| format!("module.{name}{key}"));
         let resource = (prop_oneof![Just("x"), Just("y")], key).prop_map(|(name, key)| format!("image.{name}{key}"));
-        (prop::collection::vec(step, 0..3), prop::option::of(resource)).prop_filter_map("nothing", |(steps, resource)| {
-            let text = steps.into_iter().chain(resource).collect::<Vec<_>>().join(".");
-            text.parse().ok()
-        })
+        (prop::collection::vec(step, 0..3), prop::option::of(resource)).prop_filter_map(
+            "nothing",
+            |(steps, resource)| {
+                let text = steps.into_iter().chain(resource).collect::<Vec<_>>().join(".");
+                text.parse().ok()
+            },
+        )
     }
 
     fn any_address() -> impl Strategy<Value = Address> {

@@ -95,11 +95,11 @@ impl Selector {
             true => (self, other),
             false => (other, self),
         };
-        let paths = short.modules().iter().zip(long.modules()).enumerate();
+        let mut paths = short.modules().iter().zip(long.modules()).enumerate();
         let meets = |(at, (a, b)): (usize, (&ModuleStep, &ModuleStep))| {
             a.name == b.name && (a.key == b.key || short.is_any_at(at) || long.is_any_at(at))
         };
-        if !paths.map(meets).all(|meets| meets) {
+        if !paths.all(meets) {
             return false;
         }
         let is_level = short.modules().len() == long.modules().len();
@@ -108,7 +108,9 @@ impl Selector {
             (None, _) => true,
             (Some(_), None) => is_level,
             (Some(a), Some(b)) => {
-                is_level && (&a.kind, &a.name) == (&b.kind, &b.name) && (a.key == b.key || short.is_any() || long.is_any())
+                is_level
+                    && (&a.kind, &a.name) == (&b.kind, &b.name)
+                    && (a.key == b.key || short.is_any() || long.is_any())
             }
         }
     }
@@ -236,10 +238,22 @@ mod tests {
 
     #[test]
     fn a_selector_reads_as_it_is_typed() {
-        for text in ["image.web", "image.web[0]", "module.a", "module.a[\"k\"].module.b", "module.a[0].image.web[\"x\"]"] {
+        for text in
+            ["image.web", "image.web[0]", "module.a", "module.a[\"k\"].module.b", "module.a[0].image.web[\"x\"]"]
+        {
             assert_eq!(selector(text).to_string(), text);
         }
-        for text in ["", "image", "module", "module.", "module.a.", "module.a.image", "image.web[", "image.web.x", "image.web[1]x"] {
+        for text in [
+            "",
+            "image",
+            "module",
+            "module.",
+            "module.a.",
+            "module.a.image",
+            "image.web[",
+            "image.web.x",
+            "image.web[1]x",
+        ] {
             assert!(text.parse::<Selector>().is_err(), "{text}");
         }
         let prefix = [ModuleStep { name: "m".to_owned(), key: Some(Key::Index(1)) }];

@@ -26,8 +26,8 @@ use crate::state::{State, without_secrets};
 
 pub use files::FileChange;
 pub use hash::{seal, unseal};
-pub use targets::{Choice, Limit, Target, Targets, Why, unknown_names};
 use targets::Scope;
+pub use targets::{Choice, Limit, Target, Targets, Why, unknown_names};
 
 pub const FORMAT_VERSION: &str = "1.0";
 
@@ -210,14 +210,20 @@ impl Plan {
 
     /// Whether apply would change a host, or what Larder calls its own.
     pub fn has_changes(&self) -> bool {
-        !self.moved.is_empty() || self.changes.iter().any(|change| {
-            change.hosts.values().any(|action| {
-                matches!(
-                    action,
-                    Action::Create | Action::Update | Action::Destroy | Action::Forget | Action::Move | Action::Later
-                )
-            }) || matches!(change.action, Action::Forget | Action::Destroy)
-        })
+        !self.moved.is_empty()
+            || self.changes.iter().any(|change| {
+                change.hosts.values().any(|action| {
+                    matches!(
+                        action,
+                        Action::Create
+                            | Action::Update
+                            | Action::Destroy
+                            | Action::Forget
+                            | Action::Move
+                            | Action::Later
+                    )
+                }) || matches!(change.action, Action::Forget | Action::Destroy)
+            })
     }
 
     /// Hazards that apply refuses.
@@ -270,11 +276,8 @@ pub fn questions(
             }
         }
     }
-    let declared: BTreeSet<HostName> = known
-        .keys()
-        .filter(|address| address.kind == host::NAME && scope.has(address))
-        .map(host::name_of)
-        .collect();
+    let declared: BTreeSet<HostName> =
+        known.keys().filter(|address| address.kind == host::NAME && scope.has(address)).map(host::name_of).collect();
     let mut all = BTreeMap::new();
     for (host, connection) in connections(known, state) {
         let Some(questions) = asked.remove(&host).or_else(|| declared.contains(&host).then(BTreeSet::new)) else {
@@ -428,8 +431,7 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
         !scope.has(address) || scope.forgotten.contains(address) || scope.holds(address, host)
     };
     let owners = owners_with(desired, state, stays);
-    let scene =
-        Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners };
+    let scene = Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners };
     making.judge(&scene);
     making.remove(&memory, &watched, &owners);
     making.refuse_renames();
@@ -612,8 +614,7 @@ impl Making<'_> {
 
     /// How a placement stands in the plan.
     fn action(&self, address: &Address, host: &HostName, verdict: &Verdict) -> Action {
-        let recorded =
-            self.state.resources.get(address).is_some_and(|record| record.placements.contains_key(host));
+        let recorded = self.state.resources.get(address).is_some_and(|record| record.placements.contains_key(host));
         match &verdict.standing {
             Standing::Unknown(_) => Action::Unknown,
             Standing::Later(_) => Action::Later,

@@ -17,7 +17,8 @@ impl Making<'_> {
     ) {
         // What this run leaves alone takes nothing away with it.
         let recorded = super::recorded_blocks(self.state);
-        let going = recorded.iter().filter(|(address, _)| self.scope.has(address) && !self.scope.forgotten.contains(*address));
+        let going =
+            recorded.iter().filter(|(address, _)| self.scope.has(address) && !self.scope.forgotten.contains(*address));
         let going = going.map(|(address, block)| (address.clone(), block.clone())).collect();
         let scene = Scene { blocks: &going, facts: self.input.facts, memory, watched, owners };
         for (address, record) in self.state.resources.iter().filter(|(address, _)| self.scope.has(address)) {

@@ -80,7 +80,8 @@ impl Making<'_> {
             }
             let mut found: BTreeMap<&Address, Common> = BTreeMap::new();
             for (host, identity) in pairs_of(verdicts.keys(), kind.identities(block, self.desired)) {
-                if let Some(old) = lost.get(&(kind.name(), host, identity.clone())).filter(|old| !taken.contains(*old)) {
+                if let Some(old) = lost.get(&(kind.name(), host, identity.clone())).filter(|old| !taken.contains(*old))
+                {
                     found.entry(old).or_default().entry(identity).or_default().insert(host.clone());
                 }
             }
@@ -125,7 +126,8 @@ impl Making<'_> {
                     moved::statement(&Selector::resource(before), &Selector::resource(after.clone()))
                 ),
             };
-            let message = format!("{old} and {new} are one machine: what is taken away on {old} would be gone from {new}");
+            let message =
+                format!("{old} and {new} are one machine: what is taken away on {old} would be gone from {new}");
             self.note(Hazard::new(HazardCode::Renamed, &after, Some(&new), message, cure));
         }
     }

@@ -123,13 +123,20 @@ impl Scope {
 
     /// Whether it takes room in a volume of the run without being part of it: it counts for capacity.
     pub(super) fn is_beside(&self, block: &Block, blocks: &Blocks) -> bool {
-        let holds_images = |block: &Block| kind_of(&block.address).is_some_and(|kind| !kind.image_directories(block).is_empty());
+        let holds_images =
+            |block: &Block| kind_of(&block.address).is_some_and(|kind| !kind.image_directories(block).is_empty());
         !self.has(&block.address)
             && !holds_images(block)
             && block.depends_on.iter().any(|one| self.has(one) && blocks.get(one).is_some_and(holds_images))
     }
 
-    pub(super) fn of(desired: &Blocks, state: &State, removed: &[Removed], operation: Operation, limit: &Limit) -> Self {
+    pub(super) fn of(
+        desired: &Blocks,
+        state: &State,
+        removed: &[Removed],
+        operation: Operation,
+        limit: &Limit,
+    ) -> Self {
         let is_wanted = |address: &Address| operation != Operation::Destroy && desired.contains_key(address);
         let is_forgotten = |address: &Address| {
             !desired.contains_key(address) && removed.iter().any(|one| !one.destroy && one.from.selects(address))
@@ -154,7 +161,8 @@ impl Scope {
             false => BTreeSet::new(),
         };
         let is_listed = |address: &Address, why: Why| {
-            let places = desired.get(address).zip(kind_of(address)).map(|(block, kind)| kind.hosts(block, desired).len());
+            let places =
+                desired.get(address).zip(kind_of(address)).map(|(block, kind)| kind.hosts(block, desired).len());
             why == Why::Named || state.resources.contains_key(address) || places.is_some_and(|places| places > 0)
         };
         let resources = reached
@@ -190,7 +198,7 @@ impl Scope {
 
 /// Names of the limit that name nothing.
 pub fn unknown_names(limit: &Limit, desired: &Blocks, state: &State, pairs: &Pairs) -> Problems {
-    let recorded = state.resources.iter().map(|(address, _)| pairs.get(address).unwrap_or(address));
+    let recorded = state.resources.keys().map(|address| pairs.get(address).unwrap_or(address));
     let mut all: BTreeSet<&Address> = desired.keys().chain(recorded).collect();
     let hosts = host_addresses(desired, state);
     all.extend(hosts.values());
@@ -219,7 +227,12 @@ fn outer_names(address: &Address) -> Vec<String> {
 }
 
 /// That a moved record ends where nothing is declared: mostly a slip of the pen.
-pub(super) fn moved_to_nothing(desired: &Blocks, before: &State, pairs: &Pairs, forgotten: &BTreeSet<Address>) -> Problems {
+pub(super) fn moved_to_nothing(
+    desired: &Blocks,
+    before: &State,
+    pairs: &Pairs,
+    forgotten: &BTreeSet<Address>,
+) -> Problems {
     let declared: BTreeSet<Address> = desired.keys().map(Address::block).collect();
     let mut problems = Problems::new();
     for (old, new) in pairs.iter().filter(|(old, _)| before.resources.contains_key(*old)) {
@@ -273,7 +286,7 @@ impl Whole {
         all.extend(left.keys().cloned());
         let going = left.keys().filter(|address| !is_wanted(address)).cloned().collect();
         let wanted = desired.iter().filter(|(address, _)| is_wanted(address));
-        let needs = needs(&wanted.map(|(address, block)| (address, block)).collect(), desired, &recorded, &left);
+        let needs = needs(&wanted.collect(), desired, &recorded, &left);
         let dependents = dependents(state, &recorded, &left, forgotten);
         Whole { all, needs, dependents, going }
     }
@@ -349,7 +362,8 @@ fn left_hosts(
             (true, Some(block), Some(kind)) => kind.hosts(block, desired).into_iter().collect(),
             _ => BTreeSet::new(),
         };
-        let hosts: BTreeSet<HostName> = record.placements.keys().filter(|host| !wanted.contains(*host)).cloned().collect();
+        let hosts: BTreeSet<HostName> =
+            record.placements.keys().filter(|host| !wanted.contains(*host)).cloned().collect();
         if !hosts.is_empty() || !is_wanted(address) {
             left.insert(address.clone(), hosts);
         }
@@ -490,8 +504,7 @@ mod tests {
     }
 
     fn block(text: &str, attributes: &[(&str, Datum)], refers: &[&str]) -> Block {
-        let attribute =
-            |(name, value): &(&str, Datum)| ((*name).to_owned(), Attribute::default_value(value.clone()));
+        let attribute = |(name, value): &(&str, Datum)| ((*name).to_owned(), Attribute::default_value(value.clone()));
         Block {
             address: address(text),
             attributes: attributes.iter().map(attribute).collect(),
@@ -546,7 +559,11 @@ mod tests {
                 if self.present[number] && self.present[number + 4] {
                     let name = Datum::Text("x.raw".to_owned());
                     let image = format!("image.i{number}");
-                    all.push(block(&image, &[("volume", Datum::Resource(address(&volume))), ("name", name)], &[&volume]));
+                    all.push(block(
+                        &image,
+                        &[("volume", Datum::Resource(address(&volume))), ("name", name)],
+                        &[&volume],
+                    ));
                 }
             }
             all.into_iter().map(|block| (block.address.clone(), block)).collect()
@@ -560,8 +577,7 @@ mod tests {
         let record = |(address, block): (&Address, &Block)| {
             let hosts = kind_of(address)?.hosts(block, blocks);
             let placements: BTreeMap<_, _> = hosts.into_iter().map(|host| (host, Placement::default())).collect();
-            let record =
-                Record { block: block.clone(), pending: None, placements, formerly: BTreeSet::new() };
+            let record = Record { block: block.clone(), pending: None, placements, formerly: BTreeSet::new() };
             (!record.placements.is_empty()).then(|| (address.clone(), record))
         };
         State {
@@ -580,22 +596,26 @@ mod tests {
         let mut gaps = Vec::new();
         let is_wanted = |address: &Address| operation != Operation::Destroy && desired.contains_key(address);
         let recorded: Blocks = state.resources.iter().map(|(at, record)| (at.clone(), record.block.clone())).collect();
-        let paths = |block: &Block, all: &Blocks| kind_of(&block.address).map(|kind| kind.paths(block, all)).unwrap_or_default();
+        let paths = |block: &Block, all: &Blocks| {
+            kind_of(&block.address).map(|kind| kind.paths(block, all)).unwrap_or_default()
+        };
         let hosts = |block: &Block| kind_of(&block.address).map(|kind| kind.hosts(block, desired)).unwrap_or_default();
         for block in desired.values().filter(|block| is_wanted(&block.address) && scope.has(&block.address)) {
             let outside = block.depends_on.iter().filter(|one| desired.contains_key(*one) && !scope.has(one));
             gaps.extend(outside.map(|one| format!("{} refers to {one}", block.address)));
             for other in desired.values().filter(|other| !scope.has(&other.address)) {
                 let shared = hosts(block).iter().any(|host| hosts(other).contains(host));
-                let lies = paths(block, desired).iter().any(|inner| paths(other, desired).iter().any(|outer| is_below(inner, outer)));
+                let lies = paths(block, desired)
+                    .iter()
+                    .any(|inner| paths(other, desired).iter().any(|outer| is_below(inner, outer)));
                 if shared && lies {
                     gaps.push(format!("{} lies in {}", block.address, other.address));
                 }
             }
         }
-        for (going, record) in state.resources.iter().filter(|(at, _)| scope.has(at) && !scope.forgotten.contains(*at)) {
-            let stays: Vec<HostName> =
-                desired.get(going).filter(|_| is_wanted(going)).map(hosts).unwrap_or_default();
+        for (going, record) in state.resources.iter().filter(|(at, _)| scope.has(at) && !scope.forgotten.contains(*at))
+        {
+            let stays: Vec<HostName> = desired.get(going).filter(|_| is_wanted(going)).map(hosts).unwrap_or_default();
             for host in record.placements.keys().filter(|host| !stays.contains(host) && !scope.holds(going, host)) {
                 for (other, on) in state.resources.iter().filter(|(other, _)| !scope.has(other)) {
                     let refers = on.block.depends_on.contains(going);
@@ -665,7 +685,8 @@ mod tests {
 
     #[test]
     fn names_that_name_nothing_are_told_with_the_nearest() {
-        let blocks = Shape { members: [[true; 3]; 2], storage_of: [false; 4], below: [None; 4], present: [true; 8] }.blocks();
+        let blocks =
+            Shape { members: [[true; 3]; 2], storage_of: [false; 4], below: [None; 4], present: [true; 8] }.blocks();
         let state = applied(&blocks);
         let pairs: Pairs = [(address("image.i0"), address("image.new"))].into();
         let told = |text: &str| {
@@ -677,9 +698,11 @@ mod tests {
         assert_eq!(told("host.hv1"), []);
         assert_eq!(told("image.i9")[0].0, "unknown-target");
         assert!(told("external_volume.w1")[0].1.contains("external_volume.v1"));
-        let old = unknown_names(&Limit::Only(vec!["image.i0".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
+        let old =
+            unknown_names(&Limit::Only(vec!["image.i0".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
         assert_eq!(old[0].detail, "It has moved: write -target 'image.new'.");
-        let new = unknown_names(&Limit::Only(vec!["image.new".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
+        let new =
+            unknown_names(&Limit::Only(vec!["image.new".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
         assert_eq!(new, []);
     }
 }

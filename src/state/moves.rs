@@ -161,9 +161,9 @@ fn collisions(state: &State, pairs: &Pairs, moves: &[Moved]) -> Problems {
 }
 
 fn renamed(mut block: Block, pairs: &Pairs) -> Block {
-    let new = |address: &Address| pairs.get(address).unwrap_or(address).clone();
-    block.address = new(&block.address);
-    block.depends_on = block.depends_on.iter().map(new).collect();
+    let new = |address: Address| pairs.get(&address).cloned().unwrap_or(address);
+    block.depends_on = block.depends_on.into_iter().map(new).collect();
+    block.address = pairs.get(&block.address).cloned().unwrap_or(block.address);
     rename_references(&mut block.attributes, &mut block.blocks, pairs);
     block
 }
@@ -264,8 +264,10 @@ mod tests {
             names,
             ["image.app[\"a\"]", "image.app[\"b\"]", "image_storage.main", "module.m.external_volume.fast"]
         );
-        let (volume, image) =
-            (&after.resources[&address("module.m.external_volume.fast")], &after.resources[&address("image.app[\"a\"]")]);
+        let (volume, image) = (
+            &after.resources[&address("module.m.external_volume.fast")],
+            &after.resources[&address("image.app[\"a\"]")],
+        );
         assert_eq!(volume.placements, before.resources[&address("external_volume.disk")].placements);
         assert_eq!(volume.formerly, [address("external_volume.disk")].into());
         assert!(volume.block.lifecycle.prevent_destroy, "protection moves along");

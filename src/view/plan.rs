@@ -36,8 +36,16 @@ pub fn render(plan: &Plan, options: &Options) -> String {
     let view = View::new(plan, *options);
     let (changes, told) = view.changes();
     let targets = plan.targets.as_ref().map(|targets| targets::head(targets, options.style)).unwrap_or_default();
-    let sections =
-        [targets, view.probed(), view.hazards(), view.unknown(), view.drift(&told), changes, view.files(), view.rooms()];
+    let sections = [
+        targets,
+        view.probed(),
+        view.hazards(),
+        view.unknown(),
+        view.drift(&told),
+        changes,
+        view.files(),
+        view.rooms(),
+    ];
     let mut text = String::new();
     for section in sections.iter().filter(|section| !section.is_empty()) {
         text.push_str(section);
@@ -590,7 +598,8 @@ impl<'a> View<'a> {
         let plan = self.plan;
         let mut text = String::new();
         let is_quiet = plan.steps.is_empty() && !plan.has_changes();
-        let is_sound = plan.is_decided() && (plan.complete || plan.targets.is_some()) && plan.blocking().next().is_none();
+        let is_sound =
+            plan.is_decided() && (plan.complete || plan.targets.is_some()) && plan.blocking().next().is_none();
         if plan.operation == Operation::RefreshOnly {
             text.push_str(&self.refreshed());
         } else if is_quiet && is_sound {
@@ -666,9 +675,7 @@ impl<'a> View<'a> {
             format!("{} to update", summary.update),
             format!("{} to destroy", summary.destroy),
         ];
-        for (number, what) in
-            [(summary.moved, "to move"), (summary.adopt, "to adopt"), (summary.forget, "to forget")]
-        {
+        for (number, what) in [(summary.moved, "to move"), (summary.adopt, "to adopt"), (summary.forget, "to forget")] {
             if number > 0 {
                 parts.push(format!("{number} {what}"));
             }

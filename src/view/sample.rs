@@ -7,8 +7,8 @@ use crate::model::{
     Question, Step,
 };
 use crate::plan::{
-    Action, BasedOn, Change, ChangedAttribute, Choice, Drift, FORMAT_VERSION, FileChange, Operation, Plan, Room, Summary,
-    Target, Targets, UnknownHost, Why,
+    Action, BasedOn, Change, ChangedAttribute, Choice, Drift, FORMAT_VERSION, FileChange, Operation, Plan, Room,
+    Summary, Target, Targets, UnknownHost, Why,
 };
 
 pub(crate) fn address(text: &str) -> Address {
@@ -233,7 +233,12 @@ pub(super) fn moved() -> Plan {
         ..change(text, action, hosts)
     };
     plan.changes = vec![
-        named("external_volume.fast", "external_volume.disk", Action::Move, &[("hv1", Action::Update), ("hv2", Action::Unchanged)]),
+        named(
+            "external_volume.fast",
+            "external_volume.disk",
+            Action::Move,
+            &[("hv1", Action::Update), ("hv2", Action::Unchanged)],
+        ),
         change("external_volume.old", Action::Forget, &[("hv1", Action::Forget)]),
         named("host.node", "host.hv1", Action::Move, &[]),
         named("image.app[\"a\"]", "image.web[\"a\"]", Action::Move, &[("hv1", Action::Unchanged)]),

@@ -540,7 +540,10 @@ fn statements_that_contradict_each_other_or_what_is_declared_are_refused() {
         (hosts.to_owned() + &removed("host.b", ""), &["removed-still-declared 5:1"]),
         (hosts.to_owned() + &removed("host.b[\"l\"]", ""), &[]),
         (removed("module.m[\"a\"].image.x", "  lifecycle {\n    destroy = false\n  }\n"), &[]),
-        (removed("module.m", "  destroy = false\n  lifecycle {\n    destroy = true\n  }\n"), &["conflicting-attributes 5:15"]),
+        (
+            removed("module.m", "  destroy = false\n  lifecycle {\n    destroy = true\n  }\n"),
+            &["conflicting-attributes 5:15"],
+        ),
         (removed("image.a", "  destroy = 1 == 1\n"), &["wrong-type 3:13"]),
         (removed("image.a", "  lifecycle {\n    prevent_destroy = true\n  }\n"), &["unknown-attribute 4:5"]),
         (host.to_owned() + &import("host.a"), &[]),
@@ -604,15 +607,16 @@ removed {
     assert_eq!(desired.statements.moved[1].from.to_string(), "module.m[\"a b\"].module.n.image.a");
     assert_eq!(desired.statements.moved[1].to.to_string(), "module.m[\"a b\"].image.b[\"c\"]");
     // An end without a key is the instance that has none, where the other end has one.
-    let ends = |number: usize| (desired.statements.moved[number].from.clone(), desired.statements.moved[number].to.clone());
+    let ends =
+        |number: usize| (desired.statements.moved[number].from.clone(), desired.statements.moved[number].to.clone());
     let block = |name: &str| Selector::Block(Address::root("image", name));
     assert_eq!(ends(2), (block("c"), block("d")));
     assert!(matches!(ends(3), (Selector::ModuleInstance(from), Selector::ModuleInstance(_)) if from[0].key.is_none()));
     let removed = &desired.statements.removed;
-    assert_eq!(removed.iter().map(|one| (one.from.to_string(), one.destroy)).collect::<Vec<_>>(), [
-        ("external_volume.old".to_owned(), true),
-        ("module.gone[0]".to_owned(), false)
-    ]);
+    assert_eq!(
+        removed.iter().map(|one| (one.from.to_string(), one.destroy)).collect::<Vec<_>>(),
+        [("external_volume.old".to_owned(), true), ("module.gone[0]".to_owned(), false)]
+    );
     let prefix = [larder::model::address::ModuleStep { name: "m".to_owned(), key: None }];
     let inner = desired.statements.within(&prefix);
     assert_eq!(inner.moved[2].to.to_string(), "module.m.image.d");
