@@ -9,5 +9,7 @@ mod conformance;
 mod hostile;
 #[path = "language/kinds.rs"]
 mod kinds;
+#[path = "language/modules.rs"]
+mod modules;
 #[path = "language/unknown.rs"]
 mod unknown;

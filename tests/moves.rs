@@ -123,6 +123,67 @@ fn a_mounted_volume_in_use_gets_another_name_and_nothing_else_changes() {
 }
 
 #[test]
+fn what_goes_into_a_module_and_out_of_it_is_the_same() {
+    let site = Site::up(&HOSTS);
+    let inside = |disk: &str| {
+        volume(disk, "/srv/disk", tmpfs()).replace("image_storage.main", "var.storage") + &images("web", disk)
+    };
+    let module = |text: &str| {
+        std::fs::create_dir_all(site.path().join("pool")).expect("a directory");
+        let text = format!("variable \"storage\" {{\n  type = any\n}}\n{text}");
+        std::fs::write(site.path().join("pool/main.hcl"), text).expect("a file");
+    };
+    let call = |name: &str, each: &str| {
+        format!("module \"{name}\" {{\n  source  = \"./pool\"\n  storage = image_storage.main\n{each}}}\n")
+    };
+    site.write(&format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()), images("web", "disk")))
+        .apply();
+    let stands = standing(&site, "hv1", "/srv/disk");
+
+    // Into a module: refused without a word, and the words are those of the root.
+    module(&inside("disk"));
+    let into = storage(&HOSTS) + &call("pool", "");
+    site.write(&into);
+    let plan = site.refused();
+    let words = moved("external_volume.disk", "module.pool.external_volume.disk")
+        + &moved("image.web", "module.pool.image.web");
+    assert_eq!(proposed(&plan), words);
+    site.write(&(into + &words));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), HOSTS.map(|host| format!("module.pool.external_volume.disk@{host}/fstab")));
+    let one = change(&plan, "module.pool.image.web[\"b\"]");
+    assert_eq!((&one["action"], &one["moved_from"]), (&json!("move"), &json!("image.web[\"b\"]")));
+
+    // Another name for the module, which gets instances; and another name in it, said in it.
+    let words = moved("external_volume.disk", "external_volume.fast");
+    module(&(inside("fast") + &words));
+    let renamed = storage(&HOSTS) + &call("store", "  for_each = toset([\"a\"])\n");
+    site.write(&(renamed.clone() + &moved("module.pool", "module.store[\"a\"]")));
+    let plan = site.apply_exactly();
+    let fast = "module.store[\"a\"].external_volume.fast";
+    assert_eq!(change(&plan, fast)["moved_from"], "module.pool.external_volume.disk");
+    assert_eq!(changing(&plan), HOSTS.map(|host| format!("{fast}@{host}/fstab")));
+    assert!(site.on("hv1", &["cat", "/etc/fstab"]).contains("x-larder.id=module.store[%22a%22].external_volume.fast"));
+    assert_eq!(standing(&site, "hv1", "/srv/disk"), stands);
+
+    // A module is a target, and is let go as a whole.
+    let plan = site.larder(&["plan", "-json", "-target", "module.store"]).expect(0).json();
+    assert_eq!(listed(&plan).len(), 4, "{plan:#}");
+    let plan = site.larder(&["plan", "-json", "-exclude", "module.store[\"a\"]"]).expect(0).json();
+    assert_eq!(changed(&plan), ["image_storage.main"]);
+    site.larder(&["plan", "-target", "module.stroe"]).expect(3).says("Did you mean module.store?");
+    site.write(&(renamed + "removed {\n  from = module.store\n}\n"));
+    site.larder(&["validate"]).expect(1).says("removed-still-declared");
+    site.larder(&["state", "mv", "module.store[\"a\"]", "module.gone"])
+        .expect(0)
+        .says("to module.gone.image.web[\"b\"].");
+    site.write(&(storage(&HOSTS) + "removed {\n  from = module.gone\n}\n"));
+    assert_eq!(site.apply_exactly()["steps"], json!([]));
+    assert_eq!(addresses(&site), ["image_storage.main"]);
+    assert_eq!(standing(&site, "hv1", "/srv/disk"), stands);
+}
+
+#[test]
 fn a_plan_file_moves_without_the_configuration() {
     let site = Site::up(&HOSTS);
     site.write(&format!("{}{}{}", storage(&HOSTS), volume("disk", "/srv/disk", tmpfs()), images("web", "disk")))

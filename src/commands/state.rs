@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) 
             let moved = Moved::new(selector(from)?, selector(to)?, None)?;
             let pairs = moves::resolve(&state, std::slice::from_ref(&moved)).map_err(several)?;
             // What is only referred to is not worth a line.
-            let is_had = |old: &Address| state.resources.contains_key(old) || old.kind == host::NAME;
+            let is_had = |old: &Address| state.resources.contains_key(old) || old.is(host::NAME);
             let told: Vec<_> = pairs.iter().filter(|(old, _)| is_had(old)).collect();
             if told.is_empty() {
                 return Err(nothing_of(&moved.from, &state));

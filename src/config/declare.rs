@@ -22,6 +22,8 @@ pub(super) struct Declarations {
     pub by_name: HashMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
     pub outputs: BTreeMap<Arc<str>, Block>,
     pub checks: BTreeMap<Arc<str>, Block>,
+    /// `module` blocks.
+    pub calls: BTreeMap<Arc<str>, Block>,
     pub settings: Option<Block>,
     pub statements: Statements,
     pub problems: Problems,
@@ -141,6 +143,7 @@ impl Declarer<'_> {
             "variable" => self.named(name, block, |found| &mut found.variables),
             "output" => self.named(name, block, |found| &mut found.outputs),
             "check" => self.named(name, block, |found| &mut found.checks),
+            "module" => self.named(name, block, |found| &mut found.calls),
             "locals" => self.locals(block),
             "larder" => match &self.found.settings {
                 None => self.found.settings = Some(block),
@@ -158,7 +161,7 @@ impl Declarer<'_> {
                 block.header,
                 "not-supported",
                 format!("`{word}` blocks are not supported yet"),
-                "Write the blocks of the module into this directory.",
+                "Leave it out.",
             ),
         }
     }
@@ -251,7 +254,7 @@ fn spelled(expr: &Expr) -> Option<Address> {
         Some(owner) => module_steps(owner)?,
         None => Vec::new(),
     };
-    Some(Address { module, kind: kind.to_string(), name: name.to_string(), key })
+    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
 }
 
 /// The modules that an expression spells, if it is nothing else: `module.NAME` or `module.NAME[key]`, one below the other.
@@ -265,7 +268,7 @@ pub(super) fn module_steps(expr: &Expr) -> Option<Vec<ModuleStep>> {
             _ => (at, None),
         };
         let Node::Attribute(before, name, _) = &at.node else { return None };
-        module.push(ModuleStep { name: name.to_string(), key });
+        module.push(ModuleStep { name: name.clone(), key });
         owner = match &before.node {
             Node::Variable(word) if word.as_ref() == "module" => None,
             Node::Attribute(before, word, _) if word.as_ref() == "module" => Some(before.as_ref()),
@@ -276,10 +279,10 @@ pub(super) fn module_steps(expr: &Expr) -> Option<Vec<ModuleStep>> {
     Some(module)
 }
 
-fn literal_key(key: &Expr) -> Option<Key> {
+pub(super) fn literal_key(key: &Expr) -> Option<Key> {
     let Node::Literal(value) = &key.node else { return None };
     match (value.as_text(), value.as_number()) {
-        (Some(text), _) => Some(Key::Text(text.to_string())),
+        (Some(text), _) => Some(Key::Text(text.clone())),
         (_, Some(number)) => number.to_u64().map(Key::Index),
         _ => None,
     }
@@ -312,7 +315,8 @@ pub(super) fn unexpected(
         }
         let name = &block.word;
         let (code, summary, detail) = if name.as_ref() == "dynamic" {
-            ("not-supported", "`dynamic` blocks are not supported yet".to_owned(), "Write the blocks out.".to_owned())
+            let detail = format!("{owner} has no blocks that could be repeated here.");
+            ("invalid-dynamic", "There can be no `dynamic` block here".to_owned(), detail)
         } else if attributes.contains(&name.as_ref()) {
             (
                 "unknown-block",

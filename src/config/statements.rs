@@ -129,7 +129,7 @@ impl Statements {
                 moving.entry(number).or_insert(address);
             }
         }
-        let place = |address: &Address| at(declared.get(address).and_then(|block| block.place.as_ref()));
+        let place = |address: &Address| at(declared.get(address).and_then(|block| block.place.as_deref()));
         for (number, address) in moving {
             let Some(one) = self.moved.get(number) else { continue };
             let new = one.forward(address).unwrap_or_else(|| address.clone());
@@ -235,7 +235,7 @@ impl Reader<'_> {
         };
         match selector_of(self.sources, &attribute.value) {
             Ok(selector) => {
-                let kind = selector.address().map(|address| address.kind.as_str());
+                let kind = selector.address().map(|address| address.kind.as_ref());
                 let names = || self.kinds.iter().map(|kind| kind.name());
                 if let Some(kind) = kind.filter(|kind| !names().any(|name| name == *kind)) {
                     let detail = match did_you_mean(kind, names()) {

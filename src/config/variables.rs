@@ -45,7 +45,6 @@ pub(super) enum GivenValue {
 /// Reads all given values in the order of precedence, the last one counts.
 pub(super) fn given(
     directory: &Path,
-    names: &[String],
     inputs: &super::Inputs,
     sources: &mut Sources,
     problems: &mut Problems,
@@ -61,6 +60,8 @@ pub(super) fn given(
             });
         }
     }
+    // A directory that cannot be read is reported where its configuration is read.
+    let names = super::modules::file_names(directory).unwrap_or_default();
     let main = names.iter().filter(|name| *name == "larder.vars.hcl");
     let automatic = names.iter().filter(|name| name.ends_with(".auto.vars.hcl"));
     for name in main.chain(automatic) {
@@ -205,6 +206,42 @@ fn one(evaluator: &mut Evaluator<'_>, name: &str, block: &Block, given: Option<&
         },
         Some(given) => (given_value(evaluator, name, &declared, given, block.header)?, span_of(given, block)),
     };
+    let origin = given.map_or(String::new(), |given| format!("Given in {}. ", given.origin));
+    fitting(evaluator, name, declared, value, span, &origin)
+}
+
+/// The value of a variable of a module: what the call gives, with its place, else the default.
+pub(super) fn input(
+    evaluator: &mut Evaluator<'_>,
+    name: &str,
+    block: &Block,
+    given: Option<(Value, Span)>,
+    call: Span,
+) -> Option<Value> {
+    // What is wrong with the declaration is said once, for the module.
+    let declared = declared(evaluator, block)?;
+    match (given, &declared.default) {
+        (Some((value, span)), _) => fitting(evaluator, name, declared, value, span, ""),
+        (None, Some(default)) => Some(default.clone().marked(declared.sensitive)),
+        (None, None) => {
+            let described = block.body.attribute("description").and_then(|attribute| attribute.value.literal_text());
+            let what = described.map_or(String::new(), |text| format!(" It is: {text}"));
+            let detail = format!("The module needs it: write `{name} = ...` into this block.{what}");
+            report(evaluator, call, "missing-attribute", format!("`{name}` is missing"), detail);
+            None
+        }
+    }
+}
+
+/// A value as the variable takes it: not null where it says so, and of its type.
+fn fitting(
+    evaluator: &mut Evaluator<'_>,
+    name: &str,
+    declared: Declared,
+    value: Value,
+    span: Span,
+    origin: &str,
+) -> Option<Value> {
     let value = match (value.is_null() && !declared.nullable, &declared.default) {
         (true, Some(default)) => default.clone(),
         (true, None) => {
@@ -217,7 +254,6 @@ fn one(evaluator: &mut Evaluator<'_>, name: &str, block: &Block, given: Option<&
     match convert(&value, &declared.ty) {
         Ok(value) => Some(value.marked(declared.sensitive)),
         Err(misfit) => {
-            let origin = given.map_or(String::new(), |given| format!("Given in {}. ", given.origin));
             let detail = format!("{origin}It is {}: {misfit}. The type is {}.", with_article(&value.ty()), declared.ty);
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, span, "invalid-variable-value", summary, detail);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::address::{Address, ModuleStep};
+use super::address::{Address, Key, ModuleStep};
 use super::problem::{Place, Problem};
 use super::selector::Selector;
 
@@ -81,11 +81,11 @@ fn replaced(old: &Selector, new: &Selector, address: &Address) -> Option<Address
     match (old, new) {
         (Selector::Instance(old), Selector::Instance(new)) => (old == address).then(|| new.clone()),
         (Selector::Block(old), Selector::Block(new)) => {
-            (*old == address.block()).then(|| Address { key: address.key.clone(), ..new.clone() })
+            (*old == address.block()).then(|| with_key(new, address.key.clone()))
         }
         (Selector::ModuleInstance(old), Selector::ModuleInstance(new)) => {
             let rest = address.module.strip_prefix(old.as_slice())?;
-            Some(Address { module: [new.as_slice(), rest].concat(), ..address.clone() })
+            Some(address.local().within(&[new.as_slice(), rest].concat()))
         }
         (Selector::Module(old), Selector::Module(new)) => {
             let (last, outer) = old.split_last()?;
@@ -94,9 +94,16 @@ fn replaced(old: &Selector, new: &Selector, address: &Address) -> Option<Address
             let mut module = new.clone();
             module.last_mut()?.key = step.key.clone();
             module.extend_from_slice(rest);
-            Some(Address { module, ..address.clone() })
+            Some(address.local().within(&module))
         }
         _ => None,
+    }
+}
+
+fn with_key(block: &Address, key: Option<Key>) -> Address {
+    match key {
+        Some(key) => block.keyed(key),
+        None => block.clone(),
     }
 }
 
@@ -176,7 +183,6 @@ pub fn statements<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Key;
     use proptest::prelude::*;
 
     fn address(text: &str) -> Address {
@@ -267,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_statement_of_a_module_reads_from_outside() {
-        let prefix = [ModuleStep { name: "m".to_owned(), key: Some(Key::Text("k".to_owned())) }];
+        let prefix = [ModuleStep { name: "m".into(), key: Some(Key::Text("k".into())) }];
         let one = moved("image.web", "image.app[0]").within(&prefix);
         assert_eq!(one.forward(&address("module.m[\"k\"].image.web")), Some(address("module.m[\"k\"].image.app[0]")));
         assert_eq!(one.forward(&address("image.web")), None);

@@ -50,13 +50,12 @@ impl Selector {
 
     /// The same as it reads from outside of the module that it was written in.
     pub fn within(&self, module: &[ModuleStep]) -> Self {
-        let mut selector = self.clone();
-        let path = match &mut selector {
-            Selector::Instance(address) | Selector::Block(address) => &mut address.module,
-            Selector::ModuleInstance(steps) | Selector::Module(steps) => steps,
-        };
-        path.splice(0..0, module.iter().cloned());
-        selector
+        match self {
+            Selector::Instance(address) => Selector::Instance(address.within(module)),
+            Selector::Block(address) => Selector::Block(address.within(module)),
+            Selector::ModuleInstance(steps) => Selector::ModuleInstance([module, steps].concat()),
+            Selector::Module(steps) => Selector::Module([module, steps].concat()),
+        }
     }
 
     /// The modules that lead there, the named one included.
@@ -78,7 +77,8 @@ impl Selector {
     /// Whether an instance is named by it. A module that is written without a key stands for all its instances.
     pub fn selects(&self, address: &Address) -> bool {
         let own = self.modules();
-        let is_below = address.module.len() >= own.len() && own.iter().zip(&address.module).all(|(a, b)| covers(a, b));
+        let is_below =
+            address.module.len() >= own.len() && own.iter().zip(address.module.iter()).all(|(a, b)| covers(a, b));
         let is_here = is_below && address.module.len() == own.len();
         match self {
             Selector::Module(_) | Selector::ModuleInstance(_) => is_below,
@@ -156,11 +156,11 @@ impl FromStr for Selector {
             let is_over = rest.at == text.len();
             if word != "module" {
                 return match is_over {
-                    true => Ok(Selector::resource(Address { module: steps, kind: word, name, key })),
+                    true => Ok(Selector::resource(Address::new(steps.into(), word, name, key))),
                     false => Err(rest.wrong("something follows the address")),
                 };
             }
-            steps.push(ModuleStep { name, key });
+            steps.push(ModuleStep { name: name.into(), key });
             if is_over {
                 return Ok(Selector::module(steps));
             }
@@ -256,7 +256,7 @@ mod tests {
         ] {
             assert!(text.parse::<Selector>().is_err(), "{text}");
         }
-        let prefix = [ModuleStep { name: "m".to_owned(), key: Some(Key::Index(1)) }];
+        let prefix = [ModuleStep { name: "m".into(), key: Some(Key::Index(1)) }];
         assert_eq!(selector("image.web").within(&prefix).to_string(), "module.m[1].image.web");
         assert_eq!(selector("module.a").within(&prefix).to_string(), "module.m[1].module.a");
     }

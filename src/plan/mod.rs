@@ -10,7 +10,7 @@ mod removal;
 mod renames;
 mod targets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -277,7 +277,7 @@ pub fn questions(
         }
     }
     let declared: BTreeSet<HostName> =
-        known.keys().filter(|address| address.kind == host::NAME && scope.has(address)).map(host::name_of).collect();
+        known.keys().filter(|address| address.is(host::NAME) && scope.has(address)).map(host::name_of).collect();
     let mut all = BTreeMap::new();
     for (host, connection) in connections(known, state) {
         let Some(questions) = asked.remove(&host).or_else(|| declared.contains(&host).then(BTreeSet::new)) else {
@@ -292,7 +292,7 @@ pub fn questions(
 
 /// What any host is asked for the sake of its facts, when the configuration reads them.
 pub fn questions_for_facts(desired: &Blocks) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
-    let hosts = desired.values().filter(|block| block.address.kind == host::NAME);
+    let hosts = desired.values().filter(|block| block.address.is(host::NAME));
     hosts
         .map(|block| (host::name_of(&block.address), (host::connection(block), kinds::ground::questions(&[]))))
         .collect()
@@ -308,7 +308,7 @@ fn hosts_of(block: &Block, blocks: &Blocks, state: &State) -> BTreeSet<HostName>
 /// How each host is reached: as the configuration says, else as the state remembers.
 fn connections(desired: &Blocks, state: &State) -> BTreeMap<HostName, Connection> {
     let mut all = state.hosts.clone();
-    let wanted = desired.values().filter(|block| block.address.kind == host::NAME);
+    let wanted = desired.values().filter(|block| block.address.is(host::NAME));
     all.extend(wanted.map(|block| (host::name_of(&block.address), host::connection(block))));
     all
 }
@@ -493,10 +493,9 @@ fn memory(state: &State, moves: &[moved::Moved], desired: &Blocks) -> BTreeMap<A
 
 /// Two resources with one path on one host.
 pub fn conflicts(blocks: &Blocks) -> Problems {
-    let mut owners: BTreeMap<(HostName, String), &Block> = BTreeMap::new();
     let mut problems = Problems::new();
     let mut named: BTreeMap<HostName, &Block> = BTreeMap::new();
-    for block in blocks.values().filter(|block| block.address.kind == host::NAME) {
+    for block in blocks.values().filter(|block| block.address.is(host::NAME)) {
         if let Some(first) = named.insert(host::name_of(&block.address), block) {
             let name = host::name_of(&block.address);
             problems.push(
@@ -505,15 +504,28 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
                     format!("{} and {} are both called {name}", first.address, block.address),
                     "Rename one of them.",
                 )
-                .at(block.place.as_ref()),
+                .at(block.place.as_deref()),
             );
         }
     }
-    for block in blocks.values().filter(|block| !block.has_unknown()) {
-        let Some(kind) = kind_of(&block.address) else { continue };
+    let known = blocks.values().filter(|block| !block.has_unknown());
+    let known = known.filter_map(|block| Some((block, kind_of(&block.address)?)));
+    // Most paths are wanted once; only of the others the hosts matter.
+    let (mut once, mut contested) = (HashSet::new(), HashSet::new());
+    for (block, kind) in known.clone() {
+        contested.extend(kind.paths(block, blocks).into_iter().filter_map(|path| once.replace(path)));
+    }
+    drop(once);
+    let mut owners: HashMap<(HostName, String), &Block> = HashMap::new();
+    for (block, kind) in known {
+        let paths: Vec<String> =
+            kind.paths(block, blocks).into_iter().filter(|path| contested.contains(path)).collect();
+        if paths.is_empty() {
+            continue;
+        }
         let mut reported = false;
         for host in kind.hosts(block, blocks) {
-            for path in kind.paths(block, blocks) {
+            for path in &paths {
                 let Some(first) = owners.insert((host.clone(), path.clone()), block) else { continue };
                 if first.address == block.address || reported {
                     continue;
@@ -525,7 +537,7 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
                         .as_ref()
                         .map_or_else(String::new, |place| format!(" ({}:{})", place.file, place.start.line))
                 };
-                let place = crate::model::block::Attributes::place_of(block, "mount_point").or(block.place.as_ref());
+                let place = crate::model::block::Attributes::place_of(block, "mount_point").or(block.place.as_deref());
                 problems.push(
                     Problem::error(
                         "duplicate-path",
@@ -712,7 +724,7 @@ impl Making<'_> {
             }
             changes.push(self.change(&address, &wanted, &removed));
         }
-        let unknown = self.unknown.iter().filter(|address| address.kind != host::NAME && self.scope.has(address));
+        let unknown = self.unknown.iter().filter(|address| !address.is(host::NAME) && self.scope.has(address));
         changes.extend(unknown.map(|address| self.unknown_change(address.clone())));
         changes.extend(self.moved_hosts());
         changes.sort_by(|a, b| a.address.cmp(&b.address));
@@ -817,7 +829,7 @@ impl Making<'_> {
         Change {
             address: address.clone(),
             moved_from: self.moved_from(address),
-            kind: address.kind.clone(),
+            kind: address.kind.to_string(),
             action,
             hosts,
             differences,
@@ -841,11 +853,11 @@ impl Making<'_> {
 
     /// Hosts that have another name now. They are in the state only as the places of others.
     fn moved_hosts(&self) -> Vec<Change> {
-        let hosts = self.moved.iter().filter(|(old, _)| old.kind == host::NAME);
+        let hosts = self.moved.iter().filter(|(old, _)| old.is(host::NAME));
         let change = |(old, new): (&Address, &Address)| Change {
             address: new.clone(),
             moved_from: Some(old.clone()),
-            kind: new.kind.clone(),
+            kind: new.kind.to_string(),
             action: Action::Move,
             hosts: BTreeMap::new(),
             differences: Vec::new(),
@@ -867,7 +879,7 @@ impl Making<'_> {
         let hosts: BTreeMap<_, _> = recorded.iter().map(|host| (host.clone(), Action::Unknown)).collect();
         let reasons = recorded.into_iter().map(|host| (host, why.clone())).collect();
         Change {
-            kind: address.kind.clone(),
+            kind: address.kind.to_string(),
             moved_from: self.moved_from(&address),
             address,
             action: Action::Unknown,
@@ -880,7 +892,7 @@ impl Making<'_> {
     /// Whether a host has a part in the run; others may have been asked for their facts alone.
     fn concerns(&self, host: &HostName) -> bool {
         let of_run = |address: &Address| {
-            address.kind == host::NAME && self.scope.has(address) && host::name_of(address) == *host
+            address.is(host::NAME) && self.scope.has(address) && host::name_of(address) == *host
         };
         !self.scope.is_partial()
             || self.judged.values().chain(self.removed.values()).any(|verdicts| verdicts.contains_key(host))

@@ -134,7 +134,7 @@ impl Making<'_> {
 }
 
 fn is_host(address: &Address, name: &HostName) -> bool {
-    address.kind == host::NAME && host::name_of(address) == *name
+    address.is(host::NAME) && host::name_of(address) == *name
 }
 
 fn pairs_of<'a>(

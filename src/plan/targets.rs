@@ -177,7 +177,7 @@ impl Scope {
 
     /// What moves and is not part of the run: then the state could not say where anything is.
     pub(super) fn moved_outside(&self, limit: &Limit, before: &State, pairs: &Pairs) -> Problems {
-        let is_ours = |old: &Address| before.resources.contains_key(old) || old.kind == host::NAME;
+        let is_ours = |old: &Address| before.resources.contains_key(old) || old.is(host::NAME);
         let outside: Vec<_> = pairs.iter().filter(|(old, new)| is_ours(old) && !self.has(new)).collect();
         let Some((old, new)) = outside.first() else { return Problems::new() };
         let more = if outside.len() > 1 { format!(" and {} more", outside.len() - 1) } else { String::new() };
@@ -220,10 +220,16 @@ pub fn unknown_names(limit: &Limit, desired: &Blocks, state: &State, pairs: &Pai
     unknown.map(problem).collect()
 }
 
-/// The block and the modules of an instance, as they are typed.
+/// The block and the modules of an instance, as they are typed: each module with its key and without.
 fn outer_names(address: &Address) -> Vec<String> {
-    let modules = (1..=address.module.len()).map(|end| Selector::module(address.module[..end].to_vec()).to_string());
-    modules.chain([address.block().to_string()]).collect()
+    let mut names = vec![address.block().to_string()];
+    for end in 1..=address.module.len() {
+        let mut steps = address.module[..end].to_vec();
+        names.push(Selector::module(steps.clone()).to_string());
+        steps.iter_mut().last().into_iter().for_each(|step| step.key = None);
+        names.push(Selector::module(steps).to_string());
+    }
+    names
 }
 
 /// That a moved record ends where nothing is declared: mostly a slip of the pen.
@@ -380,7 +386,7 @@ fn left_hosts(
 /// their names read.
 pub(super) fn host_addresses(desired: &Blocks, state: &State) -> BTreeMap<HostName, Address> {
     let referred = state.resources.values().flat_map(forms).flat_map(|block| &block.depends_on);
-    let known = referred.chain(desired.keys()).filter(|address| address.kind == host::NAME);
+    let known = referred.chain(desired.keys()).filter(|address| address.is(host::NAME));
     let known: BTreeMap<HostName, &Address> = known.map(|address| (host::name_of(address), address)).collect();
     let placed = state.resources.values().flat_map(|record| record.placements.keys());
     let address = |name: &HostName| match known.get(name) {
@@ -457,7 +463,7 @@ fn dependents(
         }
     }
     let hosts: BTreeMap<HostName, &Address> =
-        left.keys().filter(|one| one.kind == host::NAME).map(|one| (host::name_of(one), one)).collect();
+        left.keys().filter(|one| one.is(host::NAME)).map(|one| (host::name_of(one), one)).collect();
     let mut dependents: BTreeMap<Address, BTreeMap<Address, BTreeSet<HostName>>> = BTreeMap::new();
     for (address, record) in state.resources.iter().filter(|(address, _)| !forgotten.contains(*address)) {
         let mut note = |on: &Address, host: &HostName| {
@@ -504,7 +510,8 @@ mod tests {
     }
 
     fn block(text: &str, attributes: &[(&str, Datum)], refers: &[&str]) -> Block {
-        let attribute = |(name, value): &(&str, Datum)| ((*name).to_owned(), Attribute::default_value(value.clone()));
+        let attribute =
+            |(name, value): &(&str, Datum)| ((*name).to_owned().into(), Attribute::default_value(value.clone()));
         Block {
             address: address(text),
             attributes: attributes.iter().map(attribute).collect(),
@@ -666,7 +673,7 @@ mod tests {
             }
             // What a plan file says of it comes to the same.
             let again = Scope::of(&desired, &state, &[], operation, &targets.limit());
-            for address in state.resources.keys().chain(desired.keys().filter(|one| one.kind != host::NAME)) {
+            for address in state.resources.keys().chain(desired.keys().filter(|one| !one.is(host::NAME))) {
                 prop_assert_eq!(again.has(address), scope.has(address), "{}", address);
             }
         }

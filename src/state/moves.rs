@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::host;
-use crate::model::block::NestedBlock;
+use crate::model::block::{AttributeMap, NestedBlock};
 use crate::model::moved::{self, Moved};
-use crate::model::{Address, Attribute, Block, Datum, HostName, Problem, Problems};
+use crate::model::{Address, Block, Datum, HostName, Problem, Problems};
 
 use super::{Record, State};
 
@@ -31,7 +31,7 @@ pub fn resolve(state: &State, moves: &[Moved]) -> Result<Pairs, Problems> {
         }
     }
     // A host that a statement names and the state knows nothing of is none of its addresses.
-    pairs.retain(|old, _| old.kind != host::NAME || knows_host(state, &host::name_of(old)));
+    pairs.retain(|old, _| !old.is(host::NAME) || knows_host(state, &host::name_of(old)));
     problems.extend(collisions(state, &pairs, moves));
     problems.dedup();
     match problems.is_empty() {
@@ -93,11 +93,11 @@ fn mentioned(state: &State, moves: &[Moved]) -> BTreeSet<Address> {
         }
     }
     let named = moves.iter().filter_map(|one| one.from.address());
-    all.extend(named.filter(|address| address.kind == host::NAME).cloned());
+    all.extend(named.filter(|address| address.is(host::NAME)).cloned());
     all
 }
 
-fn references(attributes: &BTreeMap<String, Attribute>, blocks: &[NestedBlock], tell: &mut impl FnMut(&Address)) {
+fn references(attributes: &AttributeMap, blocks: &[NestedBlock], tell: &mut impl FnMut(&Address)) {
     for attribute in attributes.values() {
         match &attribute.value {
             Datum::Resource(address) => tell(address),
@@ -116,7 +116,7 @@ fn knows_host(state: &State, name: &HostName) -> bool {
 }
 
 fn host_names(pairs: &Pairs) -> BTreeMap<HostName, HostName> {
-    let hosts = pairs.iter().filter(|(old, _)| old.kind == host::NAME);
+    let hosts = pairs.iter().filter(|(old, _)| old.is(host::NAME));
     let names = hosts.map(|(old, new)| (host::name_of(old), host::name_of(new)));
     names.filter(|(old, new)| old != new).collect()
 }
@@ -146,7 +146,7 @@ fn collisions(state: &State, pairs: &Pairs, moves: &[Moved]) -> Problems {
         }
     }
     let mut taken: BTreeMap<HostName, &Address> = BTreeMap::new();
-    for (old, new) in pairs.iter().filter(|(old, _)| old.kind == host::NAME) {
+    for (old, new) in pairs.iter().filter(|(old, _)| old.is(host::NAME)) {
         let (before, after) = (host::name_of(old), host::name_of(new));
         if before == after {
             continue;
@@ -168,7 +168,7 @@ fn renamed(mut block: Block, pairs: &Pairs) -> Block {
     block
 }
 
-fn rename_references(attributes: &mut BTreeMap<String, Attribute>, blocks: &mut [NestedBlock], pairs: &Pairs) {
+fn rename_references(attributes: &mut AttributeMap, blocks: &mut [NestedBlock], pairs: &Pairs) {
     let rename = |address: &mut Address| {
         if let Some(new) = pairs.get(address) {
             *address = new.clone();
@@ -189,7 +189,7 @@ fn rename_references(attributes: &mut BTreeMap<String, Attribute>, blocks: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Connection, Reach, Selector};
+    use crate::model::{Attribute, Connection, Reach, Selector};
     use crate::state::Placement;
     use proptest::prelude::*;
 
@@ -206,12 +206,12 @@ mod tests {
         let refers: Vec<Address> = refers_to.iter().map(|text| address(text)).collect();
         let block = Block {
             address: address(text),
-            attributes: [("refers".to_owned(), Attribute::default_value(Datum::Resources(refers.clone())))].into(),
+            attributes: [("refers".into(), Attribute::default_value(Datum::Resources(refers.clone())))].into(),
             blocks: refers
                 .first()
                 .map(|first| NestedBlock {
                     name: "inner".to_owned(),
-                    attributes: [("to".to_owned(), Attribute::default_value(Datum::Resource(first.clone())))].into(),
+                    attributes: [("to".into(), Attribute::default_value(Datum::Resource(first.clone())))].into(),
                     blocks: Vec::new(),
                     place: None,
                 })

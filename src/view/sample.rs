@@ -20,8 +20,9 @@ pub(crate) fn host(name: &str) -> HostName {
 }
 
 pub(crate) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
-    let attribute =
-        |(name, value): &(&str, &str)| ((*name).to_owned(), Attribute::default_value(Datum::Text((*value).to_owned())));
+    let attribute = |(name, value): &(&str, &str)| {
+        ((*name).to_owned().into(), Attribute::default_value(Datum::Text((*value).to_owned())))
+    };
     Block {
         address: address(text),
         attributes: attributes.iter().map(attribute).collect(),
@@ -69,7 +70,7 @@ pub(crate) fn empty() -> Plan {
 pub(crate) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Change {
     let address = address(text);
     Change {
-        kind: address.kind.clone(),
+        kind: address.kind.to_string(),
         moved_from: None,
         address,
         action,

@@ -1,21 +1,19 @@
-//! A resource block becomes its instances: `count` and `for_each`, the attributes in the types of the schema, the
-//! defaults of the kind, and the object that others read.
+//! A resource block becomes its instances: `count` and `for_each`, what each depends on, the defaults of the kind, and the
+//! value that others read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::convert::{convert, with_article};
-use super::super::declare::{Resource, address_of, unexpected};
-use super::super::decode;
-use super::super::eval::{Evaluator, Failed, Found, missing_name};
-use super::super::source::Span;
-use super::super::syntax::{Attribute as SyntaxAttribute, Block as SyntaxBlock, Body, Expr, Node as SyntaxNode};
+use super::super::declare::{Resource, address_of, literal_key, unexpected};
+use super::super::eval::{Failed, Found, missing_name};
+use super::super::syntax::{Attribute as SyntaxAttribute, Body, Expr, Node as SyntaxNode};
 use super::super::types::Type;
-use super::super::value::{Data, Fields, Value};
+use super::super::value::{Data, Value};
+use super::contents::{Contents, Decoded};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::host;
-use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
-use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Problem};
+use crate::model::{Address, Block, Datum, Key, Problem};
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
@@ -23,58 +21,27 @@ const MOST_INSTANCES: usize = 100_000;
 /// The most dependencies of all instances together.
 const MOST_DEPENDENCIES: usize = 1_000_000;
 
-/// What the block of one instance says.
-struct Decoded {
-    attributes: BTreeMap<String, Attribute>,
-    blocks: Vec<NestedBlock>,
-    lifecycle: Lifecycle,
-    /// The values of attributes that take anything, exactly.
-    originals: BTreeMap<&'static str, Value>,
+/// What the instances of a block depend on, whichever they are.
+struct Common {
+    always: BTreeSet<Address>,
+    /// Through `for_each`.
+    for_each: BTreeSet<Address>,
 }
 
 /// The key of each instance and what it sees.
-type Instances = Vec<(Option<Key>, Own)>;
+type Keyed = Vec<(Option<Key>, Own)>;
 
 impl World<'_> {
-    /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
-    /// else on all that `for_each` refers to.
-    fn instance_dependencies(
-        &mut self,
-        resource: &Resource,
-        own: &Own,
-        depends_on: &BTreeSet<Address>,
-    ) -> Option<BTreeSet<Address>> {
-        let body = &resource.block.body;
-        let given = own.each.as_ref().and_then(|(_, value)| value.identity());
-        let for_each = body.attribute("for_each").map(|attribute| &attribute.value);
-        let is_narrowed =
-            |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
-        let expressions = Self::expressions_of(resource).into_iter().filter(|expr| !is_narrowed(expr));
-        let mut dependencies = self.dependencies(expressions, own);
-        dependencies.extend(given.map(|address| address.as_ref().clone()));
-        dependencies.extend(depends_on.iter().cloned());
-        self.dependency_count += dependencies.len();
-        if self.dependency_count > MOST_DEPENDENCIES {
-            let span = for_each.map_or(resource.block.header, |for_each| for_each.span);
-            let detail = format!(
-                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give                  `for_each` the resources themselves as values, so that each instance depends on its own only."
-            );
-            self.report(span, "too-complex", "There are too many dependencies", detail);
-            return None;
-        }
-        Some(dependencies)
-    }
-
-    pub(super) fn resource(&mut self, number: usize) {
-        let resource = &self.declarations.resources[number];
-        let before = self.error_count();
-        let static_problems = self.check_block(resource);
-        let instances = self.instances_of(resource);
-        let depends_on = self.depends_on(&resource.block.body);
-        let poisoned_dependency = depends_on.is_none();
+    /// The instances of a resource block. `fits` if it has nothing that its kind does not know.
+    pub(super) fn resource(&mut self, frame: usize, number: usize, contents: &Contents<'_>, fits: bool) {
+        let resource = contents.resource;
+        let before = self.problems.len();
+        let instances = self.instances_of(frame, &resource.block.body);
+        let depends_on = self.depends_on(frame, &resource.block.body);
+        let sound = fits && depends_on.is_some();
         let Ok(instances) = instances else { return };
-        let block = Address::root(resource.kind.name(), &resource.name);
-        let Some(instances) = instances else {
+        let block = self.address(frame, resource.kind.name(), &resource.name, None);
+        let Some(instances) = instances.filter(|_| !self.frames[frame].is_sketch) else {
             self.wants_facts = true;
             let own = Own {
                 each: Some((Value::unknown_of(Type::Text), Value::unknown())),
@@ -82,41 +49,67 @@ impl World<'_> {
                 this: None,
             };
             // Whatever the instances will be, mistakes in the block are mistakes.
-            if self.decoded(resource, &own).is_some() && !static_problems && !poisoned_dependency {
-                self.resources[number] = (Found::Value(Value::unknown()), Addresses::default());
+            let decoded = self.decoded(frame, contents, &own);
+            if self.lifecycle(frame, resource, &own).is_some() && decoded.is_some() && sound {
+                self.frames[frame].resources[number] = (Found::Value(Value::unknown()), Addresses::default());
             }
             return;
         };
-        let depends_on = depends_on.unwrap_or_default();
+        let common = self.common_dependencies(frame, contents, depends_on.unwrap_or_default());
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        let sound = !static_problems && !poisoned_dependency;
+        let mut addresses = Vec::with_capacity(instances.len());
         let mut failed = !sound;
-        for (key, own) in &instances {
-            let address = match key {
-                Some(key) => block.clone().keyed(key.clone()),
-                None => block.clone(),
-            };
-            // A kind judges only blocks that fit its schema; of others it would say what follows from that.
-            let decoded = self.decoded(resource, own).filter(|_| sound);
-            match decoded.and_then(|decoded| self.instance(resource, decoded, address, own, &depends_on)) {
-                Some(value) => values.push((key.clone(), value)),
+        for (key, own) in instances {
+            let address = key.as_ref().map_or_else(|| block.clone(), |key| block.keyed(key.clone()));
+            addresses.push(address.clone());
+            match self.instance(frame, contents, address, &own, &common, sound) {
+                Some(value) => values.push((key, value)),
                 None => failed = true,
             }
         }
-        if failed || self.error_count() > before {
+        if failed || self.problems[before..].iter().any(Problem::is_error) {
             return;
         }
-        let addresses = instances.iter().map(|(key, _)| match key {
-            Some(key) => block.clone().keyed(key.clone()),
-            None => block.clone(),
-        });
-        let addresses = Arc::new(addresses.collect());
         let value = self.block_value(resource, values);
-        self.resources[number] = (Found::Value(value), addresses);
+        self.frames[frame].resources[number] = (Found::Value(value), Arc::new(addresses.into_iter().collect()));
     }
 
-    pub(super) fn error_count(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.is_error()).count()
+    /// What all instances of a block depend on.
+    fn common_dependencies(&self, frame: usize, contents: &Contents<'_>, depends_on: BTreeSet<Address>) -> Common {
+        let own = Own::default();
+        let mut always = self.dependencies(frame, &contents.reads.common, &own);
+        always.extend(depends_on);
+        always.extend(self.frames[frame].depends_on.iter().cloned());
+        Common { always, for_each: self.dependencies(frame, &contents.reads.for_each, &own) }
+    }
+
+    /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
+    /// else on all that `for_each` refers to.
+    fn instance_dependencies(
+        &mut self,
+        frame: usize,
+        contents: &Contents<'_>,
+        own: &Own,
+        common: &Common,
+    ) -> Option<BTreeSet<Address>> {
+        let mut dependencies = common.always.clone();
+        match own.each.as_ref().and_then(|(_, value)| value.identity()) {
+            Some(given) => drop(dependencies.insert(given.clone())),
+            None => dependencies.extend(common.for_each.iter().cloned()),
+        }
+        dependencies.extend(self.dependencies(frame, &contents.reads.chosen, own));
+        self.dependency_count += dependencies.len();
+        if self.dependency_count > MOST_DEPENDENCIES {
+            let block = &contents.resource.block;
+            let span = block.body.attribute("for_each").map_or(block.header, |for_each| for_each.value.span);
+            let detail = format!(
+                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give \
+                 `for_each` the resources themselves as values, so that each instance depends on its own only."
+            );
+            self.report(span, "too-complex", "There are too many dependencies", detail);
+            return None;
+        }
+        Some(dependencies)
     }
 
     /// The value of a block: one object, a tuple for `count`, a map for `for_each`.
@@ -124,7 +117,7 @@ impl World<'_> {
         let body = &resource.block.body;
         if body.attribute("for_each").is_some() {
             let fields = values.into_iter().filter_map(|(key, value)| match key {
-                Some(Key::Text(text)) => Some((Arc::from(text), value)),
+                Some(Key::Text(text)) => Some((text, value)),
                 _ => None,
             });
             return Value::map(Type::Resource(Arc::from(resource.kind.name())), fields.collect());
@@ -137,15 +130,19 @@ impl World<'_> {
     }
 
     /// Reports what the schema does not know; true if there is anything.
-    fn check_block(&mut self, resource: &Resource) -> bool {
+    pub(super) fn check_block(&mut self, resource: &Resource) -> bool {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let owner = format!("`{}`", resource.kind.name());
         let attributes: Vec<&str> =
             schema.attributes.iter().map(|attribute| attribute.name).chain(META.iter().copied()).collect();
-        let blocks: Vec<&str> = schema.blocks.iter().map(|block| block.name).chain(["lifecycle"]).collect();
+        let blocks: Vec<&str> = schema.blocks.iter().map(|block| block.name).chain(["lifecycle", "dynamic"]).collect();
         let mut problems = unexpected(self.sources, body, &attributes, &blocks, &owner);
         for block in &body.blocks {
+            if block.word.as_ref() == "dynamic" {
+                problems.extend(self.check_dynamic(block, schema.blocks, &owner));
+                continue;
+            }
             if let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) {
                 let known: Vec<&str> = nested.attributes.iter().map(|attribute| attribute.name).collect();
                 problems.extend(unexpected(self.sources, &block.body, &known, &[], &format!("`{}`", nested.name)));
@@ -179,7 +176,7 @@ impl World<'_> {
     }
 
     /// The resources of `depends_on`; `None` if one of them is in error.
-    pub(super) fn depends_on(&mut self, body: &Body) -> Option<BTreeSet<Address>> {
+    pub(super) fn depends_on(&mut self, frame: usize, body: &Body) -> Option<BTreeSet<Address>> {
         const CODE: &str = "invalid-depends-on";
         let Some(attribute) = body.attribute("depends_on") else { return Some(BTreeSet::new()) };
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
@@ -190,17 +187,25 @@ impl World<'_> {
         let mut addresses = BTreeSet::new();
         let mut fits = true;
         for element in elements {
-            let Ok(address) = address_of(self.sources, element) else {
-                let detail = "Each element is a resource: `KIND.NAME`, or one instance: `KIND.NAME[\"key\"]`.";
+            if let Some((call, key)) = called_module(element) {
+                match self.module_addresses(frame, element, &call, key.as_ref()) {
+                    Some(all) => addresses.extend(all),
+                    None => fits = false,
+                }
+                continue;
+            }
+            let Some(address) = address_of(self.sources, element).ok().filter(|address| address.module.is_empty())
+            else {
+                let detail = "Each element is a resource: `KIND.NAME`, one instance: `KIND.NAME[\"key\"]`, or a module: \
+                              `module.NAME`.";
                 self.report(element.span, CODE, "This is not a resource", detail);
                 fits = false;
                 continue;
             };
-            let number =
-                self.declarations.by_name.get(address.kind.as_str()).and_then(|names| names.get(address.name.as_str()));
+            let declarations = self.declarations(frame);
+            let number = declarations.by_name.get(&address.kind).and_then(|names| names.get(&address.name));
             let Some(number) = number else {
-                let known: Vec<String> = self
-                    .declarations
+                let known: Vec<String> = declarations
                     .resources
                     .iter()
                     .map(|resource| format!("{}.{}", resource.kind.name(), resource.name))
@@ -212,7 +217,8 @@ impl World<'_> {
                 fits = false;
                 continue;
             };
-            let (found, of_block) = &self.resources[*number];
+            let address = address.within(&self.frames[frame].steps);
+            let (found, of_block) = &self.frames[frame].resources[*number];
             if matches!(found, Found::Poisoned) {
                 fits = false;
             }
@@ -231,21 +237,47 @@ impl World<'_> {
         fits.then_some(addresses)
     }
 
+    /// All resources of a module that `depends_on` names.
+    fn module_addresses(
+        &mut self,
+        frame: usize,
+        element: &Expr,
+        call: &str,
+        key: Option<&Key>,
+    ) -> Option<BTreeSet<Address>> {
+        let calls = &self.declarations(frame).calls;
+        if !calls.contains_key(call) {
+            let known: Vec<&str> = calls.keys().map(|known| known.as_ref()).collect();
+            let detail = missing_name("The configuration", "module", call, &known);
+            let summary = format!("There is no module `{call}`");
+            self.report(element.span, "reference-to-undeclared-module", summary, detail);
+            return None;
+        }
+        if self.is_poisoned_within(frame, call) {
+            return None;
+        }
+        let Some(all) = self.resources_within(frame, call, key) else {
+            let detail = format!("`module.{call}` has no such instance.");
+            self.report(element.span, "invalid-depends-on", "There is no such instance of the module", detail);
+            return None;
+        };
+        Some(all.iter().flat_map(|addresses| addresses.iter().cloned()).collect())
+    }
+
     /// The keys of the instances and what each sees; `Ok(None)` while they are not known.
-    fn instances_of(&mut self, resource: &Resource) -> Result<Option<Instances>, Failed> {
-        let body = &resource.block.body;
+    pub(super) fn instances_of(&mut self, frame: usize, body: &Body) -> Result<Option<Keyed>, Failed> {
         if let Some(attribute) = body.attribute("for_each") {
-            let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
+            let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&attribute.value));
             return self.for_each(attribute, value?);
         }
         if let Some(attribute) = body.attribute("count") {
-            let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
+            let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&attribute.value));
             return self.count(attribute, value?);
         }
         Ok(Some(vec![(None, Own::default())]))
     }
 
-    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Instances>, Failed> {
+    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Keyed>, Failed> {
         if self.facts.is_none() {
             return Ok(None);
         }
@@ -255,7 +287,7 @@ impl World<'_> {
         Err(Failed::Reported)
     }
 
-    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Keyed>, Failed> {
         const CODE: &str = "invalid-for-each";
         let span = attribute.value.span;
         let keys_are_secret = match &value.data {
@@ -273,7 +305,7 @@ impl World<'_> {
         }
         let own = |key: &Arc<str>, value: &Value| {
             let each = (Data::Text(key.clone()).into(), value.clone());
-            (Some(Key::Text(key.to_string())), Own { each: Some(each), ..Own::default() })
+            (Some(Key::Text(key.clone())), Own { each: Some(each), ..Own::default() })
         };
         match &value.data {
             Data::Unknown(_) => self.not_known(attribute),
@@ -308,7 +340,7 @@ impl World<'_> {
         }
     }
 
-    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Keyed>, Failed> {
         const CODE: &str = "invalid-count";
         let span = attribute.value.span;
         if value.sensitive {
@@ -336,52 +368,38 @@ impl World<'_> {
         ))
     }
 
-    /// The contents of the block for one instance, in the types of the schema. `None` if something is in error.
-    fn decoded(&mut self, resource: &Resource, own: &Own) -> Option<Decoded> {
-        let schema = resource.kind.schema();
-        let body = &resource.block.body;
-        let mut originals = BTreeMap::new();
-        let mut fits = true;
-        let decoded = self.with_evaluator(own.clone(), |evaluator| {
-            let attributes = attributes(evaluator, schema.attributes, body, resource.block.header, &mut originals);
-            fits &= attributes.is_some();
-            let mut blocks = Vec::new();
-            for block in &body.blocks {
-                let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else {
-                    continue;
-                };
-                match nested_block(evaluator, nested, block) {
-                    Some(block) => blocks.push(block),
-                    None => fits = false,
-                }
-            }
-            (attributes.unwrap_or_default(), blocks)
-        });
-        let (attributes, blocks) = decoded;
-        let lifecycle = self.lifecycle(resource, own);
-        fits.then_some(Decoded { attributes, blocks, lifecycle: lifecycle?, originals })
+    /// The contents of the block for one instance. `None` if something is in error.
+    fn decoded(&mut self, frame: usize, contents: &Contents<'_>, own: &Own) -> Option<Decoded> {
+        let modules = self.modules;
+        let from = &modules[self.frames[frame].module].from_root;
+        self.with_evaluator(frame, own.clone(), |evaluator| contents.decode(evaluator, from))
     }
 
     /// One instance: its block goes to `blocks`, its object is returned. `None` if it is in error.
     fn instance(
         &mut self,
-        resource: &Resource,
-        decoded: Decoded,
+        frame: usize,
+        contents: &Contents<'_>,
         address: Address,
         own: &Own,
-        depends_on: &BTreeSet<Address>,
+        common: &Common,
+        sound: bool,
     ) -> Option<Value> {
-        let Decoded { attributes, blocks, lifecycle, originals } = decoded;
-        let body = &resource.block.body;
-        let dependencies = self.instance_dependencies(resource, own, depends_on)?;
-        let place = self.place(resource.block.header);
-        let mut block =
-            Block { address: address.clone(), attributes, blocks, depends_on: dependencies, lifecycle, place };
+        let resource = contents.resource;
+        let decoded = self.decoded(frame, contents, own);
+        let lifecycle = self.lifecycle(frame, resource, own);
+        let Decoded { attributes, blocks, originals } = decoded?;
+        let lifecycle = lifecycle?;
+        // A kind judges only blocks that fit its schema; of others it would say what follows from that.
+        if !sound {
+            return None;
+        }
+        let depends_on = self.instance_dependencies(frame, contents, own, common)?;
+        let place = contents.place.clone();
+        let mut block = Block { address: address.clone(), attributes, blocks, depends_on, lifecycle, place };
         let mut problems = resource.kind.complete(&mut block, &self.blocks);
-        for problem in &mut problems {
-            if problem.place.is_none() {
-                problem.place = block.place.clone();
-            }
+        for problem in problems.iter_mut().filter(|problem| problem.place.is_none()) {
+            problem.place = block.place.as_deref().cloned();
         }
         let failed = problems.iter().any(Problem::is_error);
         self.problems.append(&mut problems);
@@ -393,7 +411,7 @@ impl World<'_> {
             if resource.kind.name() == host::NAME && self.facts.is_none() {
                 let unknown = block.attributes.iter().find(|(_, attribute)| attribute.value == Datum::Unknown);
                 let span = unknown
-                    .and_then(|(name, _)| body.attribute(name))
+                    .and_then(|(name, _)| resource.block.body.attribute(name))
                     .map_or(resource.block.header, |attribute| attribute.value.span);
                 let detail = "Hosts are evaluated before any of them is asked, so nothing in a `host` block can depend on \
                               facts.";
@@ -401,7 +419,7 @@ impl World<'_> {
                 return None;
             }
         }
-        let value = self.object(resource, &block, &originals);
+        let value = self.object(&contents.shape, &block, &originals);
         if !value.fits(DEEPEST, LARGEST) {
             let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
             self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
@@ -409,121 +427,18 @@ impl World<'_> {
         }
         self.blocks.insert(address.clone(), block);
         self.instances.insert(address, value.clone());
-        self.postconditions(resource, own, &value).then_some(value)
-    }
-
-    /// The object that others read.
-    fn object(&self, resource: &Resource, block: &Block, originals: &BTreeMap<&'static str, Value>) -> Value {
-        let schema = resource.kind.schema();
-        let mut fields = self.fields(schema.attributes, &block.attributes, originals);
-        let nothing = BTreeMap::new();
-        for nested in schema.blocks {
-            let mut objects = block
-                .blocks
-                .iter()
-                .filter(|block| block.name == nested.name)
-                .map(|block| Value::object(self.fields(nested.attributes, &block.attributes, &nothing)));
-            let value = match nested.many {
-                true => Value::tuple(objects.collect()),
-                false => objects.next().unwrap_or_else(Value::null),
-            };
-            fields.insert(Arc::from(nested.name), value);
-        }
-        if resource.kind.name() == host::NAME {
-            let name = block.address.default_name();
-            let facts = match self.facts.and_then(|facts| facts.get(&HostName(name.clone()))) {
-                Some(facts) => Value::from_json(facts),
-                None => Value::unknown(),
-            };
-            fields.insert(Arc::from("name"), Value::text(&name));
-            fields.insert(Arc::from("facts"), facts);
-        }
-        Value::resource(Arc::new(block.address.clone()), fields)
-    }
-
-    fn fields(
-        &self,
-        schema: &'static [AttributeSchema],
-        attributes: &BTreeMap<String, Attribute>,
-        originals: &BTreeMap<&'static str, Value>,
-    ) -> Fields {
-        let resource = |address: &Address| self.instances.get(address).cloned().unwrap_or_else(Value::unknown);
-        let mut fields = Fields::new();
-        for known in schema {
-            let attribute = attributes.get(known.name);
-            let value = match (known.ty, originals.get(known.name)) {
-                // JSON would round what the configuration says exactly.
-                (Wanted::Any, Some(original)) => original.clone(),
-                _ => decode::value(known.ty, attribute.map(|attribute| &attribute.value), &resource),
-            };
-            let sensitive = attribute.is_some_and(|attribute| attribute.sensitive);
-            fields.insert(Arc::from(known.name), value.marked(sensitive));
-        }
-        fields
+        self.postconditions(frame, resource, own, &value).then_some(value)
     }
 }
 
-/// The attributes of a body in the types of the schema; `None` if one is in error.
-fn attributes(
-    evaluator: &mut Evaluator<'_>,
-    schema: &'static [AttributeSchema],
-    body: &Body,
-    header: Span,
-    originals: &mut BTreeMap<&'static str, Value>,
-) -> Option<BTreeMap<String, Attribute>> {
-    let mut attributes = BTreeMap::new();
-    let mut fits = true;
-    for known in schema {
-        let Some(written) = body.attribute(known.name) else {
-            if known.required {
-                missing(evaluator, known, header);
-                fits = false;
-            }
-            continue;
-        };
-        let Ok(value) = evaluator.eval(&written.value) else {
-            fits = false;
-            continue;
-        };
-        match decode::datum(known, &value) {
-            Ok(Some(datum)) => {
-                let sensitive = known.secret || value.is_sensitive_anywhere() && !is_reference(known.ty);
-                let place = evaluator.sources.place(written.value.span);
-                attributes.insert(known.name.to_owned(), Attribute { value: datum, place, sensitive });
-                if known.ty == Wanted::Any {
-                    originals.insert(known.name, value);
-                }
-            }
-            Ok(None) if known.required => {
-                missing(evaluator, known, written.value.span);
-                fits = false;
-            }
-            Ok(None) => {}
-            Err(unfit) => {
-                evaluator.fail(&written.value, unfit.code, unfit.summary, unfit.detail);
-                fits = false;
-            }
-        }
+/// The name and the key of `module.NAME` or `module.NAME[key]`.
+fn called_module(expr: &Expr) -> Option<(Arc<str>, Option<Key>)> {
+    let (inner, key) = match &expr.node {
+        SyntaxNode::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
+        _ => (expr, None),
+    };
+    match (&inner.words()?[..], key) {
+        ([word, name], key) if word.as_ref() == "module" => Some((name.clone(), key)),
+        _ => None,
     }
-    fits.then_some(attributes)
-}
-
-fn is_reference(ty: Wanted) -> bool {
-    matches!(ty, Wanted::Resource(_) | Wanted::Resources(_))
-}
-
-fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) {
-    let problem = Problem::error("missing-attribute", format!("`{}` is missing", schema.name), schema.doc);
-    evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
-}
-
-fn nested_block(
-    evaluator: &mut Evaluator<'_>,
-    schema: &'static BlockSchema,
-    block: &SyntaxBlock,
-) -> Option<NestedBlock> {
-    let mut originals = BTreeMap::new();
-    let attributes = attributes(evaluator, schema.attributes, &block.body, block.header, &mut originals)?;
-    let place = evaluator.sources.place(block.header);
-    Some(NestedBlock { name: schema.name.to_owned(), attributes, blocks: Vec::new(), place })
 }
