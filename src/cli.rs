@@ -77,7 +77,7 @@ impl FromArgMatches for Variables {
     }
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Default)]
 pub struct Planning {
     #[command(flatten)]
     pub variables: Variables,
@@ -87,6 +87,12 @@ pub struct Planning {
     /// Accept a hazard at a resource; may stand several times
     #[arg(long, value_name = "CODE@ADDRESS", action = ArgAction::Append)]
     pub accept: Vec<String>,
+    /// Plan only this resource, block or module, and what it needs; may stand several times
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with = "exclude")]
+    pub target: Vec<String>,
+    /// Leave out this resource, block or module, and what depends on it; may stand several times
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub exclude: Vec<String>,
     /// Change nothing on hosts; only let the state follow them
     #[arg(long)]
     pub refresh_only: bool,
@@ -266,6 +272,15 @@ pub enum StateCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Give a resource, a block or a module another address; hosts are left as they are until the next apply
+    Mv {
+        #[arg(value_name = "FROM")]
+        from: String,
+        #[arg(value_name = "TO")]
+        to: String,
+        #[command(flatten)]
+        locking: Locking,
     },
     /// Forget resources; hosts are left as they are
     Rm {

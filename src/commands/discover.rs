@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::apply::Sessions;
 use crate::cli::{Global, Variables};
-use crate::config::Configuration;
+use crate::config::{Configuration, Statements};
 use crate::discover::{self, Settled, is_settled, settle};
 use crate::kinds::ask::{fstab, open_files};
 use crate::kinds::found::{self, Findings, LeftOut, Managed, Names, Regard, Survey, target};
@@ -248,7 +248,9 @@ impl Run<'_> {
     /// Asks what a plan needs and nobody asked yet.
     async fn ask_for_plan(&mut self, wanted: &Blocks) {
         let mut questions = BTreeMap::new();
-        for (host, (_, all)) in plan::questions(wanted, &State::default()) {
+        // An empty state and no statements: nothing moves that could not.
+        let wanted = plan::questions(wanted, &State::default(), &Statements::default(), &Request::default());
+        for (host, (_, all)) in wanted.unwrap_or_default() {
             let facts = self.facts.host(&host);
             let new: Vec<Question> =
                 all.into_iter().filter(|question| !open_files::is_covered(facts, question)).collect();
@@ -327,6 +329,7 @@ impl Run<'_> {
             desired: blocks,
             outputs: BTreeMap::new(),
             facts: &self.facts,
+            statements: &Statements::default(),
             state: &State::default(),
             request: &Request::default(),
             parallelism: settings.parallelism,

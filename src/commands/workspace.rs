@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Inputs};
+use crate::config::{self, Configuration, Desired, Inputs, Statements};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
-use crate::model::{Connection, HostName, Problem, Problems};
+use crate::model::{Connection, HostName, Moved, Problem, Problems, Selector};
 use crate::plan::Plan;
 use crate::state::{Holder, LocalState, State};
 
@@ -76,8 +76,7 @@ impl Workspace {
             blocks: plan.desired.clone(),
             outputs: BTreeMap::new(),
             settings,
-            moved: Vec::new(),
-            removed: Vec::new(),
+            statements: statements_of(plan),
             wants_facts: false,
         };
         Workspace { directory, configuration: None, desired, warnings: Problems::new(), state, lab }
@@ -144,17 +143,20 @@ impl Workspace {
     }
 }
 
+/// What a plan file says about what the state has, as statements.
+fn statements_of(plan: &Plan) -> Statements {
+    let moved = plan.moved.iter().map(|(old, new)| Moved::one(old.clone(), new.clone()));
+    let removed = plan.forgotten.iter().map(|address| config::Removed {
+        from: Selector::Instance(address.clone()),
+        destroy: false,
+        place: None,
+    });
+    Statements { moved: moved.collect(), removed: removed.collect(), imports: Vec::new() }
+}
+
 /// What the language has and this version cannot carry out: better refused than left out in silence.
 fn unsupported(desired: &Desired) -> Problems {
-    let moved = desired.moved.iter().map(|moved| {
-        Problem::error(
-            "not-supported",
-            format!("`moved` from {} is not supported yet", moved.from),
-            "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.",
-        )
-        .at(moved.place.as_ref())
-    });
-    let removed = desired.removed.iter().filter(|removed| removed.destroy).map(|removed| {
+    let removed = desired.statements.removed.iter().filter(|removed| removed.destroy).map(|removed| {
         Problem::error(
             "not-supported",
             format!("`removed` with destroy = true is not supported yet ({})", removed.from),
@@ -162,7 +164,7 @@ fn unsupported(desired: &Desired) -> Problems {
         )
         .at(removed.place.as_ref())
     });
-    moved.chain(removed).collect()
+    removed.collect()
 }
 
 /// Sensitive values where they could not stay secret: on hosts, in plans and in the state.

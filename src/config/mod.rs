@@ -22,6 +22,7 @@ mod parse;
 mod references;
 mod settings;
 mod source;
+mod statements;
 mod syntax;
 mod types;
 mod value;
@@ -33,7 +34,6 @@ use std::path::{Path, PathBuf};
 use crate::kinds::Kind;
 use crate::model::{Blocks, HostName, Problem, Problems};
 
-pub use declare::{Moved, Removed};
 pub use format::{Unformatted, format};
 pub use functions::names as function_names;
 pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
@@ -41,6 +41,7 @@ pub use module_source::GitSource;
 pub use modules::is_file_name;
 pub use number::Number;
 pub use settings::Settings;
+pub use statements::{Import, Removed, Statements};
 pub use types::Type;
 pub use value::{Data, Value};
 pub use variables::VarSource;
@@ -101,8 +102,8 @@ pub struct Desired {
     pub blocks: Blocks,
     pub outputs: BTreeMap<String, Output>,
     pub settings: Settings,
-    pub moved: Vec<Moved>,
-    pub removed: Vec<Removed>,
+    /// About what the state has already.
+    pub statements: Statements,
     /// Something depends on facts of hosts that are not known yet: evaluate again with them.
     pub wants_facts: bool,
 }
@@ -174,7 +175,12 @@ impl Configuration {
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are
     /// missing from the map.
     pub fn evaluate(&self, facts: Option<&BTreeMap<HostName, serde_json::Value>>) -> Evaluated {
-        self.world(facts).1
+        let mut evaluated = self.world(facts).1;
+        // Of what is in error nobody knows whether it is declared.
+        if !evaluated.problems.iter().any(Problem::is_error) {
+            evaluated.problems.extend(evaluated.desired.statements.problems(&evaluated.desired.blocks));
+        }
+        evaluated
     }
 
     /// The value of one expression, with the names of the configuration.

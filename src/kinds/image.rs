@@ -271,7 +271,11 @@ fn moved_away(block: &Block, scene: &Scene, host: &HostName) -> Option<Hazard> {
             &block.address,
             Some(host),
             format!("the image moves from {} in {} to {} in {}: it would be made anew, and the guest's data stay behind in the old file", old.1, old.0, new.1, new.0),
-            format!("Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.", block.address),
+            format!(
+                "{}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
+                if old.0 == new.0 { format!("Keep it with name = {:?}. ", old.1) } else { String::new() },
+                block.address
+            ),
         )
     })
 }

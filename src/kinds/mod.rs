@@ -46,6 +46,12 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// By what it is the same object on a host whatever its block is called: the paths that are its own, and what only one
+    /// resource can be made of.
+    fn identities(&self, block: &Block, all: &Blocks) -> Vec<String> {
+        self.paths(block, all)
+    }
+
     /// Paths below which something must exist first, although no expression refers to it: the source of a bind mount.
     fn needs_paths(&self, _block: &Block, _all: &Blocks) -> Vec<String> {
         Vec::new()

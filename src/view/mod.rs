@@ -11,12 +11,13 @@ pub mod problems;
 pub mod progress;
 pub mod report;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod schema;
 mod shell;
 pub mod status;
 pub mod style;
+pub mod targets;
 pub mod values;
 
 pub use style::Style;

@@ -25,7 +25,7 @@ use super::source::{Sources, Span};
 use super::syntax::{Body, Expr};
 use super::types::Type;
 use super::value::{Data, Fields, Value};
-use super::{Desired, Evaluated, Output, settings};
+use super::{Desired, Evaluated, Output, Statements, settings};
 use crate::model::address::ModuleStep;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
 use contents::Contents;
@@ -243,7 +243,7 @@ impl<'a> World<'a> {
             self.evaluate(&node, kinds);
         }
         let mut outputs = BTreeMap::new();
-        let (mut moved, mut removed) = (Vec::new(), Vec::new());
+        let mut statements = Statements::default();
         for frame in 0..self.frames.len() {
             self.validate_variables(frame);
             self.checks(frame);
@@ -254,8 +254,7 @@ impl<'a> World<'a> {
             }
             let steps = &self.frames[frame].steps;
             if !self.frames[frame].is_sketch {
-                moved.extend(declarations.moved.iter().map(|one| one.within(steps)));
-                removed.extend(declarations.removed.iter().map(|one| one.within(steps)));
+                statements.extend(declarations.statements.within(steps));
             }
         }
         for (name, block) in &self.modules[ROOT].declarations.outputs {
@@ -267,8 +266,7 @@ impl<'a> World<'a> {
             blocks: std::mem::take(&mut self.blocks),
             outputs,
             settings,
-            moved,
-            removed,
+            statements,
             wants_facts: self.wants_facts,
         };
         let problems = tidy(std::mem::take(&mut self.problems));
