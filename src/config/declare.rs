@@ -1,7 +1,7 @@
 //! What the blocks of all files declare, before any value is known: variables, locals, resources, outputs, checks,
 //! settings. Two declarations of one name are a problem that shows both places.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::source::{Sources, Span};
@@ -24,7 +24,23 @@ pub(super) struct Declarations {
     pub settings: Option<Block>,
     pub moved: Vec<Moved>,
     pub removed: Vec<Removed>,
+    /// What somebody meant to declare, as word and name: nothing is known of it, but it is not missing.
+    pub lost: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Something could not be read whose name is not known either.
+    pub has_gaps: bool,
     pub problems: Problems,
+}
+
+impl Declarations {
+    /// Whether something of this kind and name may have been meant to be declared.
+    pub(super) fn is_lost(&self, word: &str, name: &str) -> bool {
+        self.has_gaps || self.lost.contains(&(Arc::from(word), Arc::from(name)))
+    }
+
+    /// Whether something of this kind may have been meant to be declared.
+    pub(super) fn any_lost(&self, word: &str) -> bool {
+        self.has_gaps || self.lost.iter().any(|(lost, _)| lost.as_ref() == word)
+    }
 }
 
 /// A resource block.
@@ -100,7 +116,8 @@ impl Declarer<'_> {
     }
 
     fn body(&mut self, body: Body) {
-        for attribute in body.attributes {
+        self.found.has_gaps |= body.has_gaps;
+        for attribute in body.attributes.into_iter().filter(|attribute| !attribute.value.is_broken()) {
             let detail = format!(
                 "A file holds blocks only. To give a variable its value, write this into a file `*.vars.hcl`; to name a \
                  value, write `locals {{ {} = ... }}`.",
@@ -134,7 +151,10 @@ impl Declarer<'_> {
                 }
                 "provider" | "terraform" => "Larder has no providers; its settings are in `larder { ... }`.".to_owned(),
                 _ => match did_you_mean(&word, known) {
-                    Some(close) => format!("There is no kind of block `{word}`. Did you mean `{close}`?"),
+                    Some(close) => {
+                        self.lose(close, &block);
+                        format!("There is no kind of block `{word}`. Did you mean `{close}`?")
+                    }
                     None => format!("There is no kind of block `{word}`."),
                 },
             };
@@ -190,6 +210,7 @@ impl Declarer<'_> {
             };
             let summary = format!("`{word}` has {} here", count(block.labels.len(), "label"));
             self.problem(block.header, "wrong-labels", summary, detail);
+            self.lose(word, block);
             return None;
         }
         let Some((name, span)) = block.labels.first() else { return Some(Arc::from("")) };
@@ -199,6 +220,14 @@ impl Declarer<'_> {
             return None;
         }
         Some(name.clone())
+    }
+
+    /// Remembers the names that a block would have declared.
+    fn lose(&mut self, word: &str, block: &Block) {
+        let word: Arc<str> = Arc::from(word);
+        let names = block.labels.iter().map(|(label, _)| label.clone());
+        let lost = names.chain(block.body.attributes.iter().map(|attribute| attribute.name.clone()));
+        self.found.lost.extend(lost.map(|name| (word.clone(), name)));
     }
 
     fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
@@ -226,6 +255,7 @@ impl Declarer<'_> {
     }
 
     fn locals(&mut self, block: Block) {
+        self.found.has_gaps |= block.body.has_gaps;
         for inner in &block.body.blocks {
             self.problem(inner.header, "unknown-block", "`locals` holds no blocks", "Write `name = value`.");
         }
@@ -256,6 +286,7 @@ impl Declarer<'_> {
             Some(attribute) => match self.sources.slice(attribute.value.span) {
                 "true" => Some(true),
                 "false" => Some(false),
+                _ if attribute.value.is_broken() => None,
                 _ => {
                     let detail = "`destroy` is `true` or `false`, written out: deleting data is never computed.";
                     self.problem(attribute.value.span, "wrong-type", "This is neither true nor false", detail);
@@ -272,10 +303,15 @@ impl Declarer<'_> {
     /// The attribute of the block as an address, which is written like a reference.
     fn address(&mut self, block: &Block, name: &str) -> Option<Address> {
         let Some(attribute) = block.body.attribute(name) else {
-            let detail = format!("Add `{name} = KIND.NAME`.");
-            self.problem(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
+            if block.body.lacks(name) {
+                let detail = format!("Add `{name} = KIND.NAME`.");
+                self.problem(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
+            }
             return None;
         };
+        if attribute.value.is_broken() {
+            return None;
+        }
         match address_of(self.sources, &attribute.value) {
             Ok(address) => Some(address),
             Err(detail) => {
@@ -355,7 +391,7 @@ pub(super) fn unexpected(
 ) -> Problems {
     let mut problems = Vec::new();
     for attribute in &body.attributes {
-        if attributes.contains(&attribute.name.as_ref()) {
+        if attributes.contains(&attribute.name.as_ref()) || attribute.value.is_broken() {
             continue;
         }
         let name = &attribute.name;

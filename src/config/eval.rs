@@ -198,6 +198,7 @@ impl<'a> Evaluator<'a> {
     fn eval_node(&mut self, expr: &Expr) -> Evaluated {
         match &expr.node {
             Node::Literal(value) => Ok(value.clone()),
+            Node::Broken => Err(Failed::Poisoned),
             Node::Parentheses(inner) => self.eval(inner),
             Node::Variable(name) => match self.local(name) {
                 Some(value) => Ok(value),
@@ -986,7 +987,7 @@ fn is_name(expr: &Expr) -> bool {
 /// Calls `visit` with each expression that stands directly in this one, those of templates too.
 pub(super) fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     match &expr.node {
-        Node::Literal(_) | Node::Variable(_) | Node::Item => {}
+        Node::Literal(_) | Node::Variable(_) | Node::Item | Node::Broken => {}
         Node::Template(parts) => each_of_parts(parts, visit),
         Node::Tuple(elements) => elements.iter().for_each(visit),
         Node::Object(items) => {

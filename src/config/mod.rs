@@ -12,6 +12,7 @@ mod eval;
 mod expand;
 mod functions;
 mod number;
+mod outline;
 mod parse;
 mod references;
 mod settings;
@@ -38,7 +39,8 @@ pub use variables::VarSource;
 use declare::Declarations;
 use eval::{Found, sentence};
 use source::{Source, Sources};
-use variables::Given;
+use syntax::Body;
+use variables::AllGiven;
 
 /// What a configuration is read with.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +54,7 @@ pub struct Inputs {
 /// What reading a directory gave.
 #[derive(Debug)]
 pub struct Loaded {
-    /// `None` if a file cannot be read or parsed.
+    /// `None` if there is none. What could not be read of it is among the problems, which are errors then.
     pub configuration: Option<Configuration>,
     /// The texts of all files by the name that places use, also of those with errors.
     pub sources: BTreeMap<String, String>,
@@ -65,7 +67,7 @@ pub struct Configuration {
     sources: Sources,
     by_name: BTreeMap<String, String>,
     declarations: Declarations,
-    given: Vec<Given>,
+    given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
 }
@@ -126,6 +128,7 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
         let detail = "A configuration is one or more files `*.hcl`. Write one here, or name another directory with \
                       `-chdir`.";
         problems.push(Problem::error("no-configuration", summary, detail));
+        return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     }
     let mut bodies = Vec::new();
     for name in main {
@@ -134,24 +137,19 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
             Err(error) => {
                 let detail = format!("{}. Check its permissions.", sentence(&error.to_string()));
                 problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
+                bodies.push(Body { has_gaps: true, ..Body::default() });
                 continue;
             }
         };
         let (source, problem) = source::decode(name, bytes);
-        let is_text = problem.is_none();
         problems.extend(problem);
         let file = sources.add(source);
-        if is_text {
-            let (body, mut found) = parse::file(&sources, file);
-            problems.append(&mut found);
-            bodies.push(body);
-        }
+        let (body, mut found) = parse::file(&sources, file);
+        problems.append(&mut found);
+        bodies.push(body);
     }
     let given = variables::given(directory, &names, inputs, &mut sources, &mut problems);
     let by_name = sources.by_name();
-    if problems.iter().any(Problem::is_error) {
-        return Loaded { configuration: None, sources: by_name, problems };
-    }
     let declarations = declare::declare(&sources, bodies, kinds);
     let configuration = Configuration {
         directory: directory.to_path_buf(),

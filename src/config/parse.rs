@@ -1,7 +1,9 @@
 //! Text to syntax tree: hcl-edit reads the grammar, this file keeps the bytes of each node, reads numbers with all their
 //! digits and gives templates and heredocs the white space that HCL gives them.
 //!
-//! A file with errors is read item by item, so that each item can say what is wrong with it.
+//! A file with errors is read item by item, and so are blocks with errors, so that one mistake hides no other.
+
+mod recover;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use hcl::edit::{Span as _, parser};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::number::Number;
-use super::source::{self, Sources, Span};
+use super::outline;
+use super::source::{Sources, Span};
 use super::syntax::{Attribute, Binary, Block, Body, Call, Expr, For, Node, Part};
 use super::types::Type;
 use super::value::Value;
@@ -28,41 +31,31 @@ const LONGEST_CHAIN: usize = 64;
 /// Reads a whole file. What could be read is returned even when there are problems.
 pub(super) fn file(sources: &Sources, file: u32) -> (Body, Problems) {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
     if text.len() > LONGEST_FILE {
         let problem =
             Problem::error("too-large", "This file is too large", "A configuration file may have up to 8 MiB.");
-        return (Body::default(), vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
+        let nothing = Body { has_gaps: true, ..Body::default() };
+        return (nothing, vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
     }
-    let outline = source::outline(text);
-    let readable = source::without_large_numbers(text, &outline);
-    if let Some(unclosed) = &outline.unclosed {
-        reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
-    } else if let Ok(body) = parser::parse_body(&readable) {
-        let body = reader.body(&body);
-        return (body, reader.problems);
-    }
-    let mut whole = Body::default();
-    for item in outline.items {
-        reader.base = item.start;
-        match parser::parse_body(&readable[item.clone()]) {
-            Ok(body) => {
-                let body = reader.body(&body);
-                whole.attributes.extend(body.attributes);
-                whole.blocks.extend(body.blocks);
-            }
-            Err(error) => reader.syntax(&text[item], &error),
-        }
-    }
-    (whole, reader.problems)
+    let outline = outline::outline(text);
+    let body = match outline.unclosed {
+        None => parser::parse_body(&outline::without_large_numbers(text, &outline.large_numbers)).ok(),
+        Some(_) => None,
+    };
+    let body = match body {
+        Some(body) => reader.body(&body),
+        None => reader.pieces(0..text.len(), 0),
+    };
+    (body, reader.problems)
 }
 
 /// Reads one expression that stands alone.
 pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
-    let outline = source::outline(text);
-    let readable = source::without_large_numbers(text, &outline);
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+    let outline = outline::outline(text);
+    let readable = outline::without_large_numbers(text, &outline.large_numbers);
     if let Some(unclosed) = outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
         return Err(reader.problems);
@@ -74,7 +67,7 @@ pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems>
         Ok(Expression::Parenthesis(inner)) => {
             let inner = inner.into_inner();
             // Spans count from the bracket that was added.
-            let mut shifted = Reader { sources, file, base: 0, problems: Vec::new() };
+            let mut shifted = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
             shifted.base = 0usize.wrapping_sub(shift);
             let expr = shifted.expr(&inner);
             if shifted.problems.is_empty() { Ok(expr) } else { Err(shifted.problems) }
@@ -95,7 +88,7 @@ pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems>
 /// Reads a text as a template, as `templatefile` does.
 pub(super) fn template(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
     match parser::parse_template(text) {
         Ok(template) => {
             let expr = reader.template(&template, Quoting::Bare, reader.span(0..text.len()));
@@ -114,6 +107,8 @@ struct Reader<'a> {
     /// What to add to the offsets of the parser.
     base: usize,
     problems: Problems,
+    /// Where something is reported that the parser would stumble over again.
+    said: Vec<usize>,
 }
 
 /// How the text of a template is written.
@@ -190,12 +185,7 @@ impl Reader<'_> {
                     let name_span = self.span_of(attribute.key.span(), value.span);
                     let name: Arc<str> = Arc::from(attribute.key.as_str());
                     if !names.insert(name.clone()) {
-                        self.problem_at(
-                            name_span,
-                            "duplicate-attribute",
-                            format!("`{name}` is set twice"),
-                            "Each attribute stands once in a block. Remove one of the two.",
-                        );
+                        self.set_twice(&name, name_span);
                     }
                     read.attributes.push(Attribute { name, name_span, value });
                 }
@@ -206,6 +196,11 @@ impl Reader<'_> {
             }
         }
         read
+    }
+
+    fn set_twice(&mut self, name: &str, span: Span) {
+        let detail = "Each attribute stands once in a block. Remove one of the two.";
+        self.problem_at(span, "duplicate-attribute", format!("`{name}` is set twice"), detail);
     }
 
     fn block(&mut self, block: &structure::Block) -> Block {

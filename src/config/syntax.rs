@@ -32,6 +32,8 @@ pub(super) enum Node {
     Not(Box<Expr>),
     For(Box<For>),
     Parentheses(Box<Expr>),
+    /// What could not be read, which is reported.
+    Broken,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +87,8 @@ pub(super) enum Binary {
 pub(super) struct Body {
     pub attributes: Vec<Attribute>,
     pub blocks: Vec<Block>,
+    /// Something of it could not be read and is not here, so nothing can be said about what is missing.
+    pub has_gaps: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -108,6 +112,11 @@ impl Body {
         self.attributes.iter().find(|attribute| attribute.name.as_ref() == name)
     }
 
+    /// Whether the attribute is certainly not there.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        !self.has_gaps && self.attribute(name).is_none()
+    }
+
     pub(super) fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {
         self.blocks.iter().filter(move |block| block.word.as_ref() == word)
     }
@@ -123,6 +132,11 @@ impl Body {
 }
 
 impl Expr {
+    /// Whether it could not be read.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.node, Node::Broken)
+    }
+
     /// The expression without parentheses around it.
     pub(super) fn bare(&self) -> &Expr {
         match &self.node {

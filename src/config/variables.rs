@@ -42,18 +42,27 @@ pub(super) enum GivenValue {
     Expr(Box<Expr>),
 }
 
-/// Reads all given values in the order of precedence, the last one counts.
+/// All values that the user gives.
+#[derive(Debug, Default)]
+pub(super) struct AllGiven {
+    /// In the order of precedence: the last one counts.
+    pub values: Vec<Given>,
+    /// Some could not be read, so none is missing.
+    pub has_gaps: bool,
+}
+
+/// Reads all given values.
 pub(super) fn given(
     directory: &Path,
     names: &[String],
     inputs: &super::Inputs,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Vec<Given> {
-    let mut all = Vec::new();
+) -> AllGiven {
+    let mut all = AllGiven::default();
     for (name, text) in &inputs.environment {
         if let Some(name) = name.strip_prefix("LARDER_VAR_").filter(|name| !name.is_empty()) {
-            all.push(Given {
+            all.values.push(Given {
                 name: Arc::from(name),
                 value: GivenValue::Text(text.clone()),
                 origin: format!("`LARDER_VAR_{name}`"),
@@ -70,7 +79,7 @@ pub(super) fn given(
         match var {
             VarSource::File(path) => read_file(path, &path.display().to_string(), sources, problems, &mut all),
             VarSource::Text(text) => match text.split_once('=') {
-                Some((name, value)) if !name.trim().is_empty() => all.push(Given {
+                Some((name, value)) if !name.trim().is_empty() => all.values.push(Given {
                     name: Arc::from(name.trim()),
                     value: GivenValue::Text(value.to_owned()),
                     origin: "`-var`".to_owned(),
@@ -87,31 +96,29 @@ pub(super) fn given(
     all
 }
 
-fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut Vec<Given>) {
+fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut AllGiven) {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let detail = format!("{}. Check the path and its permissions.", super::eval::sentence(&error.to_string()));
             problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
+            all.has_gaps = true;
             return;
         }
     };
     let (source, problem) = source::decode(name, bytes);
-    let is_text = problem.is_none();
     problems.extend(problem);
     let file = sources.add(source);
-    if !is_text {
-        return;
-    }
     let (body, found) = parse::file(sources, file);
     problems.extend(found);
+    all.has_gaps |= body.has_gaps;
     for block in &body.blocks {
         let detail = "A file of values holds `name = value` only; variables are declared in another `*.hcl` file.";
         let problem = Problem::error("unexpected-block", "A block stands in a file of values", detail);
         problems.push(problem.at(sources.place(block.header).as_ref()));
     }
     for attribute in body.attributes {
-        all.push(Given {
+        all.values.push(Given {
             name: attribute.name,
             value: GivenValue::Expr(Box::new(attribute.value)),
             origin: name.to_owned(),
@@ -155,22 +162,22 @@ struct Declared {
 /// The value of each variable, or that it is in error.
 pub(super) fn values(
     declarations: &Declarations,
-    given: &[Given],
+    given: &AllGiven,
     sources: &Sources,
     scope: &dyn Scope,
     problems: &mut Problems,
 ) -> BTreeMap<Arc<str>, Found> {
     let mut values = BTreeMap::new();
     let mut last: BTreeMap<&str, &Given> = BTreeMap::new();
-    for given in given {
-        if !declarations.variables.contains_key(&given.name) {
+    for given in &given.values {
+        if !declarations.variables.contains_key(&given.name) && !declarations.is_lost("variable", &given.name) {
             undeclared(declarations, given, sources, problems);
         }
         last.insert(&given.name, given);
     }
     for (name, block) in &declarations.variables {
         let mut evaluator = Evaluator::new(scope, sources);
-        let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied());
+        let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied(), given.has_gaps);
         problems.append(&mut evaluator.problems);
         values.insert(name.clone(), value.map_or(Found::Poisoned, Found::Value));
     }
@@ -189,11 +196,18 @@ fn undeclared(declarations: &Declarations, given: &Given, sources: &Sources, pro
     }
 }
 
-fn one(evaluator: &mut Evaluator<'_>, name: &str, block: &Block, given: Option<&Given>) -> Option<Value> {
+fn one(
+    evaluator: &mut Evaluator<'_>,
+    name: &str,
+    block: &Block,
+    given: Option<&Given>,
+    has_gaps: bool,
+) -> Option<Value> {
     let declared = declared(evaluator, block)?;
     let (value, span) = match given {
         None => match declared.default {
             Some(default) => return Some(default.marked(declared.sensitive)),
+            None if has_gaps || block.body.has_gaps => return None,
             None => {
                 let detail = format!(
                     "Give it a `default`, or a value in `larder.vars.hcl`, with `-var {name}=...` or in the environment as \
@@ -306,9 +320,13 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
     evaluator.problems.extend(found);
     let mut flag = |name: &str, default: bool| match block.body.attribute(name) {
         None => default,
-        Some(attribute) => match literal(evaluator, &attribute.value, "This block").and_then(|value| value.as_bool()) {
-            Some(value) => value,
+        Some(attribute) => match literal(evaluator, &attribute.value, "This block").map(|value| value.as_bool()) {
+            Some(Some(value)) => value,
             None => {
+                fits = false;
+                default
+            }
+            Some(None) => {
                 let detail = format!("`{name}` is `true` or `false`, written out.");
                 report(evaluator, attribute.value.span, "wrong-type", "This is neither true nor false".into(), detail);
                 fits = false;
@@ -347,6 +365,7 @@ pub(super) fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Res
     const TYPES: &str =
         "Types are string, number, bool, any, list(...), set(...), map(...), tuple([...]) and object({...}).";
     match &expr.bare().node {
+        Node::Broken => Err(Failed::Poisoned),
         Node::Variable(name) => match name.as_ref() {
             "string" => Ok(Type::Text),
             "number" => Ok(Type::Number),

@@ -61,6 +61,9 @@ impl World<'_> {
             return Some(known.into_iter().map(str::to_owned).collect());
         }
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
+            if attribute.value.is_broken() {
+                return None;
+            }
             let detail = "Write it like `ignore_changes = [mode]`.";
             self.report(attribute.value.span, CODE, "`ignore_changes` is not a list", detail);
             return None;
@@ -153,7 +156,7 @@ impl World<'_> {
         let mut fits = problems.is_empty();
         self.problems.extend(problems);
         for name in ["condition", "error_message"] {
-            if block.body.attribute(name).is_none() {
+            if block.body.lacks(name) {
                 let detail = format!("`{}` needs `condition` and `error_message`.", block.word);
                 self.report(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
                 fits = false;

@@ -15,6 +15,7 @@ use super::super::value::{Data, Fields, Value};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::host;
 use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
+use crate::model::problem::did_you_mean;
 use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Problem};
 
 /// The most instances of one block with `count`.
@@ -183,6 +184,9 @@ impl World<'_> {
         const CODE: &str = "invalid-depends-on";
         let Some(attribute) = body.attribute("depends_on") else { return Some(BTreeSet::new()) };
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
+            if attribute.value.is_broken() {
+                return None;
+            }
             let detail = "Write it like `depends_on = [iscsi_target.array]`.";
             self.report(attribute.value.span, CODE, "`depends_on` is not a list", detail);
             return None;
@@ -199,6 +203,10 @@ impl World<'_> {
             let number =
                 self.declarations.by_name.get(address.kind.as_str()).and_then(|names| names.get(address.name.as_str()));
             let Some(number) = number else {
+                fits = false;
+                if self.declarations.is_lost(&address.kind, &address.name) {
+                    continue;
+                }
                 let known: Vec<String> = self
                     .declarations
                     .resources
@@ -209,7 +217,6 @@ impl World<'_> {
                 let detail = missing_name("The configuration", "resource", &address.block().to_string(), &known);
                 let summary = format!("There is no resource `{}`", address.block());
                 self.report(element.span, "reference-to-undeclared-resource", summary, detail);
-                fits = false;
                 continue;
             };
             let (found, of_block) = &self.resources[*number];
@@ -476,7 +483,9 @@ fn attributes(
     for known in schema {
         let Some(written) = body.attribute(known.name) else {
             if known.required {
-                missing(evaluator, known, header);
+                if !body.has_gaps && !is_misspelt(schema, body, known.name) {
+                    missing(evaluator, known, header);
+                }
                 fits = false;
             }
             continue;
@@ -506,6 +515,13 @@ fn attributes(
         }
     }
     fits.then_some(attributes)
+}
+
+/// Whether an attribute of the body is reported that was most likely meant to be this one.
+fn is_misspelt(schema: &[AttributeSchema], body: &Body, name: &str) -> bool {
+    let names: Vec<&str> = schema.iter().map(|known| known.name).collect();
+    let unknown = body.attributes.iter().filter(|attribute| !names.contains(&attribute.name.as_ref()));
+    unknown.into_iter().any(|attribute| did_you_mean(&attribute.name, names.iter().copied()) == Some(name))
 }
 
 fn is_reference(ty: Wanted) -> bool {

@@ -157,7 +157,9 @@ impl<'a> World<'a> {
     /// Evaluates everything.
     pub(super) fn run(mut self, kinds: &[&'static str]) -> (World<'a>, Evaluated) {
         self.check_names(kinds);
-        for kind in kinds.iter().filter(|kind| !self.declarations.by_name.contains_key(**kind)) {
+        let declarations = self.declarations;
+        let is_empty = |kind: &&&str| !declarations.by_name.contains_key(**kind) && !declarations.any_lost(kind);
+        for kind in kinds.iter().filter(is_empty) {
             let none = Found::Value(Value::map(Type::Resource(Arc::from(*kind)), Fields::new()));
             self.kinds.insert(Arc::from(*kind), (none, Addresses::default()));
         }
@@ -316,7 +318,10 @@ impl<'a> World<'a> {
         let mut fields = Fields::new();
         let mut addresses = BTreeSet::new();
         let mut clashes = Vec::new();
-        let mut state = Found::Value(Value::null());
+        let mut state = match self.declarations.any_lost(kind) {
+            true => Found::Poisoned,
+            false => Found::Value(Value::null()),
+        };
         for number in self.declarations.by_name.get(kind).into_iter().flat_map(|names| names.values()) {
             let (found, of_block) = &self.resources[*number];
             match found {
@@ -381,7 +386,9 @@ impl<'a> World<'a> {
                 self.condition(condition, &Own::default(), "precondition-failed", &format!("output.{name}"));
             }
             let Some(attribute) = block.body.attribute("value") else {
-                self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
+                if block.body.lacks("value") {
+                    self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
+                }
                 continue;
             };
             let (value, sensitive, description) = self.with_evaluator(Own::default(), |evaluator| {
@@ -428,7 +435,7 @@ impl<'a> World<'a> {
         for (name, block) in &self.declarations.checks {
             let problems = unexpected(self.sources, &block.body, &[], &["assert"], "`check`");
             self.problems.extend(problems);
-            if block.body.blocks("assert").next().is_none() {
+            if block.body.blocks("assert").next().is_none() && !block.body.has_gaps {
                 let detail = "Write `assert { condition = ..., error_message = ... }` into it, each on its own line.";
                 self.report(block.header, "missing-block", format!("Check `{name}` asserts nothing"), detail);
             }

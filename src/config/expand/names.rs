@@ -101,6 +101,14 @@ impl World<'_> {
         let root = reference.root.as_ref();
         let names = |names: Vec<&str>, what: &str, name: &str| missing_name("The configuration", what, name, &names);
         let wrong = |summary: &str, detail: &str| Some(Problem::error("invalid-reference", summary, detail));
+        let word = match root {
+            "var" => "variable",
+            "local" => "locals",
+            other => other,
+        };
+        if reference.member.as_ref().is_some_and(|name| self.declarations.is_lost(word, name)) {
+            return None;
+        }
         match (root, reference.member.as_deref()) {
             ("var", Some(name)) if !self.declarations.variables.contains_key(name) => {
                 let known = self.declarations.variables.keys().map(|known| known.as_ref()).collect();
