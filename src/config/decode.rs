@@ -157,7 +157,7 @@ fn one_of(schema: &AttributeSchema, text: &str) -> Result<String, Unfit> {
     let close = crate::model::problem::did_you_mean(text, schema.one_of.iter().copied());
     let advice = close.map_or(String::new(), |close| format!(" Did you mean \"{close}\"?"));
     let summary = format!("`{}` cannot be {}", schema.name, serde_json::Value::from(text));
-    Err(unfit("not-allowed", summary, format!("It is one of {allowed}.{advice}")))
+    Err(unfit("invalid-value", summary, format!("It is one of {allowed}.{advice}")))
 }
 
 /// An absolute path without `.`, doubled or trailing slashes.
