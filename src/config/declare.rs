@@ -48,6 +48,8 @@ pub(super) struct Resource {
     pub kind: &'static dyn Kind,
     pub name: Arc<str>,
     pub block: Block,
+    /// Another resource has the address already. This one is only looked at for its mistakes.
+    pub is_repeated: bool,
 }
 
 impl std::fmt::Debug for Resource {
@@ -245,13 +247,13 @@ impl Declarer<'_> {
         let number = self.found.resources.len();
         let first = self.found.by_name.get(&word).and_then(|names| names.get(&name)).copied();
         if let Some(first) = first {
-            let first = self.at(self.found.resources[first].block.header);
-            let detail = format!("The first is at {first}. Rename or remove one of the two.");
+            let at = self.at(self.found.resources[first].block.header);
+            let detail = format!("The first is at {at}. Rename or remove one of the two.");
             self.problem(block.header, "duplicate-address", format!("`{word}.{name}` is declared twice"), detail);
-            return;
+        } else {
+            self.found.by_name.entry(word).or_default().insert(name.clone(), number);
         }
-        self.found.by_name.entry(word).or_default().insert(name.clone(), number);
-        self.found.resources.push(Resource { kind, name, block });
+        self.found.resources.push(Resource { kind, name, block, is_repeated: first.is_some() });
     }
 
     fn locals(&mut self, block: Block) {
@@ -271,8 +273,9 @@ impl Declarer<'_> {
     }
 
     fn moved(&mut self, block: &Block) {
-        self.only(&block.body, &["from", "to"], &block.word);
-        let (from, to) = (self.address(block, "from"), self.address(block, "to"));
+        const ATTRIBUTES: &[&str] = &["from", "to"];
+        self.only(&block.body, ATTRIBUTES, &block.word);
+        let (from, to) = (self.address(block, "from", ATTRIBUTES), self.address(block, "to", ATTRIBUTES));
         if let (Some(from), Some(to)) = (from, to) {
             let place = self.sources.place(block.header);
             self.found.moved.push(Moved { from, to, place });
@@ -280,7 +283,8 @@ impl Declarer<'_> {
     }
 
     fn removed(&mut self, block: &Block) {
-        self.only(&block.body, &["from", "destroy"], &block.word);
+        const ATTRIBUTES: &[&str] = &["from", "destroy"];
+        self.only(&block.body, ATTRIBUTES, &block.word);
         let destroy = match block.body.attribute("destroy") {
             None => Some(false),
             Some(attribute) => match self.sources.slice(attribute.value.span) {
@@ -294,16 +298,16 @@ impl Declarer<'_> {
                 }
             },
         };
-        if let (Some(from), Some(destroy)) = (self.address(block, "from"), destroy) {
+        if let (Some(from), Some(destroy)) = (self.address(block, "from", ATTRIBUTES), destroy) {
             let place = self.sources.place(block.header);
             self.found.removed.push(Removed { from, destroy, place });
         }
     }
 
     /// The attribute of the block as an address, which is written like a reference.
-    fn address(&mut self, block: &Block, name: &str) -> Option<Address> {
+    fn address(&mut self, block: &Block, name: &str, known: &[&str]) -> Option<Address> {
         let Some(attribute) = block.body.attribute(name) else {
-            if block.body.lacks(name) {
+            if block.body.lacks(name, known) {
                 let detail = format!("Add `{name} = KIND.NAME`.");
                 self.problem(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
             }
@@ -315,7 +319,7 @@ impl Declarer<'_> {
         match address_of(self.sources, &attribute.value) {
             Ok(address) => Some(address),
             Err(detail) => {
-                self.problem(attribute.value.span, "not-an-address", "This is not an address", detail);
+                self.problem(attribute.value.span, "invalid-address", "This is not an address", detail);
                 None
             }
         }

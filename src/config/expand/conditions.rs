@@ -151,12 +151,12 @@ impl World<'_> {
     /// Whether a condition holds; `None` while that is not known. A condition that does not hold, or that has no value, is
     /// reported.
     pub(super) fn condition(&mut self, block: &SyntaxBlock, own: &Own, code: &str, of: &str) -> Option<bool> {
-        let problems =
-            unexpected(self.sources, &block.body, &["condition", "error_message"], &[], &format!("`{}`", block.word));
+        const ATTRIBUTES: &[&str] = &["condition", "error_message"];
+        let problems = unexpected(self.sources, &block.body, ATTRIBUTES, &[], &format!("`{}`", block.word));
         let mut fits = problems.is_empty();
         self.problems.extend(problems);
-        for name in ["condition", "error_message"] {
-            if block.body.lacks(name) {
+        for name in ATTRIBUTES {
+            if block.body.lacks(name, ATTRIBUTES) {
                 let detail = format!("`{}` needs `condition` and `error_message`.", block.word);
                 self.report(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
                 fits = false;

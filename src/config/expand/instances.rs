@@ -15,8 +15,7 @@ use super::super::value::{Data, Fields, Value};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::host;
 use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
-use crate::model::problem::did_you_mean;
-use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Problem};
+use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Place, Problem};
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
@@ -31,6 +30,8 @@ struct Decoded {
     lifecycle: Lifecycle,
     /// The values of attributes that take anything, exactly.
     originals: BTreeMap<&'static str, Value>,
+    /// Whether all of it is as the schema wants it. What is in error stands there as unknown.
+    fits: bool,
 }
 
 /// The key of each instance and what it sees.
@@ -68,44 +69,41 @@ impl World<'_> {
 
     pub(super) fn resource(&mut self, number: usize) {
         let resource = &self.declarations.resources[number];
-        let before = self.error_count();
-        let static_problems = self.check_block(resource);
+        let is_as_known = !self.check_block(resource);
         let instances = self.instances_of(resource);
         let depends_on = self.depends_on(&resource.block.body);
-        let poisoned_dependency = depends_on.is_none();
-        let Ok(instances) = instances else { return };
+        let is_sound = is_as_known && depends_on.is_some();
         let block = Address::root(resource.kind.name(), &resource.name);
-        let Some(instances) = instances else {
-            self.wants_facts = true;
+        let Ok(Some(instances)) = instances else {
+            self.wants_facts |= instances.is_ok();
             let own = Own {
                 each: Some((Value::unknown_of(Type::Text), Value::unknown())),
                 count: Some(Value::unknown_of(Type::Number)),
                 this: None,
             };
             // Whatever the instances will be, mistakes in the block are mistakes.
-            if self.decoded(resource, &own).is_some() && !static_problems && !poisoned_dependency {
+            if self.decoded(resource, &own).fits && is_sound && instances.is_ok() {
                 self.resources[number] = (Found::Value(Value::unknown()), Addresses::default());
             }
             return;
         };
         let depends_on = depends_on.unwrap_or_default();
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        let sound = !static_problems && !poisoned_dependency;
-        let mut failed = !sound;
         for (key, own) in &instances {
             let address = match key {
                 Some(key) => block.clone().keyed(key.clone()),
                 None => block.clone(),
             };
-            // A kind judges only blocks that fit its schema; of others it would say what follows from that.
-            let decoded = self.decoded(resource, own).filter(|_| sound);
-            match decoded.and_then(|decoded| self.instance(resource, decoded, address, own, &depends_on)) {
-                Some(value) => values.push((key.clone(), value)),
-                None => failed = true,
+            let before = self.problems.len();
+            let mut decoded = self.decoded(resource, own);
+            decoded.fits &= is_sound;
+            let value = self.instance(resource, decoded, &address, own, &depends_on);
+            if key.is_some() {
+                self.problems[before..].iter_mut().for_each(|problem| problem.instance = Some(address.to_string()));
             }
-        }
-        if failed || self.error_count() > before {
-            return;
+            // Without one of its instances the block has no value, and what refers to it is not judged.
+            let Some(value) = value else { return };
+            values.push((key.clone(), value));
         }
         let addresses = instances.iter().map(|(key, _)| match key {
             Some(key) => block.clone().keyed(key.clone()),
@@ -114,10 +112,6 @@ impl World<'_> {
         let addresses = Arc::new(addresses.collect());
         let value = self.block_value(resource, values);
         self.resources[number] = (Found::Value(value), addresses);
-    }
-
-    pub(super) fn error_count(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.is_error()).count()
     }
 
     /// The value of a block: one object, a tuple for `count`, a map for `for_each`.
@@ -171,7 +165,7 @@ impl World<'_> {
         }
         if let (Some(count), Some(_)) = (body.attribute("count"), body.attribute("for_each")) {
             let detail = "A block has instances by number or by key. Remove one of the two.";
-            let problem = Problem::error("invalid-count", "`count` and `for_each` exclude each other", detail);
+            let problem = Problem::error("conflicting-attributes", "`count` and `for_each` exclude each other", detail);
             problems.push(problem.at(self.place(count.name_span).as_ref()));
         }
         let found = !problems.is_empty();
@@ -343,61 +337,62 @@ impl World<'_> {
         ))
     }
 
-    /// The contents of the block for one instance, in the types of the schema. `None` if something is in error.
-    fn decoded(&mut self, resource: &Resource, own: &Own) -> Option<Decoded> {
+    /// The contents of the block for one instance, in the types of the schema.
+    fn decoded(&mut self, resource: &Resource, own: &Own) -> Decoded {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let mut originals = BTreeMap::new();
-        let mut fits = true;
-        let decoded = self.with_evaluator(own.clone(), |evaluator| {
-            let attributes = attributes(evaluator, schema.attributes, body, resource.block.header, &mut originals);
-            fits &= attributes.is_some();
+        let (attributes, blocks, mut fits) = self.with_evaluator(own.clone(), |evaluator| {
+            let (attributes, mut fits) =
+                attributes(evaluator, schema.attributes, body, resource.block.header, &mut originals);
             let mut blocks = Vec::new();
             for block in &body.blocks {
                 let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else {
                     continue;
                 };
-                match nested_block(evaluator, nested, block) {
-                    Some(block) => blocks.push(block),
-                    None => fits = false,
-                }
+                let (nested, nested_fits) = nested_block(evaluator, nested, block);
+                blocks.push(nested);
+                fits &= nested_fits;
             }
-            (attributes.unwrap_or_default(), blocks)
+            (attributes, blocks, fits)
         });
-        let (attributes, blocks) = decoded;
         let lifecycle = self.lifecycle(resource, own);
-        fits.then_some(Decoded { attributes, blocks, lifecycle: lifecycle?, originals })
+        fits &= lifecycle.is_some();
+        Decoded { attributes, blocks, lifecycle: lifecycle.unwrap_or_default(), originals, fits }
     }
 
-    /// One instance: its block goes to `blocks`, its object is returned. `None` if it is in error.
+    /// One instance: its block goes to `blocks`, its object is returned. Of one that is in error as much as is certain.
     fn instance(
         &mut self,
         resource: &Resource,
         decoded: Decoded,
-        address: Address,
+        address: &Address,
         own: &Own,
         depends_on: &BTreeSet<Address>,
     ) -> Option<Value> {
-        let Decoded { attributes, blocks, lifecycle, originals } = decoded;
+        let Decoded { attributes, blocks, lifecycle, originals, mut fits } = decoded;
         let body = &resource.block.body;
         let dependencies = self.instance_dependencies(resource, own, depends_on)?;
         let place = self.place(resource.block.header);
         let mut block =
             Block { address: address.clone(), attributes, blocks, depends_on: dependencies, lifecycle, place };
-        let mut problems = resource.kind.complete(&mut block, &self.blocks);
+        let mut problems = match can_be_judged(resource) {
+            true => resource.kind.complete(&mut block, &self.blocks),
+            false => Vec::new(),
+        };
         for problem in &mut problems {
             if problem.place.is_none() {
                 problem.place = block.place.clone();
             }
+            conceal(problem, &block);
         }
-        let failed = problems.iter().any(Problem::is_error);
+        fits &= !problems.iter().any(Problem::is_error);
+        let wrong: Vec<Place> = problems.iter().filter_map(|problem| problem.place.clone()).collect();
         self.problems.append(&mut problems);
-        if failed {
-            return None;
-        }
-        if block.has_unknown() {
+        if fits && block.has_unknown() {
             self.wants_facts = true;
-            if resource.kind.name() == host::NAME && self.facts.is_none() {
+            let needs_what_is_in_error = block.depends_on.iter().any(|needed| self.in_error.contains(needed));
+            if resource.kind.name() == host::NAME && self.facts.is_none() && !needs_what_is_in_error {
                 let unknown = block.attributes.iter().find(|(_, attribute)| attribute.value == Datum::Unknown);
                 let span = unknown
                     .and_then(|(name, _)| body.attribute(name))
@@ -405,22 +400,40 @@ impl World<'_> {
                 let detail = "Hosts are evaluated before any of them is asked, so nothing in a `host` block can depend on \
                               facts.";
                 self.report(span, "host-needs-facts", format!("`{address}` depends on facts of a host"), detail);
-                return None;
+                fits = false;
             }
         }
-        let value = self.object(resource, &block, &originals);
+        let value = match fits {
+            true => self.object(resource, &block, &originals, &Value::null()),
+            false => self.object(resource, &certain(resource, &block, &wrong), &originals, &Value::unknown()),
+        };
         if !value.fits(DEEPEST, LARGEST) {
-            let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
-            self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
+            // What comes after it in a chain begins anew and would say the same.
+            if !std::mem::replace(&mut self.is_too_deep, true) {
+                let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
+                self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
+            }
             return None;
         }
+        if resource.is_repeated {
+            return Some(value);
+        }
         self.blocks.insert(address.clone(), block);
-        self.instances.insert(address, value.clone());
-        self.postconditions(resource, own, &value).then_some(value)
+        self.instances.insert(address.clone(), value.clone());
+        if !fits || !self.postconditions(resource, own, &value) {
+            self.in_error.insert(address.clone());
+        }
+        Some(value)
     }
 
-    /// The object that others read.
-    fn object(&self, resource: &Resource, block: &Block, originals: &BTreeMap<&'static str, Value>) -> Value {
+    /// The object that others read. `absent` stands for a nested block that is not there.
+    fn object(
+        &self,
+        resource: &Resource,
+        block: &Block,
+        originals: &BTreeMap<&'static str, Value>,
+        absent: &Value,
+    ) -> Value {
         let schema = resource.kind.schema();
         let mut fields = self.fields(schema.attributes, &block.attributes, originals);
         let nothing = BTreeMap::new();
@@ -432,7 +445,7 @@ impl World<'_> {
                 .map(|block| Value::object(self.fields(nested.attributes, &block.attributes, &nothing)));
             let value = match nested.many {
                 true => Value::tuple(objects.collect()),
-                false => objects.next().unwrap_or_else(Value::null),
+                false => objects.next().unwrap_or_else(|| absent.clone()),
             };
             fields.insert(Arc::from(nested.name), value);
         }
@@ -470,34 +483,84 @@ impl World<'_> {
     }
 }
 
-/// The attributes of a body in the types of the schema; `None` if one is in error.
+/// Whether the nested blocks are all that was meant to stand there: of others a kind would say what follows from that.
+fn can_be_judged(resource: &Resource) -> bool {
+    let schema = resource.kind.schema();
+    let body = &resource.block.body;
+    let is_known = |word: &str| word == "lifecycle" || schema.blocks.iter().any(|block| block.name == word);
+    !body.has_gaps && body.blocks.iter().all(|block| is_known(&block.word) && !block.body.has_gaps)
+}
+
+/// Takes what a kind says of a sensitive value out of the problem.
+fn conceal(problem: &mut Problem, block: &Block) {
+    let nested = block.blocks.iter().flat_map(|nested| &nested.attributes);
+    let mut attributes = block.attributes.iter().chain(nested);
+    let Some((name, _)) = attributes
+        .find(|(_, attribute)| attribute.sensitive && attribute.place.is_some() && attribute.place == problem.place)
+    else {
+        return;
+    };
+    problem.summary = format!("`{name}` cannot be this");
+    problem.detail = "More cannot be said: the value is sensitive.".to_owned();
+}
+
+/// The block with nothing but what is certain, though something in it is wrong: the rest is unknown.
+fn certain(resource: &Resource, block: &Block, wrong: &[Place]) -> Block {
+    let unknown = |schema: &'static [AttributeSchema], attributes: &mut BTreeMap<String, Attribute>| {
+        for known in schema {
+            let attribute =
+                attributes.entry(known.name.to_owned()).or_insert_with(|| Attribute::default_value(Datum::Unknown));
+            if attribute.place.as_ref().is_some_and(|place| wrong.contains(place)) {
+                attribute.value = Datum::Unknown;
+            }
+        }
+    };
+    let schema = resource.kind.schema();
+    let mut block = block.clone();
+    unknown(schema.attributes, &mut block.attributes);
+    for nested in &mut block.blocks {
+        let known = schema.blocks.iter().find(|known| known.name == nested.name);
+        unknown(known.map_or(&[], |known| known.attributes), &mut nested.attributes);
+    }
+    block
+}
+
+/// The attributes of a body in the types of the schema, and whether they fit. One that is in error, or was most likely meant
+/// to be there, is unknown.
 fn attributes(
     evaluator: &mut Evaluator<'_>,
     schema: &'static [AttributeSchema],
     body: &Body,
     header: Span,
     originals: &mut BTreeMap<&'static str, Value>,
-) -> Option<BTreeMap<String, Attribute>> {
+) -> (BTreeMap<String, Attribute>, bool) {
     let mut attributes = BTreeMap::new();
     let mut fits = true;
+    let names: Vec<&str> = schema.iter().map(|known| known.name).collect();
     for known in schema {
+        let mut in_error = |place: Option<Place>| {
+            let value = Datum::Unknown;
+            attributes.insert(known.name.to_owned(), Attribute { value, place, sensitive: known.secret });
+            fits = false;
+        };
         let Some(written) = body.attribute(known.name) else {
-            if known.required {
-                if !body.has_gaps && !is_misspelt(schema, body, known.name) {
-                    missing(evaluator, known, header);
-                }
-                fits = false;
+            let is_missing = body.lacks(known.name, &names);
+            if known.required && is_missing {
+                missing(evaluator, known, header);
+            }
+            if known.required || !is_missing {
+                in_error(None);
             }
             continue;
         };
+        let place = evaluator.sources.place(written.value.span);
         let Ok(value) = evaluator.eval(&written.value) else {
-            fits = false;
+            in_error(place);
             continue;
         };
         match decode::datum(known, &value) {
             Ok(Some(datum)) => {
                 let sensitive = known.secret || value.is_sensitive_anywhere() && !is_reference(known.ty);
-                let place = evaluator.sources.place(written.value.span);
                 attributes.insert(known.name.to_owned(), Attribute { value: datum, place, sensitive });
                 if known.ty == Wanted::Any {
                     originals.insert(known.name, value);
@@ -505,23 +568,16 @@ fn attributes(
             }
             Ok(None) if known.required => {
                 missing(evaluator, known, written.value.span);
-                fits = false;
+                in_error(place);
             }
             Ok(None) => {}
             Err(unfit) => {
                 evaluator.fail(&written.value, unfit.code, unfit.summary, unfit.detail);
-                fits = false;
+                in_error(place);
             }
         }
     }
-    fits.then_some(attributes)
-}
-
-/// Whether an attribute of the body is reported that was most likely meant to be this one.
-fn is_misspelt(schema: &[AttributeSchema], body: &Body, name: &str) -> bool {
-    let names: Vec<&str> = schema.iter().map(|known| known.name).collect();
-    let unknown = body.attributes.iter().filter(|attribute| !names.contains(&attribute.name.as_ref()));
-    unknown.into_iter().any(|attribute| did_you_mean(&attribute.name, names.iter().copied()) == Some(name))
+    (attributes, fits)
 }
 
 fn is_reference(ty: Wanted) -> bool {
@@ -537,9 +593,9 @@ fn nested_block(
     evaluator: &mut Evaluator<'_>,
     schema: &'static BlockSchema,
     block: &SyntaxBlock,
-) -> Option<NestedBlock> {
+) -> (NestedBlock, bool) {
     let mut originals = BTreeMap::new();
-    let attributes = attributes(evaluator, schema.attributes, &block.body, block.header, &mut originals)?;
+    let (attributes, fits) = attributes(evaluator, schema.attributes, &block.body, block.header, &mut originals);
     let place = evaluator.sources.place(block.header);
-    Some(NestedBlock { name: schema.name.to_owned(), attributes, blocks: Vec::new(), place })
+    (NestedBlock { name: schema.name.to_owned(), attributes, blocks: Vec::new(), place }, fits)
 }

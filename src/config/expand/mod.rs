@@ -6,7 +6,7 @@ mod instances;
 mod names;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::syntax::Expr;
 use super::types::Type;
 use super::value::{Data, Fields, Value};
 use super::{Desired, Evaluated, Output, settings};
+use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
 use order::Node;
 
@@ -29,6 +30,9 @@ const MOST_STEPS_OF_ALL: u64 = 50_000_000;
 
 /// The most parts of one value.
 const LARGEST: usize = 2_000_000;
+
+const INFINITE: &str = "The value is an infinite number";
+const DIVIDED: &str = "A division by zero makes it. Use a condition where the divisor can be 0.";
 
 /// Attributes that every resource block takes.
 const META: &[&str] = &["count", "for_each", "depends_on"];
@@ -49,9 +53,12 @@ pub(super) struct World<'a> {
     instances: HashMap<Address, Value>,
     path: Fields,
     pub blocks: Blocks,
+    /// Those of `blocks` in which something is wrong: the rest of them is kept, so that nothing else is hidden by it.
+    in_error: BTreeSet<Address>,
     pub problems: Problems,
     wants_facts: bool,
     dependency_count: usize,
+    is_too_deep: bool,
     steps_left: u64,
 }
 
@@ -147,9 +154,11 @@ impl<'a> World<'a> {
             instances: HashMap::new(),
             path,
             blocks: Blocks::new(),
+            in_error: BTreeSet::new(),
             problems: Vec::new(),
             wants_facts: false,
             dependency_count: 0,
+            is_too_deep: false,
             steps_left: MOST_STEPS_OF_ALL,
         }
     }
@@ -175,16 +184,18 @@ impl<'a> World<'a> {
             .with_evaluator(Own::default(), |evaluator| settings::read(evaluator, self.declarations.settings.as_ref()));
         let outputs = self.outputs();
         self.checks();
+        let (in_error, blocks) =
+            std::mem::take(&mut self.blocks).into_iter().partition(|(address, _)| self.in_error.contains(address));
         let desired = Desired {
-            blocks: std::mem::take(&mut self.blocks),
+            blocks,
             outputs,
             settings,
             moved: self.declarations.moved.clone(),
             removed: self.declarations.removed.clone(),
             wants_facts: self.wants_facts,
         };
-        let problems = tidy(std::mem::take(&mut self.problems));
-        (self, Evaluated { desired, problems })
+        let problems = in_order(std::mem::take(&mut self.problems));
+        (self, Evaluated { desired, in_error, problems })
     }
 
     /// Calls `work` with an evaluator that sees the names of the module, and keeps the problems.
@@ -224,9 +235,9 @@ impl<'a> World<'a> {
         let mut evaluator = Evaluator::new(&names, sources);
         match evaluator.eval(expr) {
             Ok(value) => Ok(value),
-            Err(Failed::Reported) => Err(tidy(std::mem::take(&mut evaluator.problems))),
+            Err(Failed::Reported) => Err(in_order(std::mem::take(&mut evaluator.problems))),
             Err(Failed::Poisoned) if !evaluator.problems.is_empty() => {
-                Err(tidy(std::mem::take(&mut evaluator.problems)))
+                Err(in_order(std::mem::take(&mut evaluator.problems)))
             }
             Err(Failed::Poisoned) => Err(vec![Problem::error(
                 "in-error",
@@ -261,6 +272,12 @@ impl<'a> World<'a> {
         {
             let detail = format!("A value may nest {DEEPEST} levels deep and have {LARGEST} parts.");
             self.report(local.value.span, "too-complex", "This value is too large", detail);
+            found = Found::Poisoned;
+        }
+        if let Found::Value(value) = &found
+            && value.has_infinite()
+        {
+            self.report(local.value.span, "operation-failed", INFINITE, DIVIDED);
             found = Found::Poisoned;
         }
         self.locals.insert(name.clone(), (found, dependencies));
@@ -353,7 +370,7 @@ impl<'a> World<'a> {
             let detail =
                 format!("An instance of a block is named NAME-KEY; another host is called `{name}` too. Rename one.");
             let header = self.declarations.resources[number].block.header;
-            self.report(header, "duplicate-name", format!("Two hosts are called `{name}`"), detail);
+            self.report(header, "duplicate-host", format!("Two hosts are called `{name}`"), detail);
         }
         let ty = Type::Resource(Arc::from(kind));
         let found = match state {
@@ -386,7 +403,7 @@ impl<'a> World<'a> {
                 self.condition(condition, &Own::default(), "precondition-failed", &format!("output.{name}"));
             }
             let Some(attribute) = block.body.attribute("value") else {
-                if block.body.lacks("value") {
+                if block.body.lacks("value", ATTRIBUTES) {
                     self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
                 }
                 continue;
@@ -412,8 +429,7 @@ impl<'a> World<'a> {
                 continue;
             }
             if value.has_infinite() {
-                let detail = "A division by zero makes it. Use a condition where the divisor can be 0.";
-                self.report(attribute.value.span, "invalid-output", "The value is an infinite number", detail);
+                self.report(attribute.value.span, "operation-failed", INFINITE, DIVIDED);
                 continue;
             }
             let json = value.to_json();
@@ -444,15 +460,4 @@ impl<'a> World<'a> {
             }
         }
     }
-}
-
-/// Problems in the order of the text, each once: instances of one block repeat what is wrong with it.
-pub(super) fn tidy(mut problems: Problems) -> Problems {
-    problems.sort_by(|a, b| a.place.cmp(&b.place));
-    let mut seen = HashSet::new();
-    problems.retain(|problem| match &problem.place {
-        Some(place) => seen.insert((problem.code.clone(), format!("{place:?}"))),
-        None => true,
-    });
-    problems
 }

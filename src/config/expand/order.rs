@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::super::eval::Found;
 use super::super::references::references;
 use super::super::source::Span;
 use super::super::syntax::Expr;
-use super::{Addresses, World};
+use super::World;
 
 /// What is evaluated as one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,8 +20,8 @@ pub(super) enum Node {
 }
 
 impl World<'_> {
-    /// Everything in an order in which what is referred to comes first. Members of cycles are reported and left out,
-    /// which poisons what refers to them.
+    /// Everything in an order in which what is referred to comes first. Cycles are reported; what their members get from each
+    /// other has no value, which poisons what refers to it.
     pub(super) fn order(&mut self) -> Vec<Node> {
         let declarations = self.declarations;
         let mut graph: DiGraph<Node, ()> = DiGraph::new();
@@ -86,20 +85,7 @@ impl World<'_> {
             });
         }
         let order = petgraph::algo::toposort(&graph, None).unwrap_or_default();
-        let mut nodes = Vec::with_capacity(order.len());
-        for index in order {
-            match (in_cycle.contains(&index), &graph[index]) {
-                (false, node) => nodes.push(node.clone()),
-                (true, Node::Local(name)) => {
-                    self.locals.insert(name.clone(), (Found::Poisoned, Addresses::default()));
-                }
-                (true, Node::Kind(kind)) => {
-                    self.kinds.insert(kind.clone(), (Found::Poisoned, Addresses::default()));
-                }
-                (true, Node::Resource(_)) => {}
-            }
-        }
-        nodes
+        order.into_iter().map(|index| graph[index].clone()).collect()
     }
 
     /// Names the members of the shortest cycle among these nodes, each with its place.
