@@ -82,6 +82,8 @@ impl std::fmt::Debug for Configuration {
 #[derive(Debug)]
 pub struct Evaluated {
     pub desired: Desired,
+    /// Instances with something wrong in them; that is unknown in their blocks.
+    pub in_error: Blocks,
     /// Errors and warnings, in the order of the text.
     pub problems: Problems,
 }

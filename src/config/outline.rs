@@ -191,7 +191,8 @@ impl<'t> Scan<'t> {
                     self.at = end;
                 }
                 _ if here.is_ascii_alphabetic() || here == b'_' || here >= 0x80 => {
-                    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || *byte >= 0x80;
+                    let is_name =
+                        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || *byte >= 0x80;
                     self.at += rest.iter().take_while(|byte| is_name(byte)).count();
                 }
                 b'\n' => {
@@ -258,7 +259,9 @@ impl<'t> Scan<'t> {
         let line = self.line_start(end);
         let template = match self.inside.len().checked_sub(2).map(|below| self.inside[below]) {
             // The quote that should have ended the text around a template.
-            Some((Inside::Template, at)) if at >= line && self.text[opened + 1..end].trim_matches([' ', ',', ')', ']', '}']).is_empty() => {
+            Some((Inside::Template, at))
+                if at >= line && self.text[opened + 1..end].trim_matches([' ', ',', ')', ']', '}']).is_empty() =>
+            {
                 Some(at)
             }
             _ => None,

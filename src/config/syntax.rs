@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 use super::value::Value;
+use crate::model::problem::did_you_mean;
 
 #[derive(Debug, Clone)]
 pub(super) struct Expr {
@@ -112,9 +113,12 @@ impl Body {
         self.attributes.iter().find(|attribute| attribute.name.as_ref() == name)
     }
 
-    /// Whether the attribute is certainly not there.
-    pub(super) fn lacks(&self, name: &str) -> bool {
-        !self.has_gaps && self.attribute(name).is_none()
+    /// Whether the attribute is certainly not there, not even misspelt. `known` are the names that the body may hold.
+    pub(super) fn lacks(&self, name: &str, known: &[&str]) -> bool {
+        let is_meant =
+            |other: &str| !known.contains(&other) && did_you_mean(other, known.iter().copied()) == Some(name);
+        let is_there = |attribute: &Attribute| attribute.name.as_ref() == name || is_meant(&attribute.name);
+        !self.has_gaps && !self.attributes.iter().any(is_there)
     }
 
     pub(super) fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {

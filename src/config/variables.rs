@@ -86,7 +86,7 @@ pub(super) fn given(
                     must_exist: true,
                 }),
                 _ => problems.push(Problem::error(
-                    "invalid-var",
+                    "invalid-option",
                     "`-var` is not given a name and a value",
                     "Write it like `-var name=value`.",
                 )),
@@ -153,6 +153,8 @@ impl Scope for NoNames<'_> {
 
 /// What a `variable` block says, less its validation.
 struct Declared {
+    /// Whether nothing is wrong with it. Its value is looked at in any case.
+    fits: bool,
     ty: Type,
     default: Option<Value>,
     sensitive: bool,
@@ -206,8 +208,8 @@ fn one(
     let declared = declared(evaluator, block)?;
     let (value, span) = match given {
         None => match declared.default {
-            Some(default) => return Some(default.marked(declared.sensitive)),
-            None if has_gaps || block.body.has_gaps => return None,
+            Some(default) => return declared.fits.then(|| default.marked(declared.sensitive)),
+            None if has_gaps || block.body.has_gaps || !declared.fits => return None,
             None => {
                 let detail = format!(
                     "Give it a `default`, or a value in `larder.vars.hcl`, with `-var {name}=...` or in the environment as \
@@ -221,15 +223,22 @@ fn one(
     };
     let value = match (value.is_null() && !declared.nullable, &declared.default) {
         (true, Some(default)) => default.clone(),
+        (true, None) if !declared.fits => return None,
         (true, None) => {
             let summary = format!("Variable `{name}` cannot be null");
-            report(evaluator, span, "null-variable", summary, "It says `nullable = false` and has no default.".into());
+            report(
+                evaluator,
+                span,
+                "invalid-variable-value",
+                summary,
+                "It says `nullable = false` and has no default.".into(),
+            );
             return None;
         }
         _ => value,
     };
     match convert(&value, &declared.ty) {
-        Ok(value) => Some(value.marked(declared.sensitive)),
+        Ok(value) => declared.fits.then(|| value.marked(declared.sensitive)),
         Err(misfit) => {
             let origin = given.map_or(String::new(), |given| format!("Given in {}. ", given.origin));
             let detail = format!("{origin}It is {}: {misfit}. The type is {}.", with_article(&value.ty()), declared.ty);
@@ -356,7 +365,7 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
             }
         }
     };
-    fits.then_some(Declared { ty: ty?, default, sensitive, nullable })
+    Some(Declared { fits, ty: ty?, default, sensitive, nullable })
 }
 
 /// The type that an expression like `list(object({ name = string }))` means.

@@ -1,19 +1,20 @@
 //! What is wrong, where, why and how to mend it: one struct for people (rustc's style) and machines (JSON).
 //! A function that can find several problems returns all of them.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// A position in a file; both count from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     pub line: usize,
     pub column: usize,
 }
 
 /// A range of a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The path as the user would type it from the directory of the configuration.
     pub file: String,
@@ -43,6 +44,16 @@ pub struct Problem {
     /// Values of the references in the underlined expression, as `name` and printable value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<(String, String)>,
+    /// The instance in which it was found, where a block has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// In how many more instances the same is wrong at the same place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_instances: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 pub type Problems = Vec<Problem>;
@@ -56,6 +67,8 @@ impl Problem {
             detail: detail.into(),
             place: None,
             values: Vec::new(),
+            instance: None,
+            more_instances: 0,
         }
     }
 
@@ -92,6 +105,26 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+/// The problems in the order of the text, each once: one problem at one place is not said again for each instance of a block.
+pub fn in_order(mut problems: Problems) -> Problems {
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    let mut known: HashMap<(String, Place), (usize, HashSet<Option<String>>)> = HashMap::new();
+    let mut each_once: Problems = Vec::with_capacity(problems.len());
+    for problem in problems {
+        let Some(place) = problem.place.clone() else {
+            each_once.push(problem);
+            continue;
+        };
+        let (at, instances) = known.entry((problem.code.clone(), place)).or_insert((each_once.len(), HashSet::new()));
+        let is_another = instances.insert(problem.instance.clone());
+        match each_once.get_mut(*at) {
+            None => each_once.push(problem),
+            Some(first) => first.more_instances += usize::from(is_another),
+        }
+    }
+    each_once
+}
 
 /// The name among `known` that the user most likely meant, if one is close enough.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

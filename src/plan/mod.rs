@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::{self, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
+use crate::model::problem::in_order;
 use crate::model::{
-    Address, Block, Blocks, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problem, Problems, Question,
-    Step,
+    Address, Block, Blocks, Connection, Datum, Facts, Hazard, HazardCode, HostFacts, HostName, Problem, Problems,
+    Question, Step,
 };
 use crate::state::State;
 
@@ -380,25 +381,21 @@ fn memory(state: &State) -> BTreeMap<Address, Memory> {
     state.resources.iter().map(|(address, record)| (address.clone(), of(record))).collect()
 }
 
-/// Two resources with one path on one host.
+/// Two resources with one path on one host, as far as the paths are known.
 pub fn conflicts(blocks: &Blocks) -> Problems {
     let mut owners: BTreeMap<(HostName, String), &Block> = BTreeMap::new();
     let mut problems = Problems::new();
     let mut named: BTreeMap<HostName, &Block> = BTreeMap::new();
     for block in blocks.values().filter(|block| block.address.kind == host::NAME) {
-        if let Some(first) = named.insert(host::name_of(&block.address), block) {
-            let name = host::name_of(&block.address);
-            problems.push(
-                Problem::error(
-                    "duplicate-host",
-                    format!("{} and {} are both called {name}", first.address, block.address),
-                    "Rename one of them.",
-                )
-                .at(block.place.as_ref()),
-            );
+        let name = host::name_of(&block.address);
+        if let Some(first) = named.insert(name.clone(), block) {
+            let summary = format!("{} and {} are both called {name}", first.address, block.address);
+            problems.push(of_instance(Problem::error("duplicate-host", summary, "Rename one of them."), block));
         }
     }
-    for block in blocks.values().filter(|block| !block.has_unknown()) {
+    let mut as_written: Vec<&Block> = blocks.values().collect();
+    as_written.sort_by_key(|block| block.place.as_ref());
+    for block in as_written {
         let Some(kind) = kind_of(&block.address) else { continue };
         let mut reported = false;
         for host in kind.hosts(block, blocks) {
@@ -408,25 +405,33 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
                     continue;
                 }
                 reported = true;
-                let at = |block: &Block| {
-                    block
-                        .place
-                        .as_ref()
-                        .map_or_else(String::new, |place| format!(" ({}:{})", place.file, place.start.line))
-                };
-                let place = crate::model::block::Attributes::place_of(block, "mount_point").or(block.place.as_ref());
-                problems.push(
-                    Problem::error(
-                        "duplicate-path",
-                        format!("{} and {} both want {path} on {host}", first.address, block.address),
-                        format!("{}{} has it first. Give one of them another path or name.", first.address, at(first)),
-                    )
-                    .at(place),
-                );
+                problems.push(shared_path(first, block, &host, &path));
             }
         }
     }
-    problems
+    in_order(problems)
+}
+
+fn shared_path(first: &Block, block: &Block, host: &HostName, path: &str) -> Problem {
+    let at = first.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.file, place.start.line));
+    let is_secret = |block: &Block| block.attributes.values().any(|attribute| attribute.sensitive);
+    let shown = if is_secret(first) || is_secret(block) { "one path" } else { path };
+    let problem = Problem::error(
+        "duplicate-path",
+        format!("{} and {} both want {shown} on {host}", first.address, block.address),
+        format!("{}{at} has it first. Give one of them another path or name.", first.address),
+    );
+    let gives_path =
+        |value: &Datum| matches!(value, Datum::Text(text) if path == text || path.ends_with(&format!("/{text}")));
+    let written = block.attributes.values().filter(|attribute| gives_path(&attribute.value));
+    let place = written.filter_map(|attribute| attribute.place.clone()).next();
+    let problem = of_instance(problem, block);
+    Problem { place: place.or(problem.place), ..problem }
+}
+
+fn of_instance(problem: Problem, block: &Block) -> Problem {
+    let instance = block.address.key.as_ref().map(|_| block.address.to_string());
+    Problem { instance, ..problem }.at(block.place.as_ref())
 }
 
 /// A plan in the making.
