@@ -9,5 +9,7 @@ mod conformance;
 mod hostile;
 #[path = "language/kinds.rs"]
 mod kinds;
+#[path = "language/recovery.rs"]
+mod recovery;
 #[path = "language/unknown.rs"]
 mod unknown;

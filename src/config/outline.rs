@@ -283,13 +283,14 @@ impl<'t> Scan<'t> {
     /// Closes what the bracket closes; false if that is a problem.
     fn close(&mut self, at: usize, close: char) -> bool {
         let opened = self.opened_by(at, close);
-        let fits = opened.is_some_and(|opened| opened + 1 == self.inside.len());
+        let innermost = self.inside.last().copied();
+        let is_innermost = opened.is_some_and(|opened| opened + 1 == self.inside.len());
+        let fits = is_innermost && innermost.is_some_and(|(inside, _)| inside.is_closed_by(close));
         if !fits {
-            let innermost = self.inside.last().copied();
             match opened {
-                Some(opened) => self.left_open(opened + 1),
-                None if self.is_damaged(at) => {}
-                None => self.found.unclosed.push(wrongly_closed(at, close, innermost)),
+                Some(opened) if !is_innermost => self.left_open(opened + 1),
+                _ if self.is_damaged(at) => {}
+                _ => self.found.unclosed.push(wrongly_closed(at, close, innermost)),
             }
         }
         if let Some(opened) = opened {
@@ -306,8 +307,14 @@ impl<'t> Scan<'t> {
     fn opened_by(&self, at: usize, close: char) -> Option<usize> {
         let is_partner = |(inside, _): &(Inside, usize)| inside.is_closed_by(close);
         let innermost = self.inside.last()?;
-        if self.manner == Manner::Exact {
+        if self.manner == Manner::Exact || is_partner(innermost) && self.indentation(at).is_none() {
             return is_partner(innermost).then(|| self.inside.len() - 1);
+        }
+        let is_on_this_line = |open: &(Inside, usize)| open.1 >= self.line_start(at);
+        if self.indentation(at).is_none() && is_on_this_line(innermost) {
+            let partner = self.inside.iter().rposition(|open| is_partner(open) && is_on_this_line(open));
+            // Of the wrong sort, but it was meant for what is open here.
+            return partner.or(Some(self.inside.len() - 1));
         }
         if let Some(own) = self.indentation(at)
             && own < self.line_indentation(innermost.1)

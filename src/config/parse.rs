@@ -3,6 +3,7 @@
 //!
 //! A file with errors is read item by item, and so are blocks with errors, so that one mistake hides no other.
 
+mod mistake;
 mod recover;
 
 use std::ops::Range;
@@ -139,40 +140,24 @@ impl Reader<'_> {
         self.problems.push(Problem::error(code, summary, detail).at(self.sources.place(span).as_ref()));
     }
 
-    /// What the grammar says, in a person's words.
+    /// What the grammar says of a text.
     fn syntax(&mut self, text: &str, error: &parser::Error) {
-        let offset = error.location().offset().min(text.len());
-        let rest = text.get(offset..).unwrap_or("");
-        let length = rest.chars().next().map_or(0, char::len_utf8);
+        let mut offset = error.location().offset();
         let message = error.message().trim_end_matches('.').replace('\n', "; ");
-        let (summary, advice) = match rest.chars().next() {
-            _ if message.contains("redefined object key") => {
-                ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
-            }
-            _ if message.contains("redefined attribute") => {
-                ("This attribute is set twice", "Each attribute stands once in a block. Remove one of the two.")
-            }
-            _ if message.contains("at most 64 nested") => {
-                ("This is nested too deeply", "Name a part of it in `locals`.")
-            }
-            _ if message.contains("at most 128 chained") => {
-                ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")
-            }
-            Some('\'') => ("Texts are written in double quotes", "Replace `'` by `\"`."),
-            Some(';') => ("Lines do not end with a semicolon", "Remove it."),
-            Some(',') if text[..offset].trim_end().ends_with(['[', '(', ',']) => {
-                ("An expression is missing here", "Add one, or remove the comma.")
-            }
-            Some('\\') => {
-                ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.")
-            }
-            _ => (
-                "This is not valid here",
-                "A block on one line holds at most one attribute; arguments are written `name = value`.",
-            ),
+        // Of an attribute as a whole the parser often knows only that it is none; of the value it knows more.
+        if offset == 0
+            && message.contains("unexpected token")
+            && let Some(value) = mistake::value_of(text)
+            && let Err(of_value) = parser::parse_expr(text[value..].trim_end())
+        {
+            offset = value + of_value.location().offset();
+        }
+        let mistake = mistake::of(text, offset, &message);
+        let detail = match mistake.is_vague {
+            true => format!("{} The parser says: {message}.", mistake.advice),
+            false => mistake.advice.to_owned(),
         };
-        let code = if message.contains("redefined attribute") { "duplicate-attribute" } else { "syntax" };
-        self.problem(offset..offset + length, code, summary, format!("{advice} The parser says: {message}."));
+        self.problem(mistake.at, mistake.code, mistake.summary, detail);
     }
 
     fn body(&mut self, body: &structure::Body) -> Body {

@@ -109,14 +109,15 @@ impl std::error::Error for Problem {}
 /// The problems in the order of the text, each once: one problem at one place is not said again for each instance of a block.
 pub fn in_order(mut problems: Problems) -> Problems {
     problems.sort_by(|a, b| a.place.cmp(&b.place));
-    let mut known: HashMap<(String, Place), (usize, HashSet<Option<String>>)> = HashMap::new();
+    // By code and place: the number of the one that is kept, and the instances in which it was found.
+    let mut known = HashMap::new();
     let mut each_once: Problems = Vec::with_capacity(problems.len());
     for problem in problems {
         let Some(place) = problem.place.clone() else {
             each_once.push(problem);
             continue;
         };
-        let (at, instances) = known.entry((problem.code.clone(), place)).or_insert((each_once.len(), HashSet::new()));
+        let (at, instances) = known.entry((problem.code.clone(), place)).or_insert((each_once.len(), HashSet::<Option<String>>::new()));
         let is_another = instances.insert(problem.instance.clone());
         match each_once.get_mut(*at) {
             None => each_once.push(problem),

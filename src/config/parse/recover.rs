@@ -50,8 +50,7 @@ impl Reader<'_> {
         let text = self.sources.text(self.file);
         self.base = item.range.start;
         let numbers: Vec<_> = item.large_numbers.iter().map(|at| at.start - self.base..at.end - self.base).collect();
-        let body = parser::parse_body(&outline::without_large_numbers(&text[item.range.clone()], &numbers));
-        body
+        parser::parse_body(&outline::without_large_numbers(&text[item.range.clone()], &numbers))
     }
 
     /// Says what is wrong with an item, and keeps what can be told of it. Returns where the next one may begin.
@@ -76,7 +75,8 @@ impl Reader<'_> {
         let rest = &behind[blank..];
         if rest.starts_with('{') {
             let opened = header.end + blank;
-            let closed = item.closed.filter(|closed| *closed > opened).unwrap_or(range.end);
+            let closed = item.closed.filter(|closed| *closed > opened);
+            let closed = closed.or_else(|| self.last_bracket(&range)).unwrap_or(range.end);
             self.inner(&item, &header, opened + 1..closed, depth, whole);
             return range.end;
         }
@@ -131,6 +131,16 @@ impl Reader<'_> {
         (!header.labels.is_empty() && (is_deeper || trimmed.starts_with('}'))).then_some(range.start)
     }
 
+    /// The `}` on the last line of an item, if it stands below the item's first letter.
+    fn last_bracket(&self, range: &Range<usize>) -> Option<usize> {
+        let text = self.sources.text(self.file);
+        let column = |at: usize| at - text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let last = text[range.clone()].trim_end().rfind('\n').map(|end| range.start + end + 1)?;
+        let line = &text[last..range.end];
+        let at = last + line.len() - line.trim_start().len();
+        (line.trim() == "}" && column(at) == column(range.start)).then_some(at)
+    }
+
     fn say_missing_bracket(&mut self, header: &Header, detail: &str) {
         let at = header.word.start..header.end;
         if !self.has_said_within(&at) {
@@ -174,6 +184,57 @@ impl Reader<'_> {
                 self.said.push(attribute.name_span.start as usize);
                 self.set_twice(&attribute.name, attribute.name_span);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::source::{Source, Sources};
+    use crate::model::Problems;
+
+    const TEXT: &str = "host \"a\" {\n  address = \"${local.x}\" # one\n  labels = {\n    rack = [\"a\", \"b\"]\n  }\n}\n\nlocals {\n  x = <<-EOT\n    %{ if true ~}\n    y\n    %{ endif ~}\n  EOT\n  z = f(1, \"%\") /* two */\n}\n";
+
+    fn read(text: &str) -> (Body, Problems) {
+        let mut sources = Sources::default();
+        let file = sources.add(Source::new("main.hcl".to_owned(), text.to_owned()));
+        super::super::file(&sources, file)
+    }
+
+    #[test]
+    fn what_is_sound_is_read_in_pieces_as_it_is_read_whole() {
+        let (whole, problems) = read(TEXT);
+        assert_eq!(problems, []);
+        let mut sources = Sources::default();
+        let file = sources.add(Source::new("main.hcl".to_owned(), TEXT.to_owned()));
+        let mut reader = Reader { sources: &sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+        let pieces = reader.pieces(0..TEXT.len(), 0);
+        assert_eq!(reader.problems, []);
+        assert_eq!(format!("{pieces:?}"), format!("{whole:?}"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_that_the_grammar_refuses_is_never_taken_without_an_error(
+            edits in prop::collection::vec((0..TEXT.len(), "[a\"{}\\[\\]()=,$%<# \n]{0,2}", 0..4usize), 1..4),
+        ) {
+            let mut bytes = TEXT.as_bytes().to_vec();
+            for (at, insert, delete) in edits {
+                let at = at.min(bytes.len());
+                let end = (at + delete).min(bytes.len());
+                bytes.splice(at..end, insert.bytes());
+            }
+            let text = String::from_utf8(bytes).expect("ASCII");
+            let (_, problems) = read(&text);
+            prop_assert!(!problems.is_empty() || parser::parse_body(&text).is_ok(), "{text}");
+        }
+
+        #[test]
+        fn any_text_is_read(text in "[ab\"{}\\[\\]()=,$%<EOT# \n/*]{0,120}") {
+            read(&text);
         }
     }
 }
