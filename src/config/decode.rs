@@ -35,7 +35,7 @@ pub(super) fn datum(schema: &AttributeSchema, value: &Value) -> Result<Option<Da
             // What is wrong with a text mostly quotes the text.
             true => Unfit {
                 summary: format!("`{}` cannot be this", schema.name),
-                detail: format!("{} More cannot be said: the value is sensitive.", shape(schema.ty)),
+                detail: format!("{} More cannot be said: the value is sensitive.", wanted(schema)),
                 ..unfit
             },
             false => unfit,
@@ -140,7 +140,12 @@ fn examples(kinds: &[&str]) -> String {
 }
 
 fn wrong_type(schema: &AttributeSchema, value: &Value, why: &str) -> Unfit {
-    let detail = format!("It is {}: {why}. {}", with_article(&value.ty()), shape(schema.ty));
+    let given = with_article(&value.ty());
+    // The shape says what is required, and more of it.
+    let detail = match why.ends_with("is required") && !why.starts_with("at ") {
+        true => format!("It is {given}. {}", shape(schema.ty)),
+        false => format!("It is {given}: {why}. {}", shape(schema.ty)),
+    };
     unfit("wrong-type", format!("`{}` cannot be this", schema.name), detail)
 }
 
@@ -153,11 +158,45 @@ fn one_of(schema: &AttributeSchema, text: &str) -> Result<String, Unfit> {
     if schema.one_of.is_empty() || schema.one_of.contains(&text) {
         return Ok(text.to_owned());
     }
-    let allowed = schema.one_of.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
     let close = crate::model::problem::did_you_mean(text, schema.one_of.iter().copied());
     let advice = close.map_or(String::new(), |close| format!(" Did you mean \"{close}\"?"));
     let summary = format!("`{}` cannot be {}", schema.name, serde_json::Value::from(text));
-    Err(unfit("invalid-value", summary, format!("It is one of {allowed}.{advice}")))
+    Err(unfit("invalid-value", summary, format!("{}{advice}", wanted(schema))))
+}
+
+/// What the attribute takes, as one sentence.
+fn wanted(schema: &AttributeSchema) -> String {
+    if schema.one_of.is_empty() {
+        return shape(schema.ty);
+    }
+    let allowed = schema.one_of.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
+    format!("It is one of {allowed}.")
+}
+
+/// What to write where the attribute is missing, and what it is.
+pub(super) fn missing(schema: &AttributeSchema) -> String {
+    let one_of = schema.one_of.first().map(|text| format!("\"{text}\""));
+    let example = one_of.unwrap_or_else(|| match schema.ty {
+        Wanted::Text => "\"...\"".to_owned(),
+        Wanted::Path => "\"/srv/images\"".to_owned(),
+        Wanted::File => "\"images/debian.qcow2\"".to_owned(),
+        Wanted::Bool => "true".to_owned(),
+        Wanted::Integer => "1".to_owned(),
+        Wanted::Size => "\"40GiB\"".to_owned(),
+        Wanted::Mode => "\"0770\"".to_owned(),
+        Wanted::Duration => "\"10s\"".to_owned(),
+        Wanted::Texts => "[\"...\"]".to_owned(),
+        Wanted::TextMap => "{ name = \"...\" }".to_owned(),
+        Wanted::IntegerMap => "{ name = 1 }".to_owned(),
+        Wanted::Any => "...".to_owned(),
+        Wanted::Resource(kinds) => first(kinds),
+        Wanted::Resources(kinds) => format!("[{}]", first(kinds)),
+    });
+    let allowed = match schema.one_of {
+        [] => String::new(),
+        _ => format!(" {}", wanted(schema)),
+    };
+    format!("Add `{} = {example}`. {}{allowed}", schema.name, schema.doc)
 }
 
 /// An absolute path without `.`, doubled or trailing slashes.

@@ -333,6 +333,13 @@ impl Reader<'_> {
 
     fn traversal(&mut self, traversal: &ast::Traversal, span: Span) -> Expr {
         let inner = self.expr(&traversal.expr);
+        if let (Node::Literal(value), Some(TraversalOperator::LegacyIndex(_))) =
+            (&inner.node, traversal.operators.first().map(|operator| operator.value()))
+            && value.as_number().is_some()
+        {
+            self.problem_at(span, "syntax", "This is not a number", "A text, like an IP address, is written in quotes.");
+            return Expr { span, node: Node::Broken };
+        }
         if traversal.operators.len() > LONGEST_CHAIN {
             let detail = format!("At most {LONGEST_CHAIN} steps follow each other. Name a part of it in `locals`.");
             self.problem_at(span, "syntax", "This is nested too deeply", detail);

@@ -108,6 +108,27 @@ pub(super) struct Block {
     pub body: Body,
 }
 
+impl Binary {
+    /// As it is written.
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Binary::Add => "+",
+            Binary::Subtract => "-",
+            Binary::Multiply => "*",
+            Binary::Divide => "/",
+            Binary::Remainder => "%",
+            Binary::Equal => "==",
+            Binary::NotEqual => "!=",
+            Binary::Less => "<",
+            Binary::LessOrEqual => "<=",
+            Binary::Greater => ">",
+            Binary::GreaterOrEqual => ">=",
+            Binary::And => "&&",
+            Binary::Or => "||",
+        }
+    }
+}
+
 impl Body {
     pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name.as_ref() == name)

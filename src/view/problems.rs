@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::{Place, Position, Problem, Severity, escape, escape_line};
 
+use super::explain;
 use super::style::{Style, count};
 
 /// Of one problem at many places, this many are shown with their source.
@@ -32,6 +33,11 @@ pub fn render(problems: &[Problem], sources: &BTreeMap<String, String>, style: S
         text.pop();
     }
     text
+}
+
+/// The codes of the problems of which more can be said, each once.
+pub fn codes(problems: &[Problem]) -> BTreeSet<&'static str> {
+    problems.iter().filter_map(|problem| explain::find(&problem.code)).map(|entry| entry.code.as_str()).collect()
 }
 
 /// `{ "diagnostics": [...] }`, with every problem at its own place.
@@ -110,10 +116,22 @@ fn group<'a>(same: &[&Problem], sources: &BTreeMap<String, String>) -> Group<'a>
             }
         }
     }
+    if let Some(note) = instances(first) {
+        group = group.element(Level::NOTE.message(note));
+    }
     if !first.detail.is_empty() {
         group = group.element(Level::HELP.message(escape(&first.detail)));
     }
     group
+}
+
+/// Where a block has several instances: in which one it is.
+fn instances(problem: &Problem) -> Option<String> {
+    let instance = escape_line(problem.instance.as_ref()?);
+    Some(match problem.more_instances {
+        0 => format!("in {instance}"),
+        more => format!("in {instance}, and the same in {}", count(more, "more instance")),
+    })
 }
 
 /// `main.hcl:3:10`.

@@ -585,7 +585,8 @@ fn is_reference(ty: Wanted) -> bool {
 }
 
 fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) {
-    let problem = Problem::error("missing-attribute", format!("`{}` is missing", schema.name), schema.doc);
+    let summary = format!("`{}` is missing", schema.name);
+    let problem = Problem::error("missing-attribute", summary, decode::missing(schema));
     evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
 }
 
