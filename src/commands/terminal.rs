@@ -99,11 +99,14 @@ impl Terminal {
             return;
         }
         self.hint(view::problems::render(problems, sources, self.err).trim_end());
-        let codes = view::problems::codes(problems);
-        let new: Vec<_> = match self.explained.lock() {
-            Ok(mut explained) => codes.into_iter().filter(|code| explained.insert(code)).collect(),
-            Err(_) => Vec::new(),
-        };
+        self.more(problems.iter().map(|problem| problem.code.as_str()));
+    }
+
+    /// Says where more stands about codes, of each once in a run.
+    fn more<'a>(&self, codes: impl Iterator<Item = &'a str>) {
+        let known: BTreeSet<_> = codes.filter_map(view::explain::find).map(|entry| entry.code.as_str()).collect();
+        let Ok(mut explained) = self.explained.lock() else { return };
+        let new: Vec<_> = known.into_iter().filter(|code| explained.insert(code)).collect();
         if let Some(hint) = view::explain::hint(&new) {
             self.hint(&format!("\n{hint}"));
         }
@@ -125,7 +128,10 @@ impl Terminal {
     pub(super) fn plan(&self, plan: &Plan, elapsed: Option<Duration>, verbose: bool) {
         match self.is_json {
             true => self.json(&view::json::plan(plan)),
-            false => self.say(&view::plan::render(plan, &view::plan::Options { style: self.out, verbose, elapsed })),
+            false => {
+                self.say(&view::plan::render(plan, &view::plan::Options { style: self.out, verbose, elapsed }));
+                self.more(plan.blocking().map(|hazard| hazard.code.as_str()));
+            }
         }
     }
 

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::model::{Place, Position, Problem, Severity, escape, escape_line};
 
-use super::explain;
 use super::style::{Style, count};
 
 /// Of one problem at many places, this many are shown with their source.
@@ -33,11 +32,6 @@ pub fn render(problems: &[Problem], sources: &BTreeMap<String, String>, style: S
         text.pop();
     }
     text
-}
-
-/// The codes of the problems of which more can be said, each once.
-pub fn codes(problems: &[Problem]) -> BTreeSet<&'static str> {
-    problems.iter().filter_map(|problem| explain::find(&problem.code)).map(|entry| entry.code.as_str()).collect()
 }
 
 /// `{ "diagnostics": [...] }`, with every problem at its own place.
