@@ -18,10 +18,12 @@ pub(super) struct Unfit {
     pub code: &'static str,
     pub summary: String,
     pub detail: String,
+    /// The element of a list that is the reason.
+    pub element: Option<usize>,
 }
 
 fn unfit(code: &'static str, summary: impl Into<String>, detail: impl Into<String>) -> Unfit {
-    Unfit { code, summary: summary.into(), detail: detail.into() }
+    Unfit { code, summary: summary.into(), detail: detail.into(), element: None }
 }
 
 /// The value in the type of the attribute; `None` for null, which is absence.
@@ -85,7 +87,8 @@ fn decode(schema: &AttributeSchema, value: &Value) -> Result<Datum, Unfit> {
         }
         (Wanted::Texts, Data::List(_, elements)) => {
             let texts = elements.iter().map(|element| element.as_text().map(|text| text.to_string()));
-            Datum::Texts(texts.collect::<Option<_>>().ok_or_else(|| null_inside(schema))?)
+            let null = || Unfit { element: elements.iter().position(Value::is_null), ..null_inside(schema) };
+            Datum::Texts(texts.collect::<Option<_>>().ok_or_else(null)?)
         }
         (Wanted::TextMap, Data::Map(_, fields)) => {
             let texts = fields.iter().map(|(name, value)| Some((name.to_string(), value.as_text()?.to_string())));
@@ -303,7 +306,8 @@ fn resource(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unfi
             true => Ok(Datum::Resource(address.as_ref().clone())),
             false => {
                 let summary = format!("`{address}` is of another kind");
-                Err(unfit("wrong-kind", summary, shape(Wanted::Resource(kinds))))
+                let detail = format!("It is a {}. {}", address.kind, shape(Wanted::Resource(kinds)));
+                Err(unfit("wrong-kind", summary, detail))
             }
         };
     }
@@ -352,7 +356,8 @@ fn resources(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unf
     let mut unknown = false;
     for (index, element) in elements.iter().enumerate() {
         if element.is_null() {
-            return Err(unfit(CODE, format!("Element {index} is null"), shape(Wanted::Resources(kinds))));
+            let null = unfit(CODE, format!("Element {index} is null"), shape(Wanted::Resources(kinds)));
+            return Err(Unfit { element: Some(index), ..null });
         }
         match resource(kinds, element) {
             Ok(Datum::Resource(address)) => {
@@ -362,7 +367,7 @@ fn resources(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unf
             }
             Ok(_) => unknown = true,
             Err(error) => {
-                return Err(Unfit { detail: format!("Element {index}: {}", error.detail), ..error });
+                return Err(Unfit { element: Some(index), ..error });
             }
         }
     }

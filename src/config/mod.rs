@@ -56,7 +56,8 @@ pub struct Inputs {
 pub struct Loaded {
     /// `None` if there is none. What could not be read of it is among the problems, which are errors then.
     pub configuration: Option<Configuration>,
-    /// The texts of all files by the name that places use, also of those with errors.
+    /// The texts of all files by the name that places use, also of those with errors. Values of sensitive variables are
+    /// made unreadable in them.
     pub sources: BTreeMap<String, String>,
     pub problems: Problems,
 }
@@ -151,8 +152,8 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
         bodies.push(body);
     }
     let given = variables::given(directory, &names, inputs, &mut sources, &mut problems);
-    let by_name = sources.by_name();
     let declarations = declare::declare(&sources, bodies, kinds);
+    let by_name = sources.by_name(&variables::secrets(&declarations, &given));
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,

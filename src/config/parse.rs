@@ -337,7 +337,12 @@ impl Reader<'_> {
             (&inner.node, traversal.operators.first().map(|operator| operator.value()))
             && value.as_number().is_some()
         {
-            self.problem_at(span, "syntax", "This is not a number", "A text, like an IP address, is written in quotes.");
+            self.problem_at(
+                span,
+                "syntax",
+                "This is not a number",
+                "A text, like an IP address, is written in quotes.",
+            );
             return Expr { span, node: Node::Broken };
         }
         if traversal.operators.len() > LONGEST_CHAIN {

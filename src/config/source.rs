@@ -72,9 +72,23 @@ impl Sources {
         })
     }
 
-    /// Texts by file name.
-    pub(super) fn by_name(&self) -> BTreeMap<String, String> {
-        self.0.iter().map(|source| (source.name.clone(), source.text.clone())).collect()
+    /// Texts by file name, to be shown: each letter of the secrets is a star.
+    pub(super) fn by_name(&self, secrets: &[Span]) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (file, source) in self.0.iter().enumerate() {
+            let own: Vec<_> = secrets.iter().filter(|span| span.file as usize == file).collect();
+            let is_secret = |at: usize| own.iter().any(|span| (span.start as usize..span.end as usize).contains(&at));
+            let text = match own.is_empty() {
+                true => source.text.clone(),
+                false => source
+                    .text
+                    .char_indices()
+                    .map(|(at, c)| if !c.is_whitespace() && is_secret(at) { '*' } else { c })
+                    .collect(),
+            };
+            texts.insert(source.name.clone(), text);
+        }
+        texts
     }
 }
 

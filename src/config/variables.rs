@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::convert::{convert, with_article};
+use super::convert::convert;
 use super::declare::{Declarations, unexpected};
 use super::eval::{Evaluator, Failed, Found, Scope, missing_name};
 use super::source::{self, Source, Sources, Span};
@@ -127,6 +127,25 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
     }
 }
 
+/// What is written out as the value of a sensitive variable: its default, and what files of values give it.
+pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
+    let is_secret = |block: &Block| {
+        let attribute = block.body.attribute("sensitive");
+        attribute.is_some_and(
+            |attribute| !matches!(&attribute.value.node, Node::Literal(value) if value.as_bool() == Some(false)),
+        )
+    };
+    let mut spans = Vec::new();
+    for (name, block) in declarations.variables.iter().filter(|(_, block)| is_secret(block)) {
+        spans.extend(block.body.attribute("default").map(|attribute| attribute.value.span));
+        spans.extend(given.values.iter().filter(|given| given.name == *name).filter_map(|given| match &given.value {
+            GivenValue::Expr(expr) => Some(expr.span),
+            GivenValue::Text(_) => None,
+        }));
+    }
+    spans
+}
+
 /// A scope without any name: the values of variables are written out.
 pub(super) struct NoNames<'a> {
     pub directory: &'a Path,
@@ -240,8 +259,14 @@ fn one(
     match convert(&value, &declared.ty) {
         Ok(value) => declared.fits.then(|| value.marked(declared.sensitive)),
         Err(misfit) => {
-            let origin = given.map_or(String::new(), |given| format!("Given in {}. ", given.origin));
-            let detail = format!("{origin}It is {}: {misfit}. The type is {}.", with_article(&value.ty()), declared.ty);
+            let misfit = misfit.concealed(declared.sensitive);
+            let mut detail = misfit.sentences(&value.ty(), &declared.ty);
+            let mut span = span;
+            match given.map(|given| (&given.value, &given.origin)) {
+                Some((GivenValue::Text(_), origin)) => detail = format!("Given in {origin}. {detail}"),
+                Some((GivenValue::Expr(expr), _)) => span = misfit.part(expr).span,
+                None => {}
+            }
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, span, "invalid-variable-value", summary, detail);
             None
@@ -356,9 +381,10 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
             match convert(&value, &ty) {
                 Ok(value) => Some(value),
                 Err(misfit) => {
-                    let detail = format!("It is {}: {misfit}. The type is {ty}.", with_article(&value.ty()));
+                    let misfit = misfit.concealed(sensitive);
+                    let detail = misfit.sentences(&value.ty(), &ty);
                     let summary = "The default does not fit the type".to_owned();
-                    report(evaluator, attribute.value.span, "invalid-default", summary, detail);
+                    report(evaluator, misfit.part(&attribute.value).span, "invalid-default", summary, detail);
                     fits = false;
                     None
                 }
@@ -453,9 +479,9 @@ fn field(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Field, Failed> {
             match convert(&value, &ty) {
                 Ok(_) => value,
                 Err(misfit) => {
-                    let detail = format!("It is {}: {misfit}. The type is {ty}.", with_article(&value.ty()));
+                    let detail = misfit.sentences(&value.ty(), &ty);
                     let summary = "The default does not fit the type".to_owned();
-                    report(evaluator, default.span, "invalid-default", summary, detail);
+                    report(evaluator, misfit.part(default).span, "invalid-default", summary, detail);
                     return Err(Failed::Reported);
                 }
             }

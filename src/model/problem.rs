@@ -131,5 +131,6 @@ pub fn in_order(mut problems: Problems) -> Problems {
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
     let best = known.into_iter().map(|name| (distance(name), name)).min()?;
-    (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
+    let length = word.chars().count();
+    (best.0 <= 1 + length / 4 && best.0 < length).then_some(best.1)
 }

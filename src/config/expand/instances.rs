@@ -572,7 +572,15 @@ fn attributes(
             }
             Ok(None) => {}
             Err(unfit) => {
-                evaluator.fail(&written.value, unfit.code, unfit.summary, unfit.detail);
+                let element = match (unfit.element, &written.value.bare().node) {
+                    (Some(index), SyntaxNode::Tuple(elements)) => elements.get(index),
+                    _ => None,
+                };
+                let detail = match (unfit.element, element) {
+                    (Some(index), None) => format!("Element {index}: {}", unfit.detail),
+                    _ => unfit.detail,
+                };
+                evaluator.fail(element.unwrap_or(&written.value), unfit.code, unfit.summary, detail);
                 in_error(place);
             }
         }

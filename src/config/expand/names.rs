@@ -127,19 +127,19 @@ impl World<'_> {
                 wrong(&format!("`{root}` cannot stand alone"), &format!("Name one of its values: `{root}.NAME`."))
             }
             ("each", _) if own.each.is_none() => {
-                wrong("`each` has no meaning here", "It is the instance of a block with `for_each`.")
+                wrong("`each` has no meaning here", "Only a block with `for_each` has instances with a key and a value.")
             }
             ("each", Some(name)) if !["key", "value"].contains(&name) => {
                 wrong("`each` has no such attribute", "There are `each.key` and `each.value`.")
             }
             ("count", _) if own.count.is_none() => {
-                wrong("`count` has no meaning here", "It is the instance of a block with `count`.")
+                wrong("`count` has no meaning here", "Only a block with `count` has instances with an index.")
             }
             ("count", Some(name)) if name != "index" => {
                 wrong("`count` has no such attribute", "There is `count.index`.")
             }
             ("self", _) if own.this.is_none() => {
-                wrong("`self` has no meaning here", "It is the resource itself in its `postcondition`.")
+                wrong("`self` has no meaning here", "Only a `postcondition` can speak of its own resource like that.")
             }
             ("path", Some(name)) if !self.path.contains_key(name) => {
                 wrong("`path` has no such attribute", "There are `path.module`, `path.root` and `path.cwd`.")
