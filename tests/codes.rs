@@ -113,6 +113,29 @@ fn every_code_of_the_sources_is_in_the_catalogue_and_the_other_way_round() {
     assert!(hazards.is_empty(), "{hazards:?}");
 }
 
+/// Calls that make a problem with an empty text as its cure.
+fn without_cure(text: &str) -> Vec<&str> {
+    let empty = Regex::new(r#",\s*""\s*,?\s*\)"#).expect("a pattern");
+    let mut calls = Vec::new();
+    for start in ["Problem::error(", "Problem::warning("] {
+        for (at, _) in text.match_indices(start) {
+            let rest = text[at + start.len()..].split("Problem::").next().unwrap_or_default();
+            let call = rest.split(';').next().unwrap_or_default();
+            calls.extend(empty.is_match(call).then_some(call));
+        }
+    }
+    calls
+}
+
+#[test]
+fn every_problem_has_a_cure() {
+    for (file, text) in sources() {
+        assert_eq!(without_cure(&text), [""; 0], "{file}");
+    }
+    assert_eq!(without_cure("Problem::error(\"a\", b(), \"\")").len(), 1);
+    assert_eq!(without_cure("Problem::warning(\"a\", b(\"\"), \"Mend.\"); f(\"\", \"\")"), [""; 0]);
+}
+
 #[test]
 fn the_scan_finds_what_it_is_for() {
     let text = |text: &str| BTreeMap::from([("a/b.rs".to_owned(), text.to_owned())]);

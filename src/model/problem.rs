@@ -117,7 +117,8 @@ pub fn in_order(mut problems: Problems) -> Problems {
             each_once.push(problem);
             continue;
         };
-        let (at, instances) = known.entry((problem.code.clone(), place)).or_insert((each_once.len(), HashSet::<Option<String>>::new()));
+        let (at, instances) =
+            known.entry((problem.code.clone(), place)).or_insert((each_once.len(), HashSet::<Option<String>>::new()));
         let is_another = instances.insert(problem.instance.clone());
         match each_once.get_mut(*at) {
             None => each_once.push(problem),
@@ -133,4 +134,51 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     let best = known.into_iter().map(|name| (distance(name), name)).min()?;
     let length = word.chars().count();
     (best.0 <= 1 + length / 4 && best.0 < length).then_some(best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(code: &str, line: usize, instance: Option<&str>) -> Problem {
+        let at = |column| Position { line, column };
+        let place = Place { file: "main.hcl".to_owned(), start: at(1), end: at(2) };
+        let problem = Problem::error(code, "wrong", "Mend it.").at(Some(&place));
+        Problem { instance: instance.map(str::to_owned), ..problem }
+    }
+
+    #[test]
+    fn one_problem_at_one_place_is_said_once_with_the_number_of_instances() {
+        let all = vec![
+            problem("a", 3, Some("x[0]")),
+            problem("b", 2, None),
+            problem("a", 3, Some("x[1]")),
+            problem("a", 3, Some("x[1]")),
+            problem("b", 2, None),
+            problem("a", 1, None),
+            Problem::error("c", "nowhere", ""),
+            Problem::error("c", "nowhere", ""),
+        ];
+        let said: Vec<_> = in_order(all)
+            .into_iter()
+            .map(|one| (one.code, one.place.map(|place| place.start.line), one.more_instances))
+            .collect();
+        let expected = [("c", None, 0), ("c", None, 0), ("a", Some(1), 0), ("b", Some(2), 0), ("a", Some(3), 1)];
+        assert_eq!(said, expected.map(|(code, line, more)| (code.to_owned(), line, more)));
+    }
+
+    #[test]
+    fn a_name_is_proposed_if_it_is_close_and_never_another_altogether() {
+        let known = ["address", "port", "x", "hv1"];
+        for (word, meant) in [
+            ("adress", Some("address")),
+            ("Port", Some("port")),
+            ("hv2", Some("hv1")),
+            ("y", None),
+            ("", None),
+            ("user", None),
+        ] {
+            assert_eq!(did_you_mean(word, known), meant, "{word}");
+        }
+    }
 }

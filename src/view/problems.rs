@@ -343,6 +343,23 @@ mod tests {
     }
 
     #[test]
+    fn many_instances_with_one_problem_are_counted() {
+        let problem = Problem::error("invalid-size", "This is not a size", "Write it like \"30GiB\".")
+            .at(Some(&place("main.hcl", (4, 10), (4, 18))));
+        let problem = Problem { instance: Some("image.web[\"a\"]".into()), more_instances: 41, ..problem };
+        insta::assert_snapshot!(render(&[problem], &main_hcl(), Style::Plain), @r#"
+        error[invalid-size]: This is not a size
+         --> main.hcl:4:10
+          |
+        4 |         size = var.size
+          |                ^^^^^^^^
+          |
+          = note: in image.web["a"], and the same in 41 more instances
+          = help: Write it like "30GiB".
+        "#);
+    }
+
+    #[test]
     fn a_place_outside_of_the_text_is_named() {
         let problem = |file, line| {
             Problem::error("x", format!("wrong in {file}"), "").at(Some(&place(file, (line, 7), (line, 9))))
