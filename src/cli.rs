@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, FromArgMatches, Parser, Subcommand};
+
+use crate::config::VarSource;
 
 /// Plan and apply for virtualization storage.
 #[derive(Debug, Parser)]
@@ -31,14 +33,48 @@ pub struct Global {
     pub state: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Args, Default)]
+/// Values of variables, in the order in which `-var` and `-var-file` stand: the last one counts.
+#[derive(Debug, Clone, Default)]
 pub struct Variables {
-    /// The value of a variable; may stand several times
-    #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append)]
-    pub var: Vec<String>,
-    /// A file with values of variables; may stand several times
-    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
-    pub var_file: Vec<PathBuf>,
+    pub given: Vec<VarSource>,
+}
+
+impl Args for Variables {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let var = Arg::new("var")
+            .long("var")
+            .value_name("NAME=VALUE")
+            .help("The value of a variable; may stand several times")
+            .action(ArgAction::Append);
+        let file = Arg::new("var_file")
+            .long("var-file")
+            .value_name("FILE")
+            .help("A file with values of variables; may stand several times")
+            .value_hint(clap::ValueHint::FilePath)
+            .value_parser(clap::value_parser!(PathBuf))
+            .action(ArgAction::Append);
+        command.arg(var).arg(file)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Variables {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let places = |name| matches.indices_of(name).into_iter().flatten();
+        let texts = matches.get_many::<String>("var").into_iter().flatten().cloned().map(VarSource::Text);
+        let files = matches.get_many::<PathBuf>("var_file").into_iter().flatten().cloned().map(VarSource::File);
+        let mut given: Vec<_> = places("var").zip(texts).chain(places("var_file").zip(files)).collect();
+        given.sort_by_key(|(place, _)| *place);
+        Ok(Variables { given: given.into_iter().map(|(_, source)| source).collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -79,6 +115,28 @@ pub struct Approval {
     pub input: bool,
 }
 
+#[derive(Debug, Clone, Args)]
+pub struct Formatting {
+    /// Files, directories, or `-` for standard input to standard output [default: the working directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Write nothing; exit with 2 if a file is not in the canonical layout
+    #[arg(long)]
+    pub check: bool,
+    /// Show what changes
+    #[arg(long)]
+    pub diff: bool,
+    /// Also the directories below, but not hidden ones
+    #[arg(long)]
+    pub recursive: bool,
+    /// Whether to print the names of files that change
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub list: bool,
+    /// Whether to write the files
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub write: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the configuration without asking any host
@@ -89,6 +147,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Rewrite configuration files in the canonical layout
+    Fmt(Formatting),
     /// Show what would change; write nothing to any host
     Plan {
         #[command(flatten)]
@@ -284,6 +344,16 @@ mod tests {
     fn rewritten(line: &str) -> String {
         let words = with_two_dashes(line.split(' ').map(OsString::from));
         words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn values_of_variables_keep_their_order() {
+        let line = "larder validate --var a=1 --var-file x --var a=2 --var-file y";
+        let cli = Cli::try_parse_from(line.split(' ')).expect("a command line");
+        let Command::Validate { variables, .. } = cli.command else { panic!("another command") };
+        let text = |text: &str| VarSource::Text(text.to_owned());
+        let file = |path: &str| VarSource::File(PathBuf::from(path));
+        assert_eq!(variables.given, [text("a=1"), file("x"), text("a=2"), file("y")]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`kinds`] | one file per resource kind: block, questions, what answers mean, differences with their remedies, unmaking |
 //! | [`state`] | what is ours: format, local file, lock |
 //! | [`config`] | HCL text -> [`config::Desired`] |
+//! | [`install`] | fetches modules that `module` blocks name in git repositories, and pins what they were |
 //! | [`transport`] | the one door to a host: one connection and one remote shell, through SSH or here |
 //! | [`probe`] | asks every host once; reads, never writes |
 //! | [`plan`](mod@plan) | the pure heart: desired + facts + state -> [`plan::Plan`] |
@@ -49,6 +50,8 @@ pub mod kinds;
 pub mod state;
 
 pub mod config;
+
+pub mod install;
 
 pub mod transport;
 

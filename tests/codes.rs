@@ -46,6 +46,8 @@ fn given(sources: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let function = Regex::new(r"fn (\w+)(?:<[^>]*>)?\([^)]*\bcode: &").expect("a pattern");
     let closure = Regex::new(r"let (?:mut )?(\w+) = \|[^|]*\bcode: &").expect("a pattern");
     let constant = Regex::new(r#"(?:const CODE: &str = |\bcode: |Row\(\s*\w+,\s*)"([a-z-]+)""#).expect("a pattern");
+    // `("code", summary, detail)`, which something hands on.
+    let tuple = Regex::new(r#"\W\(\s*"([a-z]+(?:-[a-z]+)+)"\s*,"#).expect("a pattern");
     let module = |file: &str| file.split('/').next().unwrap_or(file).to_owned();
     let mut takers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, text) in sources {
@@ -67,6 +69,9 @@ fn given(sources: &BTreeMap<String, String>) -> BTreeMap<String, String> {
             }
         }
         codes.extend(constant.captures_iter(text).map(|found| (found[1].to_owned(), file.clone())));
+        if module(file) != "lab" && module(file) != "kinds" {
+            codes.extend(tuple.captures_iter(text).map(|found| (found[1].to_owned(), file.clone())));
+        }
     }
     codes
 }
@@ -199,7 +204,9 @@ fn faults(entry: &Entry) -> Vec<&'static str> {
 fn validated(entry: &Entry, sort: Sort) -> (Vec<String>, Vec<String>) {
     let directory = tempfile::tempdir().expect("a directory");
     for example in entry.examples.iter().filter(|example| example.sort == sort) {
-        std::fs::write(directory.path().join(&example.file), &example.text).expect("a file");
+        let path = directory.path().join(&example.file);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(path, &example.text).expect("a file");
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
     command.env_clear().current_dir(directory.path()).args(["validate", "-json"]).stdin(Stdio::null());

@@ -9,11 +9,12 @@ use larder::kinds;
 
 /// From left to right; each uses only what stands left of it. The foundation for all that is pure comes first, what speaks to
 /// people last.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "model",
     "kinds",
     "state",
     "config",
+    "install",
     "transport",
     "probe",
     "plan",
@@ -156,6 +157,7 @@ const EDGES: [(&str, &[&str], &[&str]); 6] = [
             "state/file.rs",
             "state/local.rs",
             "config/",
+            "install.rs",
             "transport/ssh.rs",
             "apply/journal.rs",
             "apply/upload.rs",
@@ -166,7 +168,7 @@ const EDGES: [(&str, &[&str], &[&str]); 6] = [
     (
         "processes",
         &["std::process", "process::Command", "Command::new(\"sh\")"],
-        &["config/functions/secret.rs", "config/git.rs", "transport/local.rs", "lab/", "commands/", "main.rs"],
+        &["config/functions/secret.rs", "install.rs", "transport/local.rs", "lab/", "commands/", "main.rs"],
     ),
     ("printing", &["println!", "print!(", "eprintln!", "eprint!(", "dbg!"], &[]),
     ("the terminal", &["io::stdout", "io::stderr", "io::stdin"], &["view/progress.rs", "commands/", "main.rs"]),

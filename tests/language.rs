@@ -9,6 +9,8 @@ mod conformance;
 mod hostile;
 #[path = "language/kinds.rs"]
 mod kinds;
+#[path = "language/modules.rs"]
+mod modules;
 #[path = "language/recovery.rs"]
 mod recovery;
 #[path = "language/unknown.rs"]

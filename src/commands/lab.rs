@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::cli::{Global, LabCommand};
-use crate::kinds::{Kind, host};
+use crate::kinds::host;
 use crate::lab::{Lab, LabHost, Runtime};
 use crate::model::block::Attributes;
 use crate::model::{HostName, Problem};
@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global, command: &LabCommand, terminal: &Termin
                 .desired
                 .blocks
                 .values()
-                .filter(|block| block.address.kind == host::Host.name())
+                .filter(|block| block.address.is(host::NAME))
                 .map(|block| LabHost {
                     name: host::name_of(&block.address),
                     user: block.text("user").map(str::to_owned),

@@ -2,6 +2,7 @@
 
 mod apply;
 mod explain;
+mod fmt;
 mod graph;
 mod lab;
 mod look;
@@ -28,7 +29,7 @@ use workspace::Workspace;
 pub enum Exit {
     Done = 0,
     Error = 1,
-    /// Changes are present (`plan -detailed-exitcode`).
+    /// Changes are present (`plan -detailed-exitcode`, `fmt -check`).
     Changes = 2,
     Usage = 3,
     /// Something changed since the plan was made.
@@ -89,6 +90,7 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
     let global = &cli.global;
     match &cli.command {
         Command::Validate { variables, .. } => validate::run(global, variables, terminal),
+        Command::Fmt(formatting) => fmt::run(global, formatting, terminal),
         Command::Plan { planning, out, detailed_exitcode, destroy } => {
             let wanted = plan::Wanted { out: out.as_deref(), detailed_exitcode: *detailed_exitcode, destroy: *destroy };
             plan::run(global, planning, &wanted, terminal).await

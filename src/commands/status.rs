@@ -65,7 +65,7 @@ fn volume(block: &Block, looked: &Looked, plan: &Plan) -> VolumeStatus {
     let images = looked.desired.blocks.values().filter(|image| image.resource("volume") == Some(&block.address));
     VolumeStatus {
         address: block.address.clone(),
-        kind: block.address.kind.clone(),
+        kind: block.address.kind.to_string(),
         mount_point: at.clone(),
         images: images.flat_map(|image| image_files(image, &at, &hosts, looked, plan)).collect(),
         hosts,

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::apply::journal;
 use crate::apply::report::{Event, Report};
 use crate::cli::Global;
-use crate::model::Problems;
+use crate::model::{Problems, escape};
 use crate::plan::Plan;
 use crate::state::LocalState;
 use crate::state::file::beside;
@@ -66,6 +66,19 @@ impl Terminal {
     /// A text as it is, without a newline.
     pub(super) fn raw(&self, text: &str) {
         let _ = write!(std::io::stdout(), "{text}");
+    }
+
+    /// A text that somebody may use further, to the last byte; only on a screen, what a terminal would obey is made visible.
+    ///
+    /// # Errors
+    /// Not all of it could be written. A reader that has gone away is none.
+    pub(super) fn deliver(&self, text: &str) -> std::io::Result<()> {
+        let text = if self.is_tty { escape(text) } else { text.to_owned() };
+        let mut out = std::io::stdout();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
     }
 
     /// JSON: on one line where a stream of objects is printed.

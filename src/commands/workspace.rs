@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Inputs, VarSource};
+use crate::config::{self, Configuration, Desired, Inputs};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
@@ -181,7 +181,7 @@ fn revealed<'a>(blocks: impl Iterator<Item = &'a Block>) -> Problems {
                     format!("`{name}` of {} is sensitive, and cannot stay secret", block.address),
                     "It would be seen on hosts, in plans and in the state. Use another value, or nonsensitive() if it is no secret.",
                 )
-                .at(attribute.place.as_ref()),
+                .at(attribute.place.as_deref()),
             );
         }
     }
@@ -198,10 +198,8 @@ pub(super) fn lab_directory(directory: &Path) -> PathBuf {
 }
 
 pub(super) fn inputs(variables: &Variables) -> Inputs {
-    let text = variables.var.iter().map(|text| VarSource::Text(text.clone()));
-    let files = variables.var_file.iter().map(|path| VarSource::File(path.clone()));
     Inputs {
-        vars: files.chain(text).collect(),
+        vars: variables.given.clone(),
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),

@@ -156,7 +156,7 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
         (Data::Map(_, fields), Type::Object(wanted)) => convert_object(fields, None, wanted),
         (Data::Object(object), Type::Object(wanted)) => convert_object(&object.fields, Some(object), wanted),
         (Data::Object(object), Type::Resource(kind)) => match &object.identity {
-            Some(address) if address.kind == kind.as_ref() => Ok(value.clone()),
+            Some(address) if address.is(kind) => Ok(value.clone()),
             _ => Err(mismatch(&value.ty(), to)),
         },
         (Data::Object(object), Type::AnyResource) if object.identity.is_some() => Ok(value.clone()),
@@ -218,7 +218,7 @@ fn convert_object(
     source: Option<&Arc<Object>>,
     wanted: &std::collections::BTreeMap<Arc<str>, Field>,
 ) -> Result<Value, Misfit> {
-    let mut converted = Fields::new();
+    let mut converted = Vec::with_capacity(wanted.len());
     let mut missing = Vec::new();
     for (name, field) in wanted {
         let given = fields.get(name).filter(|value| !(value.is_null() && field.optional.is_some()));
@@ -230,7 +230,7 @@ fn convert_object(
                 continue;
             }
         };
-        converted.insert(name.clone(), value);
+        converted.push((name.clone(), value));
     }
     match missing.len() {
         0 => {}
@@ -238,7 +238,7 @@ fn convert_object(
         _ => return Err(Misfit::new(format!("attributes {} are required", missing.join(", ")))),
     }
     let identity = source.and_then(|source| source.identity.clone());
-    Ok(Data::Object(Arc::new(Object::new(converted, identity))).into())
+    Ok(Data::Object(Arc::new(Object::new(converted.into_iter().collect(), identity))).into())
 }
 
 /// Whether some value of the one type can become a value of the other.

@@ -21,6 +21,8 @@ pub(super) struct Declarations {
     pub by_name: HashMap<Arc<str>, BTreeMap<Arc<str>, usize>>,
     pub outputs: BTreeMap<Arc<str>, Block>,
     pub checks: BTreeMap<Arc<str>, Block>,
+    /// `module` blocks.
+    pub calls: BTreeMap<Arc<str>, Block>,
     pub settings: Option<Block>,
     pub moved: Vec<Moved>,
     pub removed: Vec<Removed>,
@@ -72,6 +74,20 @@ pub struct Removed {
     pub from: Address,
     pub destroy: bool,
     pub place: Option<Place>,
+}
+
+impl Moved {
+    /// The same statement of a module, as the root says it.
+    pub(super) fn within(&self, steps: &[ModuleStep]) -> Self {
+        Moved { from: self.from.within(steps), to: self.to.within(steps), place: self.place.clone() }
+    }
+}
+
+impl Removed {
+    /// The same statement of a module, as the root says it.
+    pub(super) fn within(&self, steps: &[ModuleStep]) -> Self {
+        Removed { from: self.from.within(steps), ..self.clone() }
+    }
 }
 
 /// Blocks that are no resources, with how many labels they have.
@@ -179,6 +195,7 @@ impl Declarer<'_> {
             "variable" => self.named(name, block, |found| &mut found.variables),
             "output" => self.named(name, block, |found| &mut found.outputs),
             "check" => self.named(name, block, |found| &mut found.checks),
+            "module" => self.named(name, block, |found| &mut found.calls),
             "locals" => self.locals(block),
             "larder" => match &self.found.settings {
                 None => self.found.settings = Some(block),
@@ -194,10 +211,7 @@ impl Declarer<'_> {
                 block.header,
                 "not-supported",
                 format!("`{word}` blocks are not supported yet"),
-                match word.as_ref() {
-                    "module" => "Write the blocks of the module into this directory.",
-                    _ => "What matches is adopted by itself: plan shows it as `adopt`.",
-                },
+                "What matches is adopted by itself: plan shows it as `adopt`.",
             ),
         }
     }
@@ -365,7 +379,7 @@ fn spelled(expr: &Expr) -> Option<Address> {
             _ => (at, None),
         };
         let Node::Attribute(before, name, _) = &at.node else { return None };
-        module.push(ModuleStep { name: name.to_string(), key });
+        module.push(ModuleStep { name: name.clone(), key });
         owner = match &before.node {
             Node::Variable(word) if word.as_ref() == "module" => None,
             Node::Attribute(before, word, _) if word.as_ref() == "module" => Some(before.as_ref()),
@@ -373,13 +387,13 @@ fn spelled(expr: &Expr) -> Option<Address> {
         };
     }
     module.reverse();
-    Some(Address { module, kind: kind.to_string(), name: name.to_string(), key })
+    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
 }
 
-fn literal_key(key: &Expr) -> Option<Key> {
+pub(super) fn literal_key(key: &Expr) -> Option<Key> {
     let Node::Literal(value) = &key.node else { return None };
     match (value.as_text(), value.as_number()) {
-        (Some(text), _) => Some(Key::Text(text.to_string())),
+        (Some(text), _) => Some(Key::Text(text.clone())),
         (_, Some(number)) => number.to_u64().map(Key::Index),
         _ => None,
     }
@@ -412,7 +426,8 @@ pub(super) fn unexpected(
         }
         let name = &block.word;
         let (code, summary, detail) = if name.as_ref() == "dynamic" {
-            ("not-supported", "`dynamic` blocks are not supported yet".to_owned(), "Write the blocks out.".to_owned())
+            let detail = format!("{owner} has no blocks that could be repeated here.");
+            ("invalid-dynamic", "There can be no `dynamic` block here".to_owned(), detail)
         } else if attributes.contains(&name.as_ref()) {
             (
                 "unknown-block",

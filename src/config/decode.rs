@@ -106,7 +106,7 @@ fn decode(schema: &AttributeSchema, value: &Value) -> Result<Datum, Unfit> {
             return Err(wrong_type(schema, value, "an infinite number cannot be written"));
         }
         (Wanted::Any, _) => match converted.to_json() {
-            Some(json) => Datum::Any(json),
+            Some(json) => Datum::Any(Box::new(json)),
             None => Datum::Unknown,
         },
         _ => return Err(wrong_type(schema, value, "it does not fit")),
@@ -302,8 +302,8 @@ fn duration_text(milliseconds: u64) -> String {
 
 fn resource(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unfit> {
     if let Some(address) = value.identity() {
-        return match kinds.contains(&address.kind.as_str()) {
-            true => Ok(Datum::Resource(address.as_ref().clone())),
+        return match kinds.contains(&address.kind.as_ref()) {
+            true => Ok(Datum::Resource(address.clone())),
             false => {
                 let summary = format!("`{address}` is of another kind");
                 let detail = format!("It is a {}. {}", address.kind, shape(Wanted::Resource(kinds)));

@@ -11,7 +11,7 @@ use super::number::{Number, Undefined};
 use super::source::{Sources, Span};
 use super::syntax::{Binary, Expr, For, Node, Part};
 use super::types::Type;
-use super::value::{Data, Fields, Value};
+use super::value::{Data, Value};
 use crate::model::problem::did_you_mean;
 use crate::model::{Problem, Problems};
 
@@ -31,8 +31,23 @@ pub(super) trait Scope {
     /// The value of `root.name`, without building the rest of `root`. `None` where `root` has no such members.
     fn member(&self, root: &str, name: &str) -> Option<Found>;
 
+    /// The instances of a `module` block with `count` or `for_each`, each unknown: which there are, not what is in them.
+    fn instances(&self, _call: &str) -> Option<Found> {
+        None
+    }
+
+    /// `module.CALL.NAME`, or `module.CALL[key].NAME`, without building the other outputs.
+    fn output(&self, _call: &str, _key: Option<&Value>, _name: &str) -> Option<Found> {
+        None
+    }
+
     /// The directory that relative paths of functions start from.
     fn directory(&self) -> &Path;
+
+    /// The directory that relative paths of functions may not leave.
+    fn border(&self) -> Option<&Path> {
+        None
+    }
 
     /// The variables of the process environment, for `env`.
     fn environment(&self) -> &BTreeMap<String, String>;
@@ -183,6 +198,14 @@ impl<'a> Evaluator<'a> {
         Err(Failed::Poisoned)
     }
 
+    /// Calls `work` where `name` is this value.
+    pub(super) fn with_name<T>(&mut self, name: &Arc<str>, value: Value, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.names.push((name.clone(), value));
+        let result = work(self);
+        self.names.pop();
+        result
+    }
+
     /// The value of the expression, converted; the misfit is reported.
     pub(super) fn eval_as(&mut self, expr: &Expr, ty: &Type, code: &str, summary: &str) -> Evaluated {
         let value = self.eval(expr)?;
@@ -219,6 +242,9 @@ impl<'a> Evaluator<'a> {
             Node::Item => self.items.last().cloned().ok_or(Failed::Poisoned),
             Node::Attribute(object, name, name_span) => {
                 if let Some(found) = self.member(object, name) {
+                    return self.found(expr, found);
+                }
+                if let Some(found) = self.output(object, name)? {
                     return self.found(expr, found);
                 }
                 let object_value = self.eval(object)?;
@@ -272,6 +298,37 @@ impl<'a> Evaluator<'a> {
             Node::Variable(root) if self.names.iter().all(|(known, _)| known != root) => self.scope.member(root, name),
             _ => None,
         }
+    }
+
+    /// One output of a module, read without the others: they may need what is being evaluated.
+    fn output(&mut self, object: &Expr, name: &str) -> Result<Option<Found>, Failed> {
+        let (call, key) = match &object.node {
+            Node::Index(call, key) => (call.as_ref(), Some(key.as_ref())),
+            _ => (object, None),
+        };
+        let Node::Attribute(root, call, _) = &call.node else { return Ok(None) };
+        match &root.node {
+            Node::Variable(word) if word.as_ref() == "module" && self.local(word).is_none() => {}
+            _ => return Ok(None),
+        }
+        let Some(key_expr) = key else { return Ok(self.scope.output(call, None, name)) };
+        let key = self.eval(key_expr)?;
+        let instances = match self.scope.instances(call) {
+            Some(Found::Value(instances)) => instances,
+            Some(_) => return Err(Failed::Poisoned),
+            None => return Ok(None),
+        };
+        // Says what is wrong with a key that is none.
+        let instance = self.index(object, key_expr, &instances, &key)?;
+        let wanted = if matches!(instances.data, Data::Tuple(_)) { Type::Number } else { Type::Text };
+        let key = convert(&key, &wanted).unwrap_or(key);
+        Ok(match key.is_unknown() || instances.is_unknown() {
+            true => Some(Found::Value(Value::unknown().marked(instance.sensitive))),
+            false => self.scope.output(call, Some(&key), name).map(|found| match found {
+                Found::Value(value) => Found::Value(value.marked(key.sensitive)),
+                other => other,
+            }),
+        })
     }
 
     fn found(&mut self, expr: &Expr, found: Found) -> Evaluated {
@@ -486,7 +543,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn object(&mut self, items: &[(Expr, Expr)]) -> Evaluated {
-        let mut fields = Fields::new();
+        let mut fields = Vec::with_capacity(items.len());
         let mut failed = None;
         let (mut sensitive, mut unknown) = (false, false);
         for (key_expr, value_expr) in items {
@@ -510,16 +567,14 @@ impl<'a> Evaluator<'a> {
             };
             sensitive |= key.sensitive;
             match key.as_text() {
-                Some(name) => {
-                    fields.insert(name.clone(), value);
-                }
+                Some(name) => fields.push((name.clone(), value)),
                 None => unknown = true,
             }
         }
         match failed {
             Some(failed) => Err(failed),
             None if unknown => Ok(Value::unknown().marked(sensitive)),
-            None => Ok(Value::object(fields).marked(sensitive)),
+            None => Ok(Value::object(fields.into_iter().collect()).marked(sensitive)),
         }
     }
 

@@ -1,16 +1,22 @@
 //! The configuration: HCL text to the resources that are wanted. Reads files of the workstation, never asks a host, and
 //! changes nothing.
 //!
-//! The way of the data: `source` (bytes to text) -> `parse` (text to `syntax`) -> `declare` (what the blocks declare) ->
-//! `expand` (evaluation in the order of references, with `eval`, `functions`, `convert`; `decode` gives attributes their
-//! types) -> [`Desired`].
+//! The way of the data: `source` (bytes to text) -> `parse` (text to `syntax`) -> `declare` (what the blocks declare),
+//! for each module that `modules` finds -> `expand` (evaluation in the order of references, with `eval`, `functions`,
+//! `convert`; `decode` gives attributes their types) -> [`Desired`]. `format` stands beside it: text to the same text in the
+//! canonical layout.
 
 mod convert;
 mod declare;
 mod decode;
 mod eval;
 mod expand;
+mod fields;
+mod format;
 mod functions;
+mod module_lock;
+mod module_source;
+mod modules;
 mod number;
 mod outline;
 mod parse;
@@ -26,20 +32,23 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
-use crate::model::{Blocks, HostName, Problem, Problems};
+use crate::model::{Blocks, HostName, Problems};
 
 pub use declare::{Moved, Removed};
+pub use format::{Unformatted, format};
 pub use functions::names as function_names;
+pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
+pub use module_source::GitSource;
+pub use modules::is_file_name;
 pub use number::Number;
 pub use settings::Settings;
 pub use types::Type;
 pub use value::{Data, Value};
 pub use variables::VarSource;
 
-use declare::Declarations;
-use eval::{Found, sentence};
+use eval::Found;
+use modules::{Module, ROOT};
 use source::{Source, Sources};
-use syntax::Body;
 use variables::AllGiven;
 
 /// What a configuration is read with.
@@ -67,7 +76,8 @@ pub struct Configuration {
     directory: PathBuf,
     sources: Sources,
     by_name: BTreeMap<String, String>,
-    declarations: Declarations,
+    /// The root, then the modules that it calls.
+    modules: Vec<Module>,
     given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
@@ -115,50 +125,21 @@ pub struct Output {
 pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kind]) -> Loaded {
     let mut sources = Sources::default();
     let mut problems = Vec::new();
-    let names = match file_names(directory) {
-        Ok(names) => names,
-        Err(error) => {
-            let summary = format!("The directory {} cannot be read", directory.display());
-            let detail = format!("{}. Name another one with `-chdir`.", sentence(&error.to_string()));
-            problems.push(Problem::error("unreadable-directory", summary, detail));
-            return Loaded { configuration: None, sources: BTreeMap::new(), problems };
-        }
-    };
-    let main: Vec<&String> =
-        names.iter().filter(|name| !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")).collect();
-    if main.is_empty() {
-        let summary = format!("There is no configuration in {}", directory.display());
-        let detail = "A configuration is one or more files `*.hcl`. Write one here, or name another directory with \
-                      `-chdir`.";
-        problems.push(Problem::error("no-configuration", summary, detail));
+    let modules = modules::load(directory, kinds, &mut sources, &mut problems);
+    let Some(modules) = modules.map(|found| found.modules) else {
         return Loaded { configuration: None, sources: BTreeMap::new(), problems };
-    }
-    let mut bodies = Vec::new();
-    for name in main {
-        let bytes = match std::fs::read(directory.join(name)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let detail = format!("{}. Check its permissions.", sentence(&error.to_string()));
-                problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
-                bodies.push(Body { has_gaps: true, ..Body::default() });
-                continue;
-            }
-        };
-        let (source, problem) = source::decode(name, bytes);
-        problems.extend(problem);
-        let file = sources.add(source);
-        let (body, mut found) = parse::file(&sources, file);
-        problems.append(&mut found);
-        bodies.push(body);
-    }
-    let given = variables::given(directory, &names, inputs, &mut sources, &mut problems);
-    let declarations = declare::declare(&sources, bodies, kinds);
-    let by_name = sources.by_name(&variables::secrets(&declarations, &given));
+    };
+    let given = variables::given(directory, inputs, &mut sources, &mut problems);
+    let none = AllGiven::default();
+    let values = |module: usize| if module == ROOT { &given } else { &none };
+    let secrets = modules.iter().enumerate();
+    let secrets = secrets.flat_map(|(number, module)| variables::secrets(&module.declarations, values(number)));
+    let by_name = sources.by_name(&secrets.collect::<Vec<_>>());
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,
         by_name: by_name.clone(),
-        declarations,
+        modules,
         given,
         environment: inputs.environment.clone(),
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
@@ -166,19 +147,11 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
 
-/// The names of the `.hcl` files of a directory, in order. Hidden files and what editors leave behind are no
-/// configuration.
-fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.ends_with(".hcl") && !name.starts_with(['.', '#']) && !entry.path().is_dir() {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
+/// The packages that the modules of a directory come from, as far as modules can be read: one that is not fetched yet may
+/// name more.
+pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Vec<GitSource> {
+    let found = modules::load(directory, kinds, &mut Sources::default(), &mut Vec::new());
+    found.map(|found| found.packages).unwrap_or_default()
 }
 
 impl Configuration {
@@ -210,12 +183,16 @@ impl Configuration {
     }
 
     fn world<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (expand::World<'a>, Evaluated) {
-        let mut problems = self.declarations.problems.clone();
+        let root = &self.modules[ROOT].declarations;
+        let mut problems: Problems = self
+            .modules
+            .iter()
+            .flat_map(|module| module.declarations.problems.iter().chain(&module.problems))
+            .cloned()
+            .collect();
         let scope = variables::NoNames { directory: &self.directory, environment: &self.environment };
-        let variables: BTreeMap<_, Found> =
-            variables::values(&self.declarations, &self.given, &self.sources, &scope, &mut problems);
-        let mut world =
-            expand::World::new(&self.declarations, &self.sources, &self.directory, &self.environment, facts, variables);
+        let variables: BTreeMap<_, Found> = variables::values(root, &self.given, &self.sources, &scope, &mut problems);
+        let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
         world.run(&self.kinds)
     }

@@ -324,6 +324,13 @@ impl Number {
         if other.is_zero() {
             return Ok(self.clone());
         }
+        // What most loops count with. With 64 bits and more, the way below gives the same.
+        if self.precision.min(other.precision) >= COUNTED
+            && let (Some(a), Some(b)) = (self.to_i64(), other.to_i64())
+            && let Some(rest) = a.checked_rem(b)
+        {
+            return Ok(Number { precision: self.precision.max(other.precision), ..Number::from(rest) });
+        }
         let cut = self.div(other)?.truncated();
         let cut = Number { precision: self.precision, ..cut };
         self.sub(&other.mul(&cut)?)
@@ -514,6 +521,12 @@ impl fmt::Display for Number {
         if mantissa.is_zero() {
             return f.write_str("0");
         }
+        // Of a whole number that has no more bits than its precision, no digit can be left out.
+        if mantissa.bit_len() as i64 + exponent <= i64::from(self.precision)
+            && let Some(whole) = self.to_i64()
+        {
+            return write!(f, "{whole}");
+        }
         if self.is_negative() {
             f.write_str("-")?;
         }
@@ -662,6 +675,17 @@ mod tests {
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
             if b != 0 {
                 prop_assert_eq!(x.rem(&y).expect("a rest").to_string(), (i128::from(a) % i128::from(b)).to_string());
+            }
+        }
+
+        #[test]
+        fn whole_numbers_print_the_digits_that_a_search_finds(whole in any::<i64>(), shift in 0..63u32) {
+            for precision in [HARDWARE, COUNTED, WRITTEN] {
+                let number = Number::rounded(IBig::from(whole >> shift), 0, precision).expect("in range");
+                let Some((mantissa, exponent)) = number.magnitude().filter(|_| !number.is_zero()) else { continue };
+                let decimal = shortest(&mantissa, exponent, precision);
+                let digits: String = (0..decimal.point as usize).map(|index| char::from(decimal.at(index))).collect();
+                prop_assert_eq!(number.abs().to_string(), digits);
             }
         }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::eval::each_child;
 use super::source::Span;
-use super::syntax::{Expr, Node, Part};
+use super::syntax::{Block, Body, Expr, Node, Part};
 
 /// A name that no loop around it binds.
 #[derive(Debug)]
@@ -22,22 +22,65 @@ pub(super) struct Reference<'e> {
 
 /// All references of the expression, in the order of the text.
 pub(super) fn references(expr: &Expr) -> Vec<Reference<'_>> {
-    let mut walk = Walk { bound: Vec::new(), found: Vec::new() };
+    let mut walk = Walk::default();
     walk.expr(expr);
     walk.found
 }
 
+/// All references of a body and the blocks in it, less the names that `dynamic` blocks bind.
+pub(super) fn in_body(body: &Body) -> Vec<Reference<'_>> {
+    let mut walk = Walk::default();
+    walk.body(body);
+    walk.found
+}
+
+/// All references of one block in a body.
+pub(super) fn in_block(block: &Block) -> Vec<Reference<'_>> {
+    let mut walk = Walk::default();
+    walk.block(block);
+    walk.found
+}
+
+/// What the elements of a `dynamic` block are called in its `content`: `iterator`, else the name of the block.
+pub(super) fn iterator(block: &Block) -> Option<&Arc<str>> {
+    match block.body.attribute("iterator").map(|attribute| &attribute.value.node) {
+        Some(Node::Variable(name)) => Some(name),
+        _ => block.labels.first().map(|(name, _)| name),
+    }
+}
+
+#[derive(Default)]
 struct Walk<'e> {
     bound: Vec<&'e Arc<str>>,
+    /// How often a bound name was read.
+    bound_reads: usize,
     found: Vec<Reference<'e>>,
 }
 
 enum Step<'e> {
     Name(&'e Arc<str>, Span),
-    Key(&'e Expr, Span),
+    /// With whether it reads a name that a loop binds.
+    Key(&'e Expr, Span, bool),
 }
 
 impl<'e> Walk<'e> {
+    fn body(&mut self, body: &'e Body) {
+        body.attributes.iter().for_each(|attribute| self.expr(&attribute.value));
+        body.blocks.iter().for_each(|block| self.block(block));
+    }
+
+    fn block(&mut self, block: &'e Block) {
+        if block.word.as_ref() != "dynamic" {
+            return self.body(&block.body);
+        }
+        let values = block.body.attributes.iter().filter(|attribute| attribute.name.as_ref() != "iterator");
+        values.for_each(|attribute| self.expr(&attribute.value));
+        let bound = self.bound.len();
+        self.bound.extend(iterator(block));
+        block.body.blocks.iter().for_each(|content| self.body(&content.body));
+        self.bound.truncate(bound);
+    }
+
     fn expr(&mut self, expr: &'e Expr) {
         match &expr.node {
             Node::Variable(_) | Node::Attribute(..) | Node::Index(..) => self.chain(expr),
@@ -94,8 +137,9 @@ impl<'e> Walk<'e> {
                     inner = object;
                 }
                 Node::Index(collection, key) => {
-                    steps.push(Step::Key(key, inner.span));
+                    let bound = self.bound_reads;
                     self.expr(key);
+                    steps.push(Step::Key(key, inner.span, self.bound_reads > bound));
                     inner = collection;
                 }
                 _ => break None,
@@ -106,6 +150,7 @@ impl<'e> Walk<'e> {
             return;
         };
         if self.bound.contains(&root) {
+            self.bound_reads += 1;
             return;
         }
         let mut reference =
@@ -113,15 +158,16 @@ impl<'e> Walk<'e> {
         let mut steps = steps.into_iter().rev().peekable();
         let member = match steps.peek() {
             Some(Step::Name(name, span)) => Some(((*name).clone(), *span)),
-            Some(Step::Key(key, span)) => key.literal_text().map(|name| (name.clone(), *span)),
+            Some(Step::Key(key, span, _)) => key.literal_text().map(|name| (name.clone(), *span)),
             None => None,
         };
         if let Some((name, span)) = member {
             steps.next();
             reference.member = Some(name);
             reference.span = span;
-            if let Some(Step::Key(key, _)) = steps.peek() {
-                reference.key = Some(key);
+            if let Some(Step::Key(key, _, is_bound)) = steps.peek() {
+                // What a loop chooses can be any of them.
+                reference.key = Some(*key).filter(|_| !is_bound);
                 steps.next();
             }
             if let Some(Step::Name(name, _)) = steps.peek() {

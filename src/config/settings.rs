@@ -106,6 +106,25 @@ pub(super) fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Sett
     settings
 }
 
+/// Reads the block of a module that is not the root: it may only say which version it needs.
+pub(super) fn read_version(evaluator: &mut Evaluator<'_>, block: Option<&Block>) {
+    let Some(block) = block else { return };
+    let known = ["required_version"];
+    if block.body.attributes.iter().all(|one| known.contains(&one.name.as_ref())) && block.body.blocks.is_empty() {
+        if let Some(attribute) = block.body.attribute("required_version")
+            && let Some(text) = text(evaluator, attribute)
+        {
+            check_version(evaluator, attribute, &text);
+        }
+        return;
+    }
+    let detail =
+        "The state and the limits of an apply are those of the root. A module may say `required_version` only.";
+    let place = evaluator.sources.place(block.header);
+    let problem = Problem::error("settings-in-module", "A module has no settings", detail);
+    evaluator.problems.push(problem.at(place.as_ref()));
+}
+
 fn report(evaluator: &mut Evaluator<'_>, attribute: &Attribute, code: &str, summary: &str, detail: &str) {
     let place = evaluator.sources.place(attribute.value.span);
     evaluator.problems.push(Problem::error(code, summary, detail).at(place.as_ref()));

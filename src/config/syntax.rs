@@ -145,15 +145,6 @@ impl Body {
     pub(super) fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {
         self.blocks.iter().filter(move |block| block.word.as_ref() == word)
     }
-
-    /// All expressions, those of nested blocks too.
-    pub(super) fn expressions(&self) -> Vec<&Expr> {
-        let mut all: Vec<&Expr> = self.attributes.iter().map(|attribute| &attribute.value).collect();
-        for block in &self.blocks {
-            all.extend(block.body.expressions());
-        }
-        all
-    }
 }
 
 impl Expr {

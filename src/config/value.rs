@@ -4,7 +4,6 @@
 //! computed from it. The object of a resource remembers which resource it is, wherever it travels.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
@@ -13,7 +12,7 @@ use super::number::Number;
 use super::types::{Field, Type};
 use crate::model::Address;
 
-pub(super) type Fields = BTreeMap<Arc<str>, Value>;
+pub(super) use super::fields::Fields;
 
 #[derive(Debug, Clone)]
 pub struct Value {
@@ -42,7 +41,7 @@ pub enum Data {
 pub struct Object {
     pub fields: Fields,
     /// The resource whose object this is.
-    pub identity: Option<Arc<Address>>,
+    pub identity: Option<Address>,
     // Counted once: objects of resources nest deeply, and these are asked at each step of an evaluation.
     sensitive_within: bool,
     unknown_within: bool,
@@ -128,7 +127,7 @@ impl Value {
         Data::Object(Arc::new(Object::new(fields, None))).into()
     }
 
-    pub fn resource(address: Arc<Address>, fields: Fields) -> Self {
+    pub fn resource(address: Address, fields: Fields) -> Self {
         Data::Object(Arc::new(Object::new(fields, Some(address)))).into()
     }
 
@@ -169,7 +168,7 @@ impl Value {
             Data::Map(ty, _) => Type::map(ty.clone()),
             Data::Tuple(elements) => Type::tuple(elements.iter().map(Value::ty).collect()),
             Data::Object(object) => match &object.identity {
-                Some(address) => Type::Resource(Arc::from(address.kind.as_str())),
+                Some(address) => Type::Resource(address.kind.clone()),
                 None => object.structure(),
             },
         }
@@ -328,7 +327,7 @@ impl Value {
         }
     }
 
-    pub fn identity(&self) -> Option<&Arc<Address>> {
+    pub fn identity(&self) -> Option<&Address> {
         match &self.data {
             Data::Object(object) => object.identity.as_ref(),
             _ => None,
@@ -580,7 +579,7 @@ fn shortened(text: &str) -> String {
 }
 
 impl Object {
-    pub fn new(fields: Fields, identity: Option<Arc<Address>>) -> Self {
+    pub fn new(fields: Fields, identity: Option<Address>) -> Self {
         let sensitive_within = fields.values().any(Value::is_sensitive_anywhere);
         let unknown_within = fields.values().any(Value::has_unknown_within);
         let depth = 1 + fields.values().map(Value::depth).max().unwrap_or(0);

@@ -54,7 +54,6 @@ pub(super) struct AllGiven {
 /// Reads all given values.
 pub(super) fn given(
     directory: &Path,
-    names: &[String],
     inputs: &super::Inputs,
     sources: &mut Sources,
     problems: &mut Problems,
@@ -70,6 +69,8 @@ pub(super) fn given(
             });
         }
     }
+    // A directory that cannot be read is reported where its configuration is read.
+    let names = super::modules::file_names(directory).unwrap_or_default();
     let main = names.iter().filter(|name| *name == "larder.vars.hcl");
     let automatic = names.iter().filter(|name| name.ends_with(".auto.vars.hcl"));
     for name in main.chain(automatic) {
@@ -129,12 +130,9 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
 
 /// What is written out as the value of a sensitive variable: its default, and what files of values give it.
 pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
-    let is_secret = |block: &Block| {
-        let attribute = block.body.attribute("sensitive");
-        attribute.is_some_and(
-            |attribute| !matches!(&attribute.value.node, Node::Literal(value) if value.as_bool() == Some(false)),
-        )
-    };
+    let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
+    let is_secret =
+        |block: &Block| block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value));
     let mut spans = Vec::new();
     for (name, block) in declarations.variables.iter().filter(|(_, block)| is_secret(block)) {
         spans.extend(block.body.attribute("default").map(|attribute| attribute.value.span));
@@ -240,6 +238,57 @@ fn one(
         },
         Some(given) => (given_value(evaluator, name, &declared, given, block.header)?, span_of(given, block)),
     };
+    let written = match given.map(|given| (&given.value, &given.origin)) {
+        Some((GivenValue::Expr(expr), _)) => Written::At(expr),
+        Some((GivenValue::Text(_), origin)) => Written::In(origin, span),
+        None => Written::In("", span),
+    };
+    fitting(evaluator, name, declared, value, &written)
+}
+
+/// Where a value is written: an expression, or a text that stands in no file.
+enum Written<'a> {
+    At(&'a Expr),
+    /// The origin as people know it, and the place of what asks for the value.
+    In(&'a str, Span),
+}
+
+/// The value of a variable of a module: what the call gives, with its place, else the default.
+pub(super) fn input(
+    evaluator: &mut Evaluator<'_>,
+    name: &str,
+    block: &Block,
+    given: Option<(Value, &Expr)>,
+    call: Span,
+) -> Option<Value> {
+    // What is wrong with the declaration is said once, for the module.
+    let declared = declared(evaluator, block)?;
+    match (given, &declared.default) {
+        (Some((value, expr)), _) => fitting(evaluator, name, declared, value, &Written::At(expr)),
+        (None, Some(default)) => declared.fits.then(|| default.clone().marked(declared.sensitive)),
+        (None, None) if !declared.fits || block.body.has_gaps => None,
+        (None, None) => {
+            let described = block.body.attribute("description").and_then(|attribute| attribute.value.literal_text());
+            let what = described.map_or(String::new(), |text| format!(" It is: {text}"));
+            let detail = format!("The module needs it: write `{name} = ...` into this block.{what}");
+            report(evaluator, call, "missing-attribute", format!("`{name}` is missing"), detail);
+            None
+        }
+    }
+}
+
+/// A value as the variable takes it: not null where it says so, and of its type.
+fn fitting(
+    evaluator: &mut Evaluator<'_>,
+    name: &str,
+    declared: Declared,
+    value: Value,
+    written: &Written<'_>,
+) -> Option<Value> {
+    let (origin, span) = match written {
+        Written::At(expr) => ("", expr.span),
+        Written::In(origin, span) => (*origin, *span),
+    };
     let value = match (value.is_null() && !declared.nullable, &declared.default) {
         (true, Some(default)) => default.clone(),
         (true, None) if !declared.fits => return None,
@@ -259,14 +308,13 @@ fn one(
     match convert(&value, &declared.ty) {
         Ok(value) => declared.fits.then(|| value.marked(declared.sensitive)),
         Err(misfit) => {
-            let misfit = misfit.concealed(declared.sensitive);
-            let mut detail = misfit.sentences(&value.ty(), &declared.ty);
-            let mut span = span;
-            match given.map(|given| (&given.value, &given.origin)) {
-                Some((GivenValue::Text(_), origin)) => detail = format!("Given in {origin}. {detail}"),
-                Some((GivenValue::Expr(expr), _)) => span = misfit.part(expr).span,
-                None => {}
-            }
+            let misfit = misfit.concealed(declared.sensitive || value.is_sensitive_anywhere());
+            let said = misfit.sentences(&value.ty(), &declared.ty);
+            let detail = if origin.is_empty() { said } else { format!("Given in {origin}. {said}") };
+            let span = match written {
+                Written::At(expr) => misfit.part(expr).span,
+                Written::In(..) => span,
+            };
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, span, "invalid-variable-value", summary, detail);
             None

@@ -139,13 +139,10 @@ impl Kind for ExternalVolume {
         let label = default_label(block);
         if let Some(device) = block.blocks.iter_mut().find(|nested| nested.name == "device") {
             problems.extend(check_device(device, &block.address));
+            device.attributes.entry("label".into()).or_insert_with(|| crate::model::Attribute::default_value(label));
             device
                 .attributes
-                .entry("label".to_owned())
-                .or_insert_with(|| crate::model::Attribute::default_value(label));
-            device
-                .attributes
-                .entry("format".to_owned())
+                .entry("format".into())
                 .or_insert_with(|| crate::model::Attribute::default_value(Datum::Bool(false)));
         }
         problems
@@ -263,13 +260,13 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             "missing-block",
             format!("{} does not say where its bytes are", block.address),
             "Add exactly one of the blocks directory, bind, tmpfs or device.",
-            block.place.as_ref(),
+            block.place.as_deref(),
         ),
         several => error(
             "conflicting-blocks",
             format!("{} has {}", block.address, several.join(" and ")),
             "Keep exactly one of the blocks directory, bind, tmpfs or device.",
-            block.nested(several[1]).and_then(|second| second.place.as_ref()),
+            block.nested(several[1]).and_then(|second| second.place.as_deref()),
         ),
     }
     if block.text("persist") == Some("systemd") {
@@ -294,7 +291,7 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             "not-a-cluster-file-system",
             format!("{} would be mounted on {} hosts", block.address, members.unwrap_or(0)),
             "xfs, ext4 and btrfs are damaged when two hosts mount them. Use a storage with one host, or a cluster file system.",
-            block.nested("device").and_then(|nested| nested.place.as_ref()),
+            block.nested("device").and_then(|nested| nested.place.as_deref()),
         );
     }
     if let Some(at) = block.text("mount_point").filter(|at| ground::belongs_to_the_system(at)) {

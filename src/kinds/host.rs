@@ -69,7 +69,7 @@ impl Kind for Host {
                     format!("{} has no address", block.address),
                     "Add `address = \"10.0.0.11\"`, or `connection = \"local\"` for this machine.",
                 )
-                .at(block.place.as_ref()),
+                .at(block.place.as_deref()),
             ),
             (true, true) => problems.push(
                 Problem::error(

@@ -151,7 +151,7 @@ fn check(block: &Block, all: &Blocks) -> Problems {
     let mut problems = Problems::new();
     let mut error = |summary: String, detail: &str, name: &str| {
         problems
-            .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_ref())))
+            .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_deref())))
     };
     if let Some(name) = block.text("name") {
         if name.is_empty() || name.contains('/') || name == "." || name == ".." || name.chars().any(char::is_control) {

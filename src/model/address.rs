@@ -1,8 +1,11 @@
 //! The name of one resource instance, as people type it: `external_volume.nfs`,
 //! `image.web["a b"]`, `module.m["x"].image.base[0]`.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,46 +13,105 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     Index(u64),
-    Text(String),
+    Text(Arc<str>),
 }
 
 /// One step into a module: its name and, where the module block has `count` or `for_each`, the key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModuleStep {
-    pub name: String,
+    pub name: Arc<str>,
     pub key: Option<Key>,
 }
 
 /// The address of a resource instance. Ordered by module, kind, name and key; numbers order as numbers.
+///
+/// Cheap to clone: everything that speaks of an instance shares one.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Address(Arc<Parts>);
+
+/// What an address consists of. Instances of one block share all but the key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    pub module: Vec<ModuleStep>,
-    pub kind: String,
-    pub name: String,
+pub struct Parts {
+    pub module: Arc<[ModuleStep]>,
+    pub kind: Arc<str>,
+    pub name: Arc<str>,
     pub key: Option<Key>,
 }
 
+impl Deref for Address {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match Arc::ptr_eq(&self.0, &other.0) {
+            true => Ordering::Equal,
+            false => self.0.cmp(&other.0),
+        }
+    }
+}
+
 impl Address {
+    pub fn new(
+        module: Arc<[ModuleStep]>,
+        kind: impl Into<Arc<str>>,
+        name: impl Into<Arc<str>>,
+        key: Option<Key>,
+    ) -> Self {
+        Address(Arc::new(Parts { module, kind: kind.into(), name: name.into(), key }))
+    }
+
     /// The address of an instance without key in the root module.
     pub fn root(kind: &str, name: &str) -> Self {
-        Address { module: Vec::new(), kind: kind.to_owned(), name: name.to_owned(), key: None }
+        Address::new(Arc::default(), kind, name, None)
     }
 
     /// The same address with the given key.
-    pub fn keyed(mut self, key: Key) -> Self {
-        self.key = Some(key);
-        self
+    pub fn keyed(&self, key: Key) -> Self {
+        Address(Arc::new(Parts { key: Some(key), ..Parts::clone(self) }))
+    }
+
+    /// The same address in the module that these steps lead to.
+    pub fn within(&self, steps: &[ModuleStep]) -> Self {
+        let module = steps.iter().chain(self.module.iter()).cloned().collect();
+        Address(Arc::new(Parts { module, ..Parts::clone(self) }))
     }
 
     /// The address of the block that this instance comes from: the same without its own key.
     pub fn block(&self) -> Self {
-        Address { key: None, ..self.clone() }
+        Address(Arc::new(Parts { key: None, ..Parts::clone(self) }))
+    }
+
+    /// The same address as its own module says it.
+    pub fn local(&self) -> Self {
+        Address(Arc::new(Parts { module: Arc::default(), ..Parts::clone(self) }))
+    }
+
+    /// Whether it is a resource of this kind.
+    pub fn is(&self, kind: &str) -> bool {
+        *self.kind == *kind
     }
 
     /// What a path or label is called after when the user names none: NAME, or NAME-KEY for a keyed instance.
     pub fn default_name(&self) -> String {
         match &self.key {
-            None => self.name.clone(),
+            None => self.name.to_string(),
             Some(Key::Index(index)) => format!("{}-{index}", self.name),
             Some(Key::Text(text)) => format!("{}-{text}", self.name),
         }
@@ -61,14 +123,14 @@ impl fmt::Display for Key {
         match self {
             Key::Index(index) => write!(f, "[{index}]"),
             // JSON quoting: every text becomes one printable line and parses back to itself.
-            Key::Text(text) => write!(f, "[{}]", serde_json::Value::from(text.as_str())),
+            Key::Text(text) => write!(f, "[{}]", serde_json::Value::from(text.as_ref())),
         }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in &self.module {
+        for step in self.module.iter() {
             write!(f, "module.{}", step.name)?;
             if let Some(key) = &step.key {
                 write!(f, "{key}")?;
@@ -104,11 +166,11 @@ impl FromStr for Address {
             let key = rest.key()?;
             if word != "module" {
                 return match rest.at == text.len() {
-                    true => Ok(Address { module, kind: word, name, key }),
+                    true => Ok(Address::new(module.into(), word, name, key)),
                     false => Err(rest.wrong("something follows the address")),
                 };
             }
-            module.push(ModuleStep { name, key });
+            module.push(ModuleStep { name: name.into(), key });
             rest.dot()?;
         }
     }
@@ -155,7 +217,7 @@ impl Rest<'_> {
         let inside = &self.left()[1..];
         let mut json = serde_json::Deserializer::from_str(inside).into_iter::<serde_json::Value>();
         let key = match json.next() {
-            Some(Ok(serde_json::Value::String(text))) => Key::Text(text),
+            Some(Ok(serde_json::Value::String(text))) => Key::Text(text.into()),
             Some(Ok(serde_json::Value::Number(number))) => {
                 Key::Index(number.as_u64().ok_or_else(|| self.wrong("an index is a whole number from 0"))?)
             }
@@ -191,7 +253,7 @@ mod tests {
         prop_oneof![
             Just(None),
             any::<u64>().prop_map(|index| Some(Key::Index(index))),
-            any::<String>().prop_map(|text| Some(Key::Text(text))),
+            any::<String>().prop_map(|text| Some(Key::Text(text.into()))),
         ]
     }
 
@@ -207,8 +269,8 @@ mod tests {
             name in name(),
             key in key(),
         ) {
-            let module = modules.into_iter().map(|(name, key)| ModuleStep { name, key }).collect();
-            let address = Address { module, kind, name, key };
+            let module = modules.into_iter().map(|(name, key)| ModuleStep { name: name.into(), key }).collect();
+            let address = Address::new(module, kind, name, key);
             prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
         }
 

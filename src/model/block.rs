@@ -1,7 +1,9 @@
 //! One resource instance as the configuration declares it, after evaluation: attributes with their values and places.
 //! The same struct, without places, is what the state remembers.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ pub enum Datum {
     /// Text to whole number.
     IntegerMap(BTreeMap<String, i64>),
     /// Any value, for what no rule needs to understand (labels).
-    Any(serde_json::Value),
+    Any(Box<serde_json::Value>),
     Resource(Address),
     Resources(Vec<Address>),
 }
@@ -42,7 +44,7 @@ pub struct Attribute {
     pub value: Datum,
     /// Where the value stands; `None` for a default.
     #[serde(skip)]
-    pub place: Option<Place>,
+    pub place: Option<Arc<Place>>,
     /// Never shown, never stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
@@ -55,15 +57,18 @@ impl Attribute {
     }
 }
 
+/// Attributes by name. Names come from the schema of the kind, or from a file of the state.
+pub type AttributeMap = BTreeMap<Cow<'static, str>, Attribute>;
+
 /// A block inside a block: `device { ... }`, `brick { ... }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NestedBlock {
     pub name: String,
-    pub attributes: BTreeMap<String, Attribute>,
+    pub attributes: AttributeMap,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<NestedBlock>,
     #[serde(skip)]
-    pub place: Option<Place>,
+    pub place: Option<Arc<Place>>,
 }
 
 /// The `lifecycle` block, less its conditions, which evaluation has already checked.
@@ -78,7 +83,7 @@ pub struct Lifecycle {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     pub address: Address,
-    pub attributes: BTreeMap<String, Attribute>,
+    pub attributes: AttributeMap,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<NestedBlock>,
     /// Every resource that an expression of the block refers to, and those of `depends_on`.
@@ -88,7 +93,7 @@ pub struct Block {
     pub lifecycle: Lifecycle,
     /// The header of the block, `kind "name"`.
     #[serde(skip)]
-    pub place: Option<Place>,
+    pub place: Option<Arc<Place>>,
 }
 
 /// All instances of a configuration (or of a state), by address.
@@ -96,14 +101,14 @@ pub type Blocks = BTreeMap<Address, Block>;
 
 /// Typed reading of attributes, the same for blocks and nested blocks.
 pub trait Attributes {
-    fn attributes(&self) -> &BTreeMap<String, Attribute>;
+    fn attributes(&self) -> &AttributeMap;
 
     fn datum(&self, name: &str) -> Option<&Datum> {
         self.attributes().get(name).map(|attribute| &attribute.value)
     }
 
     fn place_of(&self, name: &str) -> Option<&Place> {
-        self.attributes().get(name).and_then(|attribute| attribute.place.as_ref())
+        self.attributes().get(name).and_then(|attribute| attribute.place.as_deref())
     }
 
     fn is_unknown(&self, name: &str) -> bool {
@@ -176,13 +181,13 @@ pub trait Attributes {
 }
 
 impl Attributes for Block {
-    fn attributes(&self) -> &BTreeMap<String, Attribute> {
+    fn attributes(&self) -> &AttributeMap {
         &self.attributes
     }
 }
 
 impl Attributes for NestedBlock {
-    fn attributes(&self) -> &BTreeMap<String, Attribute> {
+    fn attributes(&self) -> &AttributeMap {
         &self.attributes
     }
 }
@@ -194,13 +199,13 @@ impl Block {
     }
 
     /// Sets an attribute that the user left out.
-    pub fn default_to(&mut self, name: &str, value: Datum) {
-        self.attributes.entry(name.to_owned()).or_insert_with(|| Attribute::default_value(value));
+    pub fn default_to(&mut self, name: &'static str, value: Datum) {
+        self.attributes.entry(name.into()).or_insert_with(|| Attribute::default_value(value));
     }
 
     /// Whether any attribute, at any depth, is not known yet.
     pub fn has_unknown(&self) -> bool {
-        fn any(attributes: &BTreeMap<String, Attribute>, blocks: &[NestedBlock]) -> bool {
+        fn any(attributes: &AttributeMap, blocks: &[NestedBlock]) -> bool {
             attributes.values().any(|attribute| attribute.value == Datum::Unknown)
                 || blocks.iter().any(|block| any(&block.attributes, &block.blocks))
         }

@@ -7,7 +7,7 @@ mod hash;
 mod ledger;
 mod removal;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -226,7 +226,7 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
     let mut all = BTreeMap::new();
     for (host, connection) in connections {
         let is_wanted =
-            desired.values().any(|block| block.address.kind == host::NAME && host::name_of(&block.address) == host);
+            desired.values().any(|block| block.address.is(host::NAME) && host::name_of(&block.address) == host);
         let Some(questions) = asked.remove(&host).or_else(|| is_wanted.then(BTreeSet::new)) else { continue };
         let ground = kinds::ground::questions(watched.get(&host).map_or(&[], Vec::as_slice));
         let questions = ground.into_iter().chain(questions).collect::<BTreeSet<_>>();
@@ -238,7 +238,7 @@ pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connect
 /// How each host is reached: as the configuration says, else as the state remembers.
 fn connections(desired: &Blocks, state: &State) -> BTreeMap<HostName, Connection> {
     let mut all = state.hosts.clone();
-    let wanted = desired.values().filter(|block| block.address.kind == host::NAME);
+    let wanted = desired.values().filter(|block| block.address.is(host::NAME));
     all.extend(wanted.map(|block| (host::name_of(&block.address), host::connection(block))));
     all
 }
@@ -383,29 +383,39 @@ fn memory(state: &State) -> BTreeMap<Address, Memory> {
 
 /// Two resources with one path on one host, as far as the paths are known.
 pub fn conflicts(blocks: &Blocks) -> Problems {
-    let mut owners: BTreeMap<(HostName, String), &Block> = BTreeMap::new();
     let mut problems = Problems::new();
     let mut named: BTreeMap<HostName, &Block> = BTreeMap::new();
-    for block in blocks.values().filter(|block| block.address.kind == host::NAME) {
+    for block in blocks.values().filter(|block| block.address.is(host::NAME)) {
         let name = host::name_of(&block.address);
         if let Some(first) = named.insert(name.clone(), block) {
             let summary = format!("{} and {} are both called {name}", first.address, block.address);
             problems.push(of_instance(Problem::error("duplicate-host", summary, "Rename one of them."), block));
         }
     }
-    let mut as_written: Vec<&Block> = blocks.values().collect();
-    as_written.sort_by_key(|block| block.place.as_ref());
-    for block in as_written {
-        let Some(kind) = kind_of(&block.address) else { continue };
+    let mut as_written: Vec<_> = blocks.values().filter_map(|block| Some((block, kind_of(&block.address)?))).collect();
+    as_written.sort_by_key(|(block, _)| block.place.as_deref());
+    // Most paths are wanted once; only of the others the hosts matter.
+    let (mut once, mut contested) = (HashSet::new(), HashSet::new());
+    for (block, kind) in &as_written {
+        contested.extend(kind.paths(block, blocks).into_iter().filter_map(|path| once.replace(path)));
+    }
+    drop(once);
+    let mut owners: HashMap<(HostName, String), &Block> = HashMap::new();
+    for (block, kind) in as_written {
+        let paths: Vec<String> =
+            kind.paths(block, blocks).into_iter().filter(|path| contested.contains(path)).collect();
+        if paths.is_empty() {
+            continue;
+        }
         let mut reported = false;
         for host in kind.hosts(block, blocks) {
-            for path in kind.paths(block, blocks) {
+            for path in &paths {
                 let Some(first) = owners.insert((host.clone(), path.clone()), block) else { continue };
                 if first.address == block.address || reported {
                     continue;
                 }
                 reported = true;
-                problems.push(shared_path(first, block, &host, &path));
+                problems.push(shared_path(first, block, &host, path));
             }
         }
     }
@@ -424,14 +434,15 @@ fn shared_path(first: &Block, block: &Block, host: &HostName, path: &str) -> Pro
     let gives_path =
         |value: &Datum| matches!(value, Datum::Text(text) if path == text || path.ends_with(&format!("/{text}")));
     let written = block.attributes.values().filter(|attribute| gives_path(&attribute.value));
-    let place = written.filter_map(|attribute| attribute.place.clone()).next();
+    let place = written.filter_map(|attribute| attribute.place.as_deref().cloned()).next();
     let problem = of_instance(problem, block);
     Problem { place: place.or(problem.place), ..problem }
 }
 
 fn of_instance(problem: Problem, block: &Block) -> Problem {
-    let instance = block.address.key.as_ref().map(|_| block.address.to_string());
-    Problem { instance, ..problem }.at(block.place.as_ref())
+    let is_one_of_many = block.address.key.is_some() || block.address.module.iter().any(|step| step.key.is_some());
+    let instance = is_one_of_many.then(|| block.address.to_string());
+    Problem { instance, ..problem }.at(block.place.as_deref())
 }
 
 /// A plan in the making.
@@ -595,7 +606,7 @@ impl Making<'_> {
             }
             changes.push(self.change(&address, &wanted, &removed));
         }
-        for address in self.unknown.clone().into_iter().filter(|address| address.kind != host::NAME) {
+        for address in self.unknown.clone().into_iter().filter(|address| !address.is(host::NAME)) {
             changes.push(self.unknown_change(address));
         }
         changes.sort_by(|a, b| a.address.cmp(&b.address));
@@ -692,7 +703,7 @@ impl Making<'_> {
         let is_recorded = self.input.state.resources.contains_key(address);
         Change {
             address: address.clone(),
-            kind: address.kind.clone(),
+            kind: address.kind.to_string(),
             action: overall(&hosts, is_recorded, !wanted.is_empty()),
             hosts,
             differences,
@@ -712,7 +723,14 @@ impl Making<'_> {
             .unwrap_or_default();
         let hosts: BTreeMap<_, _> = recorded.iter().map(|host| (host.clone(), Action::Unknown)).collect();
         let reasons = recorded.into_iter().map(|host| (host, why.clone())).collect();
-        Change { kind: address.kind.clone(), address, action: Action::Unknown, hosts, differences: Vec::new(), reasons }
+        Change {
+            kind: address.kind.to_string(),
+            address,
+            action: Action::Unknown,
+            hosts,
+            differences: Vec::new(),
+            reasons,
+        }
     }
 
     fn unknown_hosts(&self) -> Vec<UnknownHost> {

@@ -1,10 +1,10 @@
-//! Files of the workstation that must survive a crash: replaced as a whole, private to the user, on disk when the call
-//! returns.
+//! Files of the workstation that must survive a crash: replaced as a whole, on disk when the call returns. Those that are
+//! Larder's own are private to the user.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 /// The path with a suffix: `STATE.backup`, `STATE.lock`, `STATE.journal`.
@@ -45,6 +45,29 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     new.as_file().sync_all()?;
     new.persist(path).map_err(|error| error.error)?;
     sync_directory(path)
+}
+
+/// Puts other bytes into a file of the user's, at once. Links are followed; mode, owner and group stay.
+///
+/// # Errors
+/// The file no longer holds the `old` bytes, may not be written, or its owner cannot be kept. It is left as it is.
+pub fn rewrite(path: &Path, old: &[u8], new: &[u8]) -> io::Result<()> {
+    let path = through_links(path)?;
+    // Whoever may replace a file need not be allowed to write it.
+    let metadata = OpenOptions::new().write(true).open(&path)?.metadata()?;
+    let mut file = tempfile::NamedTempFile::new_in(directory(&path))?;
+    file.write_all(new)?;
+    let own = file.as_file().metadata()?;
+    if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+        fchown(file.as_file(), Some(metadata.uid()), Some(metadata.gid()))?;
+    }
+    file.as_file().set_permissions(metadata.permissions())?;
+    file.as_file().sync_all()?;
+    if std::fs::read(&path)? != old {
+        return Err(io::Error::other("it was changed meanwhile"));
+    }
+    file.persist(&path).map_err(|error| error.error)?;
+    sync_directory(&path)
 }
 
 /// Where a path leads, through symbolic links at its end; the last one need not exist.

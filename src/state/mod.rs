@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::kinds;
 use crate::kinds::schema::{AttributeSchema, BlockSchema};
-use crate::model::block::NestedBlock;
-use crate::model::{Address, Attribute, Block, Connection, Datum, HostName, Problem};
+use crate::model::block::{AttributeMap, NestedBlock};
+use crate::model::{Address, Block, Connection, Datum, HostName, Problem};
 
 pub use local::{Holder, LocalState, StateLock};
 
@@ -127,7 +127,10 @@ impl State {
                 strip_secrets(block);
                 for (name, attribute) in &block.attributes {
                     if attribute.sensitive {
-                        record.placements.values_mut().for_each(|placement| drop(placement.observed.remove(name)));
+                        record
+                            .placements
+                            .values_mut()
+                            .for_each(|placement| drop(placement.observed.remove(name.as_ref())));
                     }
                 }
             }
@@ -150,7 +153,7 @@ fn strip_secrets(block: &mut Block) {
 }
 
 fn strip(
-    attributes: &mut BTreeMap<String, Attribute>,
+    attributes: &mut AttributeMap,
     blocks: &mut [NestedBlock],
     schema: &[AttributeSchema],
     block_schemas: &[BlockSchema],
@@ -158,7 +161,7 @@ fn strip(
     for (name, attribute) in attributes {
         attribute.sensitive |= schema.iter().any(|known| known.name == name && known.secret);
         if attribute.sensitive {
-            attribute.value = Datum::Any(serde_json::Value::Null);
+            attribute.value = Datum::Any(Box::default());
         }
     }
     for block in blocks {

@@ -7,18 +7,18 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Lifecycle;
 use crate::model::host::{Reach, Ssh};
+use crate::model::{Attribute, Lifecycle};
 
 fn block(address: &Address, secret: &str) -> Block {
     let attribute = |value, sensitive| Attribute { value, place: None, sensitive };
     let attributes = [
-        ("path".to_owned(), attribute(Datum::Text("/srv/a".into()), false)),
-        ("password".to_owned(), attribute(Datum::Text(secret.into()), true)),
+        ("path".into(), attribute(Datum::Text("/srv/a".into()), false)),
+        ("password".into(), attribute(Datum::Text(secret.into()), true)),
     ];
     let nested = NestedBlock {
         name: "chap".into(),
-        attributes: [("secret".to_owned(), attribute(Datum::Texts(vec![secret.into()]), true))].into(),
+        attributes: [("secret".into(), attribute(Datum::Texts(vec![secret.into()]), true))].into(),
         blocks: Vec::new(),
         place: None,
     };
@@ -316,4 +316,19 @@ fn a_link_in_place_of_the_lock_is_refused() {
     std::os::unix::fs::symlink(&victim, local.path.with_file_name("larder.state.lock")).expect("linked");
     assert_eq!(local.lock(&holder("bob"), Duration::ZERO).expect_err("a link").code, "state-not-locked");
     assert_eq!(std::fs::read_to_string(&victim).expect("text"), "precious");
+}
+
+#[test]
+fn a_file_of_the_users_is_rewritten_only_if_it_still_holds_what_was_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("main.hcl");
+    std::fs::write(&path, "new").expect("written");
+    let error = file::rewrite(&path, b"old", b"newer").expect_err("it was changed");
+    assert!(error.to_string().contains("changed meanwhile"), "{error}");
+    assert_eq!(std::fs::read(&path).expect("a file"), b"new");
+    file::rewrite(&path, b"new", b"newer").expect("it is as it was read");
+    assert_eq!(std::fs::read(&path).expect("a file"), b"newer");
+    assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 1, "nothing is left beside");
+    file::rewrite(&directory.path().join("gone"), b"", b"x").expect_err("there is nothing to rewrite");
+    assert!(!directory.path().join("gone").exists());
 }

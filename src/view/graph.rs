@@ -1,7 +1,7 @@
 //! The resources and what they refer to, as a graph for Graphviz (DOT) and for Markdown (Mermaid). An arrow leads from a
 //! resource to what it needs.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::model::{Address, Blocks, escape_line};
@@ -12,41 +12,45 @@ pub fn dot(blocks: &Blocks) -> String {
         let text = escape_line(&address.to_string());
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     };
+    let nodes: HashMap<&Address, String> = blocks.keys().map(|address| (address, quoted(address))).collect();
     let mut text = "digraph larder {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for address in blocks.keys() {
-        line(&mut text, &quoted(address));
+        line(&mut text, &[&nodes[address]]);
     }
-    for (from, to) in edges(blocks) {
-        line(&mut text, &format!("{} -> {}", quoted(from), quoted(to)));
+    for (from, to) in edges(blocks, &nodes) {
+        line(&mut text, &[from, " -> ", to]);
     }
     text + "}\n"
 }
 
 /// The graph for Mermaid.
 pub fn mermaid(blocks: &Blocks) -> String {
-    let nodes: BTreeMap<&Address, String> =
-        blocks.keys().enumerate().map(|(index, address)| (address, format!("n{index}"))).collect();
+    let numbered = blocks.keys().enumerate();
+    let nodes: HashMap<&Address, String> = numbered.map(|(index, address)| (address, format!("n{index}"))).collect();
     let mut text = "flowchart LR\n".to_owned();
-    for (address, node) in &nodes {
-        line(&mut text, &format!("{node}[\"{}\"]", entities(&escape_line(&address.to_string()))));
+    for address in blocks.keys() {
+        line(&mut text, &[&nodes[address], "[\"", &entities(&escape_line(&address.to_string())), "\"]"]);
     }
-    for (from, to) in edges(blocks) {
-        if let (Some(from), Some(to)) = (nodes.get(from), nodes.get(to)) {
-            line(&mut text, &format!("{from} --> {to}"));
-        }
+    for (from, to) in edges(blocks, &nodes) {
+        line(&mut text, &[from, " --> ", to]);
     }
     text
 }
 
-fn line(text: &mut String, words: &str) {
-    writeln!(text, "  {words}").expect("a String takes any text");
+fn line(text: &mut String, words: &[&str]) {
+    text.push_str("  ");
+    text.extend(words.iter().copied());
+    text.push('\n');
 }
 
-/// From a resource to each that it needs; what is not in the configuration is left out.
-fn edges(blocks: &Blocks) -> impl Iterator<Item = (&Address, &Address)> {
-    blocks.values().flat_map(|block| {
-        let needed = block.depends_on.iter().filter(|address| blocks.contains_key(*address));
-        needed.map(|address| (&block.address, address))
+/// From a resource to each that it needs, by their nodes; what is not in the configuration is left out.
+fn edges<'a>(
+    blocks: &'a Blocks,
+    nodes: &'a HashMap<&Address, String>,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    blocks.iter().flat_map(move |(address, block)| {
+        let from = &nodes[address];
+        block.depends_on.iter().filter_map(move |address| Some((from, nodes.get(address)?)))
     })
 }
 

@@ -248,16 +248,16 @@ mod tests {
             Datum::Texts(vec!["a".into()]),
             Datum::TextMap([("a".to_owned(), "b".to_owned())].into()),
             Datum::IntegerMap([("a".to_owned(), 1)].into()),
-            Datum::Any(json!({ "rack": "a" })),
+            Datum::Any(Box::new(json!({ "rack": "a" }))),
             Datum::Resource(address("image_storage.main")),
             Datum::Resources(vec![address("host.hv1")]),
         ];
         for (index, value) in values.into_iter().enumerate() {
-            volume.attributes.insert(format!("a{index}"), Attribute::default_value(value));
+            volume.attributes.insert(format!("a{index}").into(), Attribute::default_value(value));
         }
         volume.attributes.insert(
             "password".into(),
-            Attribute { sensitive: true, ..Attribute::default_value(Datum::Any(Value::Null)) },
+            Attribute { sensitive: true, ..Attribute::default_value(Datum::Any(Box::default())) },
         );
         let attributes = volume.attributes.clone();
         volume.blocks =

@@ -1,6 +1,7 @@
 //! What people and machines see: data in, text or JSON out. Nothing here prints, reads a file, asks a host or the time;
 //! only `progress` writes, for it draws while others work.
 
+pub mod diff;
 pub mod explain;
 pub mod graph;
 pub mod json;

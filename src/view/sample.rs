@@ -20,8 +20,9 @@ pub(super) fn host(name: &str) -> HostName {
 }
 
 pub(super) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
-    let attribute =
-        |(name, value): &(&str, &str)| ((*name).to_owned(), Attribute::default_value(Datum::Text((*value).to_owned())));
+    let attribute = |(name, value): &(&str, &str)| {
+        ((*name).to_owned().into(), Attribute::default_value(Datum::Text((*value).to_owned())))
+    };
     Block {
         address: address(text),
         attributes: attributes.iter().map(attribute).collect(),
@@ -66,7 +67,7 @@ pub(super) fn empty() -> Plan {
 pub(super) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Change {
     let address = address(text);
     Change {
-        kind: address.kind.clone(),
+        kind: address.kind.to_string(),
         address,
         action,
         hosts: hosts.iter().map(|(name, action)| (host(name), *action)).collect(),

@@ -274,7 +274,7 @@ image "all" {
     assert_eq!(evaluated.desired.blocks.len(), 3 + 1 + 1_000 + 10_000);
     // Well under a second when optimised; something quadratic takes minutes either way.
     assert!(took < Duration::from_secs(15), "{took:?}");
-    let all = evaluated.desired.blocks.values().filter(|block| block.address.name == "all");
+    let all = evaluated.desired.blocks.values().filter(|block| block.address.name.as_ref() == "all");
     assert!(all.into_iter().all(|block| block.depends_on.len() == 2), "each depends on its own backing image only");
 }
 
@@ -486,9 +486,8 @@ fn mistakes_have_codes_and_places() {
         ("host \"a\" {\n  depends_on = [image.b]\n}\n", &["reference-to-undeclared-resource 2:17"]),
         ("host \"a\" {\n  lifecycle {\n    accept = [\"in-use\"]\n  }\n}\n", &["invalid-accept 3:15"]),
         ("host \"a\" {\n  lifecycle {\n    ignore_changes = [addres]\n  }\n}\n", &["invalid-ignore-changes 3:23"]),
-        ("module \"m\" {\n  source = \"./m\"\n}\n", &["not-supported 1:1"]),
         ("import {\n  to = host.a\n}\n", &["not-supported 1:1"]),
-        ("host \"a\" {\n  dynamic \"x\" {\n  }\n}\n", &["not-supported 2:3"]),
+        ("host \"a\" {\n  dynamic \"x\" {\n  }\n}\n", &["invalid-dynamic 2:3"]),
         ("moved {\n  from = 1\n  to   = host.a\n}\n", &["invalid-address 2:10"]),
         ("larder {\n  required_version = \">= 99\"\n}\n", &["required-version 2:22"]),
         ("larder {\n  state \"s3\" {\n  }\n}\n", &["not-supported 2:3"]),

@@ -13,7 +13,7 @@ use crate::model::{HazardCode, Lifecycle, Problem};
 
 impl World<'_> {
     /// The `lifecycle` block, with its preconditions checked. `None` if it is in error or a condition does not hold.
-    pub(super) fn lifecycle(&mut self, resource: &Resource, own: &Own) -> Option<Lifecycle> {
+    pub(super) fn lifecycle(&mut self, frame: usize, resource: &Resource, own: &Own) -> Option<Lifecycle> {
         let mut lifecycle = Lifecycle::default();
         let Some(block) = resource.block.body.blocks("lifecycle").next() else { return Some(lifecycle) };
         const ATTRIBUTES: &[&str] = &["prevent_destroy", "ignore_changes", "accept"];
@@ -22,7 +22,7 @@ impl World<'_> {
         let mut fits = problems.is_empty();
         self.problems.extend(problems);
         if let Some(attribute) = block.body.attribute("prevent_destroy") {
-            let value = self.with_evaluator(own.clone(), |evaluator| {
+            let value = self.with_evaluator(frame, own.clone(), |evaluator| {
                 evaluator.eval_as(&attribute.value, &Type::Bool, "wrong-type", "`prevent_destroy` cannot be this")
             });
             match value.map(|value| value.as_bool()) {
@@ -42,13 +42,14 @@ impl World<'_> {
             }
         }
         if let Some(attribute) = block.body.attribute("accept") {
-            match self.accepted(attribute, own) {
+            match self.accepted(frame, attribute, own) {
                 Some(codes) => lifecycle.accept = codes,
                 None => fits = false,
             }
         }
         for condition in block.body.blocks("precondition") {
-            fits &= self.condition(condition, own, "precondition-failed", &resource_name(resource)) != Some(false);
+            fits &=
+                self.condition(frame, condition, own, "precondition-failed", &resource_name(resource)) != Some(false);
         }
         fits.then_some(lifecycle)
     }
@@ -88,10 +89,10 @@ impl World<'_> {
         fits.then_some(names)
     }
 
-    fn accepted(&mut self, attribute: &SyntaxAttribute, own: &Own) -> Option<BTreeSet<HazardCode>> {
+    fn accepted(&mut self, frame: usize, attribute: &SyntaxAttribute, own: &Own) -> Option<BTreeSet<HazardCode>> {
         const CODE: &str = "invalid-accept";
         let value = self
-            .with_evaluator(own.clone(), |evaluator| {
+            .with_evaluator(frame, own.clone(), |evaluator| {
                 let ty = Type::list(Type::Text);
                 evaluator.eval_as(&attribute.value, &ty, CODE, "`accept` is a list of codes of hazards")
             })
@@ -136,13 +137,13 @@ impl World<'_> {
         fits.then_some(codes)
     }
 
-    pub(super) fn postconditions(&mut self, resource: &Resource, own: &Own, this: &Value) -> bool {
+    pub(super) fn postconditions(&mut self, frame: usize, resource: &Resource, own: &Own, this: &Value) -> bool {
         let own = Own { this: Some(this.clone()), ..own.clone() };
         let mut holds = true;
         for lifecycle in resource.block.body.blocks("lifecycle") {
             for condition in lifecycle.body.blocks("postcondition") {
-                holds &=
-                    self.condition(condition, &own, "postcondition-failed", &resource_name(resource)) != Some(false);
+                holds &= self.condition(frame, condition, &own, "postcondition-failed", &resource_name(resource))
+                    != Some(false);
             }
         }
         holds
@@ -150,7 +151,14 @@ impl World<'_> {
 
     /// Whether a condition holds; `None` while that is not known. A condition that does not hold, or that has no value, is
     /// reported.
-    pub(super) fn condition(&mut self, block: &SyntaxBlock, own: &Own, code: &str, of: &str) -> Option<bool> {
+    pub(super) fn condition(
+        &mut self,
+        frame: usize,
+        block: &SyntaxBlock,
+        own: &Own,
+        code: &str,
+        of: &str,
+    ) -> Option<bool> {
         const ATTRIBUTES: &[&str] = &["condition", "error_message"];
         let problems = unexpected(self.sources, &block.body, ATTRIBUTES, &[], &format!("`{}`", block.word));
         let mut fits = problems.is_empty();
@@ -167,7 +175,7 @@ impl World<'_> {
         else {
             return Some(false);
         };
-        let (holds, text, values) = self.with_evaluator(own.clone(), |evaluator| {
+        let (holds, text, values) = self.with_evaluator(frame, own.clone(), |evaluator| {
             let holds =
                 evaluator.eval_as(&condition.value, &Type::Bool, "invalid-condition", "This is not a condition");
             let text = match holds.as_ref().ok().and_then(Value::as_bool) {

@@ -1,21 +1,22 @@
-//! A resource block becomes its instances: `count` and `for_each`, the attributes in the types of the schema, the
-//! defaults of the kind, and the object that others read.
+//! A resource block becomes its instances: `count` and `for_each`, what each depends on, the defaults of the kind, and the
+//! value that others read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::convert::{convert, with_article};
-use super::super::declare::{Resource, address_of, unexpected};
-use super::super::decode;
-use super::super::eval::{Evaluator, Failed, Found, missing_name};
-use super::super::source::Span;
-use super::super::syntax::{Attribute as SyntaxAttribute, Block as SyntaxBlock, Body, Expr, Node as SyntaxNode};
+use super::super::declare::{Resource, address_of, literal_key, unexpected};
+use super::super::eval::{Failed, Found, missing_name};
+use super::super::syntax::{Attribute as SyntaxAttribute, Body, Expr, Node as SyntaxNode};
 use super::super::types::Type;
-use super::super::value::{Data, Fields, Value};
+use super::super::value::{Data, Value};
+use super::contents::{Contents, Decoded};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::host;
-use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
-use crate::model::{Address, Attribute, Block, Datum, HostName, Key, Lifecycle, NestedBlock, Place, Problem};
+use crate::kinds::schema::AttributeSchema;
+use crate::model::address::ModuleStep;
+use crate::model::block::AttributeMap;
+use crate::model::{Address, Attribute, Block, Datum, Key, Place, Problem};
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
@@ -23,43 +24,91 @@ const MOST_INSTANCES: usize = 100_000;
 /// The most dependencies of all instances together.
 const MOST_DEPENDENCIES: usize = 1_000_000;
 
-/// What the block of one instance says.
-struct Decoded {
-    attributes: BTreeMap<String, Attribute>,
-    blocks: Vec<NestedBlock>,
-    lifecycle: Lifecycle,
-    /// The values of attributes that take anything, exactly.
-    originals: BTreeMap<&'static str, Value>,
-    /// Whether all of it is as the schema wants it. What is in error stands there as unknown.
-    fits: bool,
+/// What the instances of a block depend on, whichever they are.
+struct Common {
+    always: BTreeSet<Address>,
+    /// Through `for_each`.
+    for_each: BTreeSet<Address>,
 }
 
 /// The key of each instance and what it sees.
-type Instances = Vec<(Option<Key>, Own)>;
+type Keyed = Vec<(Option<Key>, Own)>;
 
 impl World<'_> {
+    /// The instances of a resource block. `fits` if it has nothing that its kind does not know.
+    pub(super) fn resource(&mut self, frame: usize, number: usize, contents: &Contents<'_>, fits: bool) {
+        let resource = contents.resource;
+        let instances = self.instances_of(frame, &resource.block.body);
+        let depends_on = self.depends_on(frame, &resource.block.body);
+        let is_sound = fits && depends_on.is_some();
+        let block = self.address(frame, resource.kind.name(), &resource.name, None);
+        let is_in_error = instances.is_err();
+        let Some(instances) = instances.ok().flatten().filter(|_| !self.frames[frame].is_sketch) else {
+            self.wants_facts |= !is_in_error;
+            let own = Own {
+                each: Some((Value::unknown_of(Type::Text), Value::unknown())),
+                count: Some(Value::unknown_of(Type::Number)),
+                this: None,
+            };
+            // Whatever the instances will be, mistakes in the block are mistakes.
+            let decoded = self.decoded(frame, contents, &own);
+            if self.lifecycle(frame, resource, &own).is_some() && decoded.fits && is_sound && !is_in_error {
+                self.frames[frame].resources[number] = (Found::Value(Value::unknown()), Addresses::default());
+            }
+            return;
+        };
+        let common = self.common_dependencies(frame, contents, depends_on.unwrap_or_default());
+        let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
+        let mut addresses = Vec::with_capacity(instances.len());
+        let is_one_of_many =
+            |key: Option<&Key>, steps: &[ModuleStep]| key.is_some() || steps.iter().any(|step| step.key.is_some());
+        for (key, own) in instances {
+            let address = key.as_ref().map_or_else(|| block.clone(), |key| block.keyed(key.clone()));
+            addresses.push(address.clone());
+            let before = self.problems.len();
+            let value = self.instance(frame, contents, &address, &own, &common, is_sound);
+            if is_one_of_many(key.as_ref(), &self.frames[frame].steps) {
+                self.problems[before..].iter_mut().for_each(|problem| problem.instance = Some(address.to_string()));
+            }
+            // Without one of its instances the block has no value, and what refers to it is not judged.
+            let Some(value) = value else { return };
+            values.push((key, value));
+        }
+        let value = self.block_value(resource, values);
+        self.frames[frame].resources[number] = (Found::Value(value), Arc::new(addresses.into_iter().collect()));
+    }
+
+    /// What all instances of a block depend on.
+    fn common_dependencies(&self, frame: usize, contents: &Contents<'_>, depends_on: BTreeSet<Address>) -> Common {
+        let own = Own::default();
+        let mut always = self.dependencies(frame, &contents.reads.common, &own);
+        always.extend(depends_on);
+        always.extend(self.frames[frame].depends_on.iter().cloned());
+        Common { always, for_each: self.dependencies(frame, &contents.reads.for_each, &own) }
+    }
+
     /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
     /// else on all that `for_each` refers to.
     fn instance_dependencies(
         &mut self,
-        resource: &Resource,
+        frame: usize,
+        contents: &Contents<'_>,
         own: &Own,
-        depends_on: &BTreeSet<Address>,
+        common: &Common,
     ) -> Option<BTreeSet<Address>> {
-        let body = &resource.block.body;
-        let given = own.each.as_ref().and_then(|(_, value)| value.identity());
-        let for_each = body.attribute("for_each").map(|attribute| &attribute.value);
-        let is_narrowed =
-            |expr: &&Expr| given.is_some() && for_each.is_some_and(|for_each| std::ptr::eq(*expr, for_each));
-        let expressions = Self::expressions_of(resource).into_iter().filter(|expr| !is_narrowed(expr));
-        let mut dependencies = self.dependencies(expressions, own);
-        dependencies.extend(given.map(|address| address.as_ref().clone()));
-        dependencies.extend(depends_on.iter().cloned());
+        let mut dependencies = common.always.clone();
+        match own.each.as_ref().and_then(|(_, value)| value.identity()) {
+            Some(given) => drop(dependencies.insert(given.clone())),
+            None => dependencies.extend(common.for_each.iter().cloned()),
+        }
+        dependencies.extend(self.dependencies(frame, &contents.reads.chosen, own));
         self.dependency_count += dependencies.len();
         if self.dependency_count > MOST_DEPENDENCIES {
-            let span = for_each.map_or(resource.block.header, |for_each| for_each.span);
+            let block = &contents.resource.block;
+            let span = block.body.attribute("for_each").map_or(block.header, |for_each| for_each.value.span);
             let detail = format!(
-                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give                  `for_each` the resources themselves as values, so that each instance depends on its own only."
+                "The instances of the configuration depend on each other in more than {MOST_DEPENDENCIES} ways. Give \
+                 `for_each` the resources themselves as values, so that each instance depends on its own only."
             );
             self.report(span, "too-complex", "There are too many dependencies", detail);
             return None;
@@ -67,59 +116,12 @@ impl World<'_> {
         Some(dependencies)
     }
 
-    pub(super) fn resource(&mut self, number: usize) {
-        let resource = &self.declarations.resources[number];
-        let is_as_known = !self.check_block(resource);
-        let instances = self.instances_of(resource);
-        let depends_on = self.depends_on(&resource.block.body);
-        let is_sound = is_as_known && depends_on.is_some();
-        let block = Address::root(resource.kind.name(), &resource.name);
-        let Ok(Some(instances)) = instances else {
-            self.wants_facts |= instances.is_ok();
-            let own = Own {
-                each: Some((Value::unknown_of(Type::Text), Value::unknown())),
-                count: Some(Value::unknown_of(Type::Number)),
-                this: None,
-            };
-            // Whatever the instances will be, mistakes in the block are mistakes.
-            if self.decoded(resource, &own).fits && is_sound && instances.is_ok() {
-                self.resources[number] = (Found::Value(Value::unknown()), Addresses::default());
-            }
-            return;
-        };
-        let depends_on = depends_on.unwrap_or_default();
-        let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
-        for (key, own) in &instances {
-            let address = match key {
-                Some(key) => block.clone().keyed(key.clone()),
-                None => block.clone(),
-            };
-            let before = self.problems.len();
-            let mut decoded = self.decoded(resource, own);
-            decoded.fits &= is_sound;
-            let value = self.instance(resource, decoded, &address, own, &depends_on);
-            if key.is_some() {
-                self.problems[before..].iter_mut().for_each(|problem| problem.instance = Some(address.to_string()));
-            }
-            // Without one of its instances the block has no value, and what refers to it is not judged.
-            let Some(value) = value else { return };
-            values.push((key.clone(), value));
-        }
-        let addresses = instances.iter().map(|(key, _)| match key {
-            Some(key) => block.clone().keyed(key.clone()),
-            None => block.clone(),
-        });
-        let addresses = Arc::new(addresses.collect());
-        let value = self.block_value(resource, values);
-        self.resources[number] = (Found::Value(value), addresses);
-    }
-
     /// The value of a block: one object, a tuple for `count`, a map for `for_each`.
     fn block_value(&self, resource: &Resource, values: Vec<(Option<Key>, Value)>) -> Value {
         let body = &resource.block.body;
         if body.attribute("for_each").is_some() {
             let fields = values.into_iter().filter_map(|(key, value)| match key {
-                Some(Key::Text(text)) => Some((Arc::from(text), value)),
+                Some(Key::Text(text)) => Some((text, value)),
                 _ => None,
             });
             return Value::map(Type::Resource(Arc::from(resource.kind.name())), fields.collect());
@@ -132,15 +134,19 @@ impl World<'_> {
     }
 
     /// Reports what the schema does not know; true if there is anything.
-    fn check_block(&mut self, resource: &Resource) -> bool {
+    pub(super) fn check_block(&mut self, resource: &Resource) -> bool {
         let schema = resource.kind.schema();
         let body = &resource.block.body;
         let owner = format!("`{}`", resource.kind.name());
         let attributes: Vec<&str> =
             schema.attributes.iter().map(|attribute| attribute.name).chain(META.iter().copied()).collect();
-        let blocks: Vec<&str> = schema.blocks.iter().map(|block| block.name).chain(["lifecycle"]).collect();
+        let blocks: Vec<&str> = schema.blocks.iter().map(|block| block.name).chain(["lifecycle", "dynamic"]).collect();
         let mut problems = unexpected(self.sources, body, &attributes, &blocks, &owner);
         for block in &body.blocks {
+            if block.word.as_ref() == "dynamic" {
+                problems.extend(self.check_dynamic(block, schema.blocks, &owner));
+                continue;
+            }
             if let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) {
                 let known: Vec<&str> = nested.attributes.iter().map(|attribute| attribute.name).collect();
                 problems.extend(unexpected(self.sources, &block.body, &known, &[], &format!("`{}`", nested.name)));
@@ -174,7 +180,7 @@ impl World<'_> {
     }
 
     /// The resources of `depends_on`; `None` if one of them is in error.
-    pub(super) fn depends_on(&mut self, body: &Body) -> Option<BTreeSet<Address>> {
+    pub(super) fn depends_on(&mut self, frame: usize, body: &Body) -> Option<BTreeSet<Address>> {
         const CODE: &str = "invalid-depends-on";
         let Some(attribute) = body.attribute("depends_on") else { return Some(BTreeSet::new()) };
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
@@ -188,21 +194,29 @@ impl World<'_> {
         let mut addresses = BTreeSet::new();
         let mut fits = true;
         for element in elements {
-            let Ok(address) = address_of(self.sources, element) else {
-                let detail = "Each element is a resource: `KIND.NAME`, or one instance: `KIND.NAME[\"key\"]`.";
+            if let Some((call, key)) = called_module(element) {
+                match self.module_addresses(frame, element, &call, key.as_ref()) {
+                    Some(all) => addresses.extend(all),
+                    None => fits = false,
+                }
+                continue;
+            }
+            let Some(address) = address_of(self.sources, element).ok().filter(|address| address.module.is_empty())
+            else {
+                let detail = "Each element is a resource: `KIND.NAME`, one instance: `KIND.NAME[\"key\"]`, or a module: \
+                              `module.NAME`.";
                 self.report(element.span, CODE, "This is not a resource", detail);
                 fits = false;
                 continue;
             };
-            let number =
-                self.declarations.by_name.get(address.kind.as_str()).and_then(|names| names.get(address.name.as_str()));
+            let declarations = self.declarations(frame);
+            let number = declarations.by_name.get(&address.kind).and_then(|names| names.get(&address.name));
             let Some(number) = number else {
                 fits = false;
-                if self.declarations.is_lost(&address.kind, &address.name) {
+                if declarations.is_lost(&address.kind, &address.name) {
                     continue;
                 }
-                let known: Vec<String> = self
-                    .declarations
+                let known: Vec<String> = declarations
                     .resources
                     .iter()
                     .map(|resource| format!("{}.{}", resource.kind.name(), resource.name))
@@ -213,7 +227,8 @@ impl World<'_> {
                 self.report(element.span, "reference-to-undeclared-resource", summary, detail);
                 continue;
             };
-            let (found, of_block) = &self.resources[*number];
+            let address = address.within(&self.frames[frame].steps);
+            let (found, of_block) = &self.frames[frame].resources[*number];
             if matches!(found, Found::Poisoned) {
                 fits = false;
             }
@@ -232,21 +247,51 @@ impl World<'_> {
         fits.then_some(addresses)
     }
 
+    /// All resources of a module that `depends_on` names.
+    fn module_addresses(
+        &mut self,
+        frame: usize,
+        element: &Expr,
+        call: &str,
+        key: Option<&Key>,
+    ) -> Option<BTreeSet<Address>> {
+        let declarations = self.declarations(frame);
+        let calls = &declarations.calls;
+        if !calls.contains_key(call) {
+            if declarations.is_lost("module", call) {
+                return None;
+            }
+            let known: Vec<&str> = calls.keys().map(|known| known.as_ref()).collect();
+            let detail = missing_name("The configuration", "module", call, &known);
+            let summary = format!("There is no module `{call}`");
+            self.report(element.span, "reference-to-undeclared-module", summary, detail);
+            return None;
+        }
+        if self.is_poisoned_within(frame, call) {
+            return None;
+        }
+        let Some(all) = self.resources_within(frame, call, key) else {
+            let detail = format!("`module.{call}` has no such instance.");
+            self.report(element.span, "invalid-depends-on", "There is no such instance of the module", detail);
+            return None;
+        };
+        Some(all.iter().flat_map(|addresses| addresses.iter().cloned()).collect())
+    }
+
     /// The keys of the instances and what each sees; `Ok(None)` while they are not known.
-    fn instances_of(&mut self, resource: &Resource) -> Result<Option<Instances>, Failed> {
-        let body = &resource.block.body;
+    pub(super) fn instances_of(&mut self, frame: usize, body: &Body) -> Result<Option<Keyed>, Failed> {
         if let Some(attribute) = body.attribute("for_each") {
-            let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
+            let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&attribute.value));
             return self.for_each(attribute, value?);
         }
         if let Some(attribute) = body.attribute("count") {
-            let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&attribute.value));
+            let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&attribute.value));
             return self.count(attribute, value?);
         }
         Ok(Some(vec![(None, Own::default())]))
     }
 
-    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Instances>, Failed> {
+    fn not_known(&mut self, attribute: &SyntaxAttribute) -> Result<Option<Keyed>, Failed> {
         if self.facts.is_none() {
             return Ok(None);
         }
@@ -256,7 +301,7 @@ impl World<'_> {
         Err(Failed::Reported)
     }
 
-    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn for_each(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Keyed>, Failed> {
         const CODE: &str = "invalid-for-each";
         let span = attribute.value.span;
         let keys_are_secret = match &value.data {
@@ -274,7 +319,7 @@ impl World<'_> {
         }
         let own = |key: &Arc<str>, value: &Value| {
             let each = (Data::Text(key.clone()).into(), value.clone());
-            (Some(Key::Text(key.to_string())), Own { each: Some(each), ..Own::default() })
+            (Some(Key::Text(key.clone())), Own { each: Some(each), ..Own::default() })
         };
         match &value.data {
             Data::Unknown(_) => self.not_known(attribute),
@@ -309,7 +354,7 @@ impl World<'_> {
         }
     }
 
-    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Instances>, Failed> {
+    fn count(&mut self, attribute: &SyntaxAttribute, value: Value) -> Result<Option<Keyed>, Failed> {
         const CODE: &str = "invalid-count";
         let span = attribute.value.span;
         if value.sensitive {
@@ -337,53 +382,38 @@ impl World<'_> {
         ))
     }
 
-    /// The contents of the block for one instance, in the types of the schema.
-    fn decoded(&mut self, resource: &Resource, own: &Own) -> Decoded {
-        let schema = resource.kind.schema();
-        let body = &resource.block.body;
-        let mut originals = BTreeMap::new();
-        let (attributes, blocks, mut fits) = self.with_evaluator(own.clone(), |evaluator| {
-            let (attributes, mut fits) =
-                attributes(evaluator, schema.attributes, body, resource.block.header, &mut originals);
-            let mut blocks = Vec::new();
-            for block in &body.blocks {
-                let Some(nested) = schema.blocks.iter().find(|known| known.name == block.word.as_ref()) else {
-                    continue;
-                };
-                let (nested, nested_fits) = nested_block(evaluator, nested, block);
-                blocks.push(nested);
-                fits &= nested_fits;
-            }
-            (attributes, blocks, fits)
-        });
-        let lifecycle = self.lifecycle(resource, own);
-        fits &= lifecycle.is_some();
-        Decoded { attributes, blocks, lifecycle: lifecycle.unwrap_or_default(), originals, fits }
+    /// The contents of the block for one instance.
+    fn decoded(&mut self, frame: usize, contents: &Contents<'_>, own: &Own) -> Decoded {
+        let modules = self.modules;
+        let from = &modules[self.frames[frame].module].from_root;
+        self.with_evaluator(frame, own.clone(), |evaluator| contents.decode(evaluator, from))
     }
 
     /// One instance: its block goes to `blocks`, its object is returned. Of one that is in error as much as is certain.
     fn instance(
         &mut self,
-        resource: &Resource,
-        decoded: Decoded,
+        frame: usize,
+        contents: &Contents<'_>,
         address: &Address,
         own: &Own,
-        depends_on: &BTreeSet<Address>,
+        common: &Common,
+        is_sound: bool,
     ) -> Option<Value> {
-        let Decoded { attributes, blocks, lifecycle, originals, mut fits } = decoded;
-        let body = &resource.block.body;
-        let dependencies = self.instance_dependencies(resource, own, depends_on)?;
-        let place = self.place(resource.block.header);
-        let mut block =
-            Block { address: address.clone(), attributes, blocks, depends_on: dependencies, lifecycle, place };
-        let mut problems = match can_be_judged(resource) {
+        let resource = contents.resource;
+        let decoded = self.decoded(frame, contents, own);
+        let lifecycle = self.lifecycle(frame, resource, own);
+        let Decoded { attributes, blocks, originals, mut fits, has_all_blocks } = decoded;
+        fits &= is_sound && lifecycle.is_some();
+        let lifecycle = lifecycle.unwrap_or_default();
+        let depends_on = self.instance_dependencies(frame, contents, own, common)?;
+        let place = contents.place.clone();
+        let mut block = Block { address: address.clone(), attributes, blocks, depends_on, lifecycle, place };
+        let mut problems = match has_all_blocks {
             true => resource.kind.complete(&mut block, &self.blocks),
             false => Vec::new(),
         };
         for problem in &mut problems {
-            if problem.place.is_none() {
-                problem.place = block.place.clone();
-            }
+            problem.place = problem.place.take().or_else(|| block.place.as_deref().cloned());
             conceal(problem, &block);
         }
         fits &= !problems.iter().any(Problem::is_error);
@@ -395,7 +425,7 @@ impl World<'_> {
             if resource.kind.name() == host::NAME && self.facts.is_none() && !needs_what_is_in_error {
                 let unknown = block.attributes.iter().find(|(_, attribute)| attribute.value == Datum::Unknown);
                 let span = unknown
-                    .and_then(|(name, _)| body.attribute(name))
+                    .and_then(|(name, _)| resource.block.body.attribute(name))
                     .map_or(resource.block.header, |attribute| attribute.value.span);
                 let detail = "Hosts are evaluated before any of them is asked, so nothing in a `host` block can depend on \
                               facts.";
@@ -404,8 +434,11 @@ impl World<'_> {
             }
         }
         let value = match fits {
-            true => self.object(resource, &block, &originals, &Value::null()),
-            false => self.object(resource, &certain(resource, &block, &wrong), &originals, &Value::unknown()),
+            true => self.object(&contents.shape, &block, &originals, &Value::null()),
+            false => {
+                let certain = certain(resource, &block, &wrong);
+                self.object(&contents.shape, &certain, &originals, &Value::unknown())
+            }
         };
         if !value.fits(DEEPEST, LARGEST) {
             // What comes after it in a chain begins anew and would say the same.
@@ -420,97 +453,31 @@ impl World<'_> {
         }
         self.blocks.insert(address.clone(), block);
         self.instances.insert(address.clone(), value.clone());
-        if !fits || !self.postconditions(resource, own, &value) {
+        if !fits || !self.postconditions(frame, resource, own, &value) {
             self.in_error.insert(address.clone());
         }
         Some(value)
     }
-
-    /// The object that others read. `absent` stands for a nested block that is not there.
-    fn object(
-        &self,
-        resource: &Resource,
-        block: &Block,
-        originals: &BTreeMap<&'static str, Value>,
-        absent: &Value,
-    ) -> Value {
-        let schema = resource.kind.schema();
-        let mut fields = self.fields(schema.attributes, &block.attributes, originals);
-        let nothing = BTreeMap::new();
-        for nested in schema.blocks {
-            let mut objects = block
-                .blocks
-                .iter()
-                .filter(|block| block.name == nested.name)
-                .map(|block| Value::object(self.fields(nested.attributes, &block.attributes, &nothing)));
-            let value = match nested.many {
-                true => Value::tuple(objects.collect()),
-                false => objects.next().unwrap_or_else(|| absent.clone()),
-            };
-            fields.insert(Arc::from(nested.name), value);
-        }
-        if resource.kind.name() == host::NAME {
-            let name = block.address.default_name();
-            let facts = match self.facts.and_then(|facts| facts.get(&HostName(name.clone()))) {
-                Some(facts) => Value::from_json(facts),
-                None => Value::unknown(),
-            };
-            fields.insert(Arc::from("name"), Value::text(&name));
-            fields.insert(Arc::from("facts"), facts);
-        }
-        Value::resource(Arc::new(block.address.clone()), fields)
-    }
-
-    fn fields(
-        &self,
-        schema: &'static [AttributeSchema],
-        attributes: &BTreeMap<String, Attribute>,
-        originals: &BTreeMap<&'static str, Value>,
-    ) -> Fields {
-        let resource = |address: &Address| self.instances.get(address).cloned().unwrap_or_else(Value::unknown);
-        let mut fields = Fields::new();
-        for known in schema {
-            let attribute = attributes.get(known.name);
-            let value = match (known.ty, originals.get(known.name)) {
-                // JSON would round what the configuration says exactly.
-                (Wanted::Any, Some(original)) => original.clone(),
-                _ => decode::value(known.ty, attribute.map(|attribute| &attribute.value), &resource),
-            };
-            let sensitive = attribute.is_some_and(|attribute| attribute.sensitive);
-            fields.insert(Arc::from(known.name), value.marked(sensitive));
-        }
-        fields
-    }
-}
-
-/// Whether the nested blocks are all that was meant to stand there: of others a kind would say what follows from that.
-fn can_be_judged(resource: &Resource) -> bool {
-    let schema = resource.kind.schema();
-    let body = &resource.block.body;
-    let is_known = |word: &str| word == "lifecycle" || schema.blocks.iter().any(|block| block.name == word);
-    !body.has_gaps && body.blocks.iter().all(|block| is_known(&block.word) && !block.body.has_gaps)
 }
 
 /// Takes what a kind says of a sensitive value out of the problem.
 fn conceal(problem: &mut Problem, block: &Block) {
     let nested = block.blocks.iter().flat_map(|nested| &nested.attributes);
-    let mut attributes = block.attributes.iter().chain(nested);
-    let Some((name, _)) = attributes
-        .find(|(_, attribute)| attribute.sensitive && attribute.place.is_some() && attribute.place == problem.place)
-    else {
-        return;
-    };
+    let is_meant =
+        |attribute: &Attribute| attribute.place.is_some() && attribute.place.as_deref() == problem.place.as_ref();
+    let mut secrets = block.attributes.iter().chain(nested).filter(|(_, attribute)| attribute.sensitive);
+    let Some((name, _)) = secrets.find(|(_, attribute)| is_meant(attribute)) else { return };
     problem.summary = format!("`{name}` cannot be this");
     problem.detail = "More cannot be said: the value is sensitive.".to_owned();
 }
 
 /// The block with nothing but what is certain, though something in it is wrong: the rest is unknown.
 fn certain(resource: &Resource, block: &Block, wrong: &[Place]) -> Block {
-    let unknown = |schema: &'static [AttributeSchema], attributes: &mut BTreeMap<String, Attribute>| {
+    let unknown = |schema: &'static [AttributeSchema], attributes: &mut AttributeMap| {
         for known in schema {
             let attribute =
-                attributes.entry(known.name.to_owned()).or_insert_with(|| Attribute::default_value(Datum::Unknown));
-            if attribute.place.as_ref().is_some_and(|place| wrong.contains(place)) {
+                attributes.entry(known.name.into()).or_insert_with(|| Attribute::default_value(Datum::Unknown));
+            if attribute.place.as_deref().is_some_and(|place| wrong.contains(place)) {
                 attribute.value = Datum::Unknown;
             }
         }
@@ -525,86 +492,14 @@ fn certain(resource: &Resource, block: &Block, wrong: &[Place]) -> Block {
     block
 }
 
-/// The attributes of a body in the types of the schema, and whether they fit. One that is in error, or was most likely meant
-/// to be there, is unknown.
-fn attributes(
-    evaluator: &mut Evaluator<'_>,
-    schema: &'static [AttributeSchema],
-    body: &Body,
-    header: Span,
-    originals: &mut BTreeMap<&'static str, Value>,
-) -> (BTreeMap<String, Attribute>, bool) {
-    let mut attributes = BTreeMap::new();
-    let mut fits = true;
-    let names: Vec<&str> = schema.iter().map(|known| known.name).collect();
-    for known in schema {
-        let mut in_error = |place: Option<Place>| {
-            let value = Datum::Unknown;
-            attributes.insert(known.name.to_owned(), Attribute { value, place, sensitive: known.secret });
-            fits = false;
-        };
-        let Some(written) = body.attribute(known.name) else {
-            let is_missing = body.lacks(known.name, &names);
-            if known.required && is_missing {
-                missing(evaluator, known, header);
-            }
-            if known.required || !is_missing {
-                in_error(None);
-            }
-            continue;
-        };
-        let place = evaluator.sources.place(written.value.span);
-        let Ok(value) = evaluator.eval(&written.value) else {
-            in_error(place);
-            continue;
-        };
-        match decode::datum(known, &value) {
-            Ok(Some(datum)) => {
-                let sensitive = known.secret || value.is_sensitive_anywhere() && !is_reference(known.ty);
-                attributes.insert(known.name.to_owned(), Attribute { value: datum, place, sensitive });
-                if known.ty == Wanted::Any {
-                    originals.insert(known.name, value);
-                }
-            }
-            Ok(None) if known.required => {
-                missing(evaluator, known, written.value.span);
-                in_error(place);
-            }
-            Ok(None) => {}
-            Err(unfit) => {
-                let element = match (unfit.element, &written.value.bare().node) {
-                    (Some(index), SyntaxNode::Tuple(elements)) => elements.get(index),
-                    _ => None,
-                };
-                let detail = match (unfit.element, element) {
-                    (Some(index), None) => format!("Element {index}: {}", unfit.detail),
-                    _ => unfit.detail,
-                };
-                evaluator.fail(element.unwrap_or(&written.value), unfit.code, unfit.summary, detail);
-                in_error(place);
-            }
-        }
+/// The name and the key of `module.NAME` or `module.NAME[key]`.
+fn called_module(expr: &Expr) -> Option<(Arc<str>, Option<Key>)> {
+    let (inner, key) = match &expr.node {
+        SyntaxNode::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
+        _ => (expr, None),
+    };
+    match (&inner.words()?[..], key) {
+        ([word, name], key) if word.as_ref() == "module" => Some((name.clone(), key)),
+        _ => None,
     }
-    (attributes, fits)
-}
-
-fn is_reference(ty: Wanted) -> bool {
-    matches!(ty, Wanted::Resource(_) | Wanted::Resources(_))
-}
-
-fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) {
-    let summary = format!("`{}` is missing", schema.name);
-    let problem = Problem::error("missing-attribute", summary, decode::missing(schema));
-    evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
-}
-
-fn nested_block(
-    evaluator: &mut Evaluator<'_>,
-    schema: &'static BlockSchema,
-    block: &SyntaxBlock,
-) -> (NestedBlock, bool) {
-    let mut originals = BTreeMap::new();
-    let (attributes, fits) = attributes(evaluator, schema.attributes, &block.body, block.header, &mut originals);
-    let place = evaluator.sources.place(block.header);
-    (NestedBlock { name: schema.name.to_owned(), attributes, blocks: Vec::new(), place }, fits)
 }

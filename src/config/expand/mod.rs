@@ -1,26 +1,36 @@
 //! The declarations become resource instances: names are checked, everything is evaluated once in the order of its
 //! references, and each instance becomes a block of the model and the object that others read.
+//!
+//! What is declared is evaluated once for each instance of its module: a [`Frame`] holds the names of one of them.
 
+mod calls;
 mod conditions;
+mod contents;
+mod dynamic;
 mod instances;
 mod names;
+mod object;
 mod order;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::declare::{Declarations, Resource, unexpected};
+use super::declare::{Declarations, unexpected};
 use super::eval::{Evaluator, Failed, Found, MOST_STEPS, Scope};
-use super::references::references;
+use super::fields::Gathered;
+use super::modules::{Module, ROOT};
+use super::references::{Reference, in_body, references};
 use super::source::{Sources, Span};
-use super::syntax::Expr;
+use super::syntax::{Body, Expr};
 use super::types::Type;
 use super::value::{Data, Fields, Value};
 use super::{Desired, Evaluated, Output, settings};
+use crate::model::address::ModuleStep;
 use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
-use order::Node;
+use contents::Contents;
+use order::{Node, Thing};
 
 /// How deep values may nest, and objects of resources within each other.
 const DEEPEST: usize = 200;
@@ -39,19 +49,20 @@ const META: &[&str] = &["count", "for_each", "depends_on"];
 
 type Addresses = Arc<BTreeSet<Address>>;
 
+/// A value and the resources that it comes from.
+type Known = (Found, Addresses);
+
 /// What is known so far.
 pub(super) struct World<'a> {
-    declarations: &'a Declarations,
+    modules: &'a [Module],
     sources: &'a Sources,
-    directory: &'a Path,
     environment: &'a BTreeMap<String, String>,
     facts: Option<&'a BTreeMap<HostName, serde_json::Value>>,
-    pub variables: BTreeMap<Arc<str>, Found>,
-    locals: HashMap<Arc<str>, (Found, Addresses)>,
-    resources: Vec<(Found, Addresses)>,
-    kinds: HashMap<Arc<str>, (Found, Addresses)>,
+    /// Instances of modules; the first one is the root.
+    frames: Vec<Frame>,
+    /// The frames of each module.
+    frames_of: Vec<Vec<usize>>,
     instances: HashMap<Address, Value>,
-    path: Fields,
     pub blocks: Blocks,
     /// Those of `blocks` in which something is wrong: the rest of them is kept, so that nothing else is hidden by it.
     in_error: BTreeSet<Address>,
@@ -62,6 +73,36 @@ pub(super) struct World<'a> {
     steps_left: u64,
 }
 
+/// The names of one instance of a module.
+struct Frame {
+    module: usize,
+    /// The way to it from the root.
+    steps: Arc<[ModuleStep]>,
+    /// The frame that calls it, and which instance of the call it is.
+    parent: usize,
+    own: Own,
+    /// What the call says that all of the module depends on, with what the calls around it say.
+    depends_on: Addresses,
+    /// How many instances there are is not known yet: it is evaluated to find mistakes only.
+    is_sketch: bool,
+    variables: BTreeMap<Arc<str>, Known>,
+    locals: HashMap<Arc<str>, Known>,
+    resources: Vec<Known>,
+    kinds: HashMap<Arc<str>, Known>,
+    outputs: BTreeMap<Arc<str>, Known>,
+    calls: BTreeMap<Arc<str>, Instances>,
+    path: Fields,
+}
+
+/// The instances of a module block, as frames.
+enum Instances {
+    /// The number is not known yet; the frame is a sketch.
+    Unknown,
+    One(usize),
+    ByIndex(Vec<usize>),
+    ByKey(BTreeMap<Arc<str>, usize>),
+}
+
 /// The names that one block sees beyond those of the module.
 #[derive(Default, Clone)]
 struct Own {
@@ -70,11 +111,18 @@ struct Own {
     this: Option<Value>,
 }
 
-/// All names of the module and those of a block. A name that is missing here is reported already, where references are
+/// All names of a module and those of a block. A name that is missing here is reported already, where references are
 /// checked.
 struct Names<'w, 'a> {
     world: &'w World<'a>,
+    frame: usize,
     own: Own,
+}
+
+impl Names<'_, '_> {
+    fn frame(&self) -> &Frame {
+        &self.world.frames[self.frame]
+    }
 }
 
 impl Scope for Names<'_, '_> {
@@ -92,32 +140,42 @@ impl Scope for Names<'_, '_> {
                 None => Found::Poisoned,
             },
             "self" => self.own.this.clone().map_or(Found::Poisoned, Found::Value),
-            "path" => Found::Value(Value::object(self.world.path.clone())),
-            kind => self.world.kinds.get(kind).map_or(Found::Poisoned, |(found, _)| found.clone()),
+            "path" => Found::Value(Value::object(self.frame().path.clone())),
+            kind => self.frame().kinds.get(kind).map_or(Found::Poisoned, |(found, _)| found.clone()),
         }
     }
 
     fn member(&self, root: &str, name: &str) -> Option<Found> {
+        let found = |known: Option<&Known>| Some(known.map_or(Found::Poisoned, |(found, _)| found.clone()));
         match (root, name) {
-            ("var", _) => Some(self.world.variables.get(name).cloned().unwrap_or(Found::Poisoned)),
-            ("local", _) => Some(self.world.locals.get(name).map_or(Found::Poisoned, |(found, _)| found.clone())),
+            ("var", _) => found(self.frame().variables.get(name)),
+            ("local", _) => found(self.frame().locals.get(name)),
             ("each", "key") => self.own.each.as_ref().map(|(key, _)| Found::Value(key.clone())),
             ("each", "value") => self.own.each.as_ref().map(|(_, value)| Found::Value(value.clone())),
             ("count", "index") => self.own.count.clone().map(Found::Value),
             ("each" | "count" | "self" | "path", _) => None,
+            ("module", _) => Some(self.world.call(self.frame, name)),
             (kind, _) => {
-                let number = self.world.declarations.by_name.get(kind).and_then(|names| names.get(name));
-                Some(
-                    number
-                        .and_then(|number| self.world.resources.get(*number))
-                        .map_or(Found::Poisoned, |(found, _)| found.clone()),
-                )
+                let number = self.world.declarations(self.frame).by_name.get(kind).and_then(|names| names.get(name));
+                found(number.and_then(|number| self.frame().resources.get(*number)))
             }
         }
     }
 
+    fn instances(&self, call: &str) -> Option<Found> {
+        self.world.call_keys(self.frame, call)
+    }
+
+    fn output(&self, call: &str, key: Option<&Value>, name: &str) -> Option<Found> {
+        self.world.output(self.frame, call, key, name)
+    }
+
     fn directory(&self) -> &Path {
-        self.world.directory
+        &self.world.modules[self.frame().module].directory
+    }
+
+    fn border(&self) -> Option<&Path> {
+        Some(&self.world.modules[self.frame().module].border)
     }
 
     fn environment(&self) -> &BTreeMap<String, String> {
@@ -127,32 +185,20 @@ impl Scope for Names<'_, '_> {
 
 impl<'a> World<'a> {
     pub(super) fn new(
-        declarations: &'a Declarations,
+        modules: &'a [Module],
         sources: &'a Sources,
-        directory: &'a Path,
         environment: &'a BTreeMap<String, String>,
         facts: Option<&'a BTreeMap<HostName, serde_json::Value>>,
         variables: BTreeMap<Arc<str>, Found>,
     ) -> Self {
-        let nothing = || (Found::Poisoned, Addresses::default());
-        let here = directory.canonicalize().unwrap_or_else(|_| directory.to_path_buf());
-        let path = Fields::from([
-            (Arc::from("module"), Value::text(".")),
-            (Arc::from("root"), Value::text(".")),
-            (Arc::from("cwd"), Value::text(&here.to_string_lossy())),
-        ]);
-        World {
-            declarations,
+        let mut world = World {
+            modules,
             sources,
-            directory,
             environment,
             facts,
-            variables,
-            locals: HashMap::new(),
-            resources: declarations.resources.iter().map(|_| nothing()).collect(),
-            kinds: HashMap::new(),
+            frames: Vec::new(),
+            frames_of: modules.iter().map(|_| Vec::new()).collect(),
             instances: HashMap::new(),
-            path,
             blocks: Blocks::new(),
             in_error: BTreeSet::new(),
             problems: Vec::new(),
@@ -160,51 +206,117 @@ impl<'a> World<'a> {
             dependency_count: 0,
             is_too_deep: false,
             steps_left: MOST_STEPS_OF_ALL,
-        }
+        };
+        let root = world.frame(ROOT, Arc::default(), 0, Own::default());
+        world.frames[root].variables =
+            variables.into_iter().map(|(name, found)| (name, (found, Addresses::default()))).collect();
+        world
+    }
+
+    /// A new instance of a module, of which nothing is known yet.
+    fn frame(&mut self, module: usize, steps: Arc<[ModuleStep]>, parent: usize, own: Own) -> usize {
+        let nothing = || (Found::Poisoned, Addresses::default());
+        let declared = &self.modules[module];
+        let frame = Frame {
+            module,
+            steps,
+            parent,
+            own,
+            depends_on: Addresses::default(),
+            is_sketch: false,
+            variables: BTreeMap::new(),
+            locals: HashMap::new(),
+            resources: declared.declarations.resources.iter().map(|_| nothing()).collect(),
+            kinds: HashMap::new(),
+            outputs: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            path: declared.path.clone(),
+        };
+        self.frames.push(frame);
+        let number = self.frames.len() - 1;
+        self.frames_of[module].push(number);
+        number
+    }
+
+    /// What the module of a frame declares.
+    fn declarations(&self, frame: usize) -> &'a Declarations {
+        &self.modules[self.frames[frame].module].declarations
     }
 
     /// Evaluates everything.
     pub(super) fn run(mut self, kinds: &[&'static str]) -> (World<'a>, Evaluated) {
-        self.check_names(kinds);
-        let declarations = self.declarations;
-        let is_empty = |kind: &&&str| !declarations.by_name.contains_key(**kind) && !declarations.any_lost(kind);
-        for kind in kinds.iter().filter(is_empty) {
-            let none = Found::Value(Value::map(Type::Resource(Arc::from(*kind)), Fields::new()));
-            self.kinds.insert(Arc::from(*kind), (none, Addresses::default()));
+        for module in 0..self.modules.len() {
+            self.check_names(module, kinds);
         }
         for node in self.order() {
-            match node {
-                Node::Local(name) => self.local(&name),
-                Node::Resource(number) => self.resource(number),
-                Node::Kind(kind) => self.kind(&kind),
+            self.evaluate(&node, kinds);
+        }
+        let mut outputs = BTreeMap::new();
+        let (mut moved, mut removed) = (Vec::new(), Vec::new());
+        for frame in 0..self.frames.len() {
+            self.validate_variables(frame);
+            self.checks(frame);
+            let declarations = self.declarations(frame);
+            if self.frames[frame].module != ROOT {
+                let block = declarations.settings.as_ref();
+                self.with_evaluator(frame, Own::default(), |evaluator| settings::read_version(evaluator, block));
+            }
+            let steps = &self.frames[frame].steps;
+            if !self.frames[frame].is_sketch {
+                moved.extend(declarations.moved.iter().map(|one| one.within(steps)));
+                removed.extend(declarations.removed.iter().map(|one| one.within(steps)));
             }
         }
-        self.validate_variables();
-        let settings = self
-            .with_evaluator(Own::default(), |evaluator| settings::read(evaluator, self.declarations.settings.as_ref()));
-        let outputs = self.outputs();
-        self.checks();
+        for (name, block) in &self.modules[ROOT].declarations.outputs {
+            outputs.extend(self.root_output(name, block).map(|output| (name.to_string(), output)));
+        }
+        let block = self.modules[ROOT].declarations.settings.as_ref();
+        let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
         let (in_error, blocks) =
             std::mem::take(&mut self.blocks).into_iter().partition(|(address, _)| self.in_error.contains(address));
-        let desired = Desired {
-            blocks,
-            outputs,
-            settings,
-            moved: self.declarations.moved.clone(),
-            removed: self.declarations.removed.clone(),
-            wants_facts: self.wants_facts,
-        };
+        let desired = Desired { blocks, outputs, settings, moved, removed, wants_facts: self.wants_facts };
         let problems = in_order(std::mem::take(&mut self.problems));
         (self, Evaluated { desired, in_error, problems })
     }
 
+    fn evaluate(&mut self, node: &Node, kinds: &[&'static str]) {
+        let module = node.module;
+        if let Thing::Resource(number) = node.thing {
+            let resource = &self.modules[module].declarations.resources[number];
+            let fits = !self.check_block(resource);
+            let contents = Contents::new(self.sources, resource);
+            for frame in self.frames_of[module].clone() {
+                self.resource(frame, number, &contents, fits);
+            }
+            return;
+        }
+        for frame in self.frames_of[module].clone() {
+            match &node.thing {
+                Thing::Variable(name) => self.variable(frame, name),
+                Thing::Local(name) => self.local(frame, name),
+                Thing::Kind(kind) => self.kind(frame, kind),
+                Thing::Output(name) => self.module_output(frame, name),
+                Thing::Call(name) => self.expand_call(frame, name),
+                Thing::Start => {
+                    let declared = self.declarations(frame);
+                    let is_empty = |kind: &&&str| !declared.by_name.contains_key(**kind) && !declared.any_lost(kind);
+                    for kind in kinds.iter().filter(is_empty) {
+                        let none = Found::Value(Value::map(Type::Resource(Arc::from(*kind)), Fields::default()));
+                        self.frames[frame].kinds.insert(Arc::from(*kind), (none, Addresses::default()));
+                    }
+                }
+                Thing::Resource(_) => {}
+            }
+        }
+    }
+
     /// Calls `work` with an evaluator that sees the names of the module, and keeps the problems.
-    fn with_evaluator<T>(&mut self, own: Own, work: impl FnOnce(&mut Evaluator<'_>) -> T) -> T {
+    fn with_evaluator<T>(&mut self, frame: usize, own: Own, work: impl FnOnce(&mut Evaluator<'_>) -> T) -> T {
         let start = MOST_STEPS.saturating_sub(self.steps_left);
         // When nothing is left, that is said once.
         let start = if self.steps_left == 0 { start + 1 } else { start };
         let (result, mut problems, steps) = {
-            let names = Names { world: self, own };
+            let names = Names { world: self, frame, own };
             let mut evaluator = Evaluator::new(&names, self.sources);
             evaluator.set_steps(start);
             let result = work(&mut evaluator);
@@ -215,7 +327,7 @@ impl<'a> World<'a> {
         result
     }
 
-    /// One expression in the scope of the module, for the console.
+    /// One expression in the scope of the root module, for the console.
     pub(super) fn expression(
         &mut self,
         expr: &Expr,
@@ -224,14 +336,20 @@ impl<'a> World<'a> {
     ) -> Result<Value, Problems> {
         let mut problems = Vec::new();
         for reference in references(expr) {
-            if let Some(problem) = self.reference(&reference, kinds, Own::default(), None) {
+            if let Some(problem) = self.reference(ROOT, &reference, kinds, Own::default(), None) {
                 problems.push(problem.at(sources.place(reference.span).as_ref()));
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let names = Names { world: self, own: Own::default() };
+        for reference in references(expr).iter().filter(|reference| reference.member.is_none()) {
+            // Nothing of the configuration may have asked for all resources of the kind.
+            if kinds.contains(&reference.root.as_ref()) && !self.frames[ROOT].kinds.contains_key(&reference.root) {
+                self.kind(ROOT, &reference.root);
+            }
+        }
+        let names = Names { world: self, frame: ROOT, own: Own::default() };
         let mut evaluator = Evaluator::new(&names, sources);
         match evaluator.eval(expr) {
             Ok(value) => Ok(value),
@@ -256,15 +374,10 @@ impl<'a> World<'a> {
         self.problems.push(problem);
     }
 
-    /// The expressions of a resource, `depends_on` too.
-    fn expressions_of(resource: &Resource) -> Vec<&Expr> {
-        resource.block.body.expressions()
-    }
-
-    fn local(&mut self, name: &Arc<str>) {
-        let Some(local) = self.declarations.locals.get(name) else { return };
-        let value = self.with_evaluator(Own::default(), |evaluator| evaluator.eval(&local.value));
-        let dependencies = Arc::new(self.dependencies([&local.value], &Own::default()));
+    fn local(&mut self, frame: usize, name: &Arc<str>) {
+        let Some(local) = self.declarations(frame).locals.get(name) else { return };
+        let value = self.with_evaluator(frame, Own::default(), |evaluator| evaluator.eval(&local.value));
+        let dependencies = Arc::new(self.dependencies(frame, &references(&local.value), &Own::default()));
         let mut found = value.map_or(Found::Poisoned, Found::Value);
         // Values grow from one local value to the next beyond what any expression could write.
         if let Found::Value(value) = &found
@@ -280,67 +393,74 @@ impl<'a> World<'a> {
             self.report(local.value.span, "operation-failed", INFINITE, DIVIDED);
             found = Found::Poisoned;
         }
-        self.locals.insert(name.clone(), (found, dependencies));
+        self.frames[frame].locals.insert(name.clone(), (found, dependencies));
     }
 
-    /// All resources that the expressions refer to, through local values too.
-    fn dependencies<'e>(&self, expressions: impl IntoIterator<Item = &'e Expr>, own: &Own) -> BTreeSet<Address> {
+    /// All resources that are referred to, through local values, variables and outputs of modules too.
+    fn dependencies(&self, frame: usize, references: &[Reference<'_>], own: &Own) -> BTreeSet<Address> {
         let mut addresses = BTreeSet::new();
-        for reference in expressions.into_iter().flat_map(references) {
+        let add = |addresses: &mut BTreeSet<Address>, known: Option<&Known>| {
+            addresses.extend(known.into_iter().flat_map(|(_, of_name)| of_name.iter().cloned()));
+        };
+        let here = &self.frames[frame];
+        for reference in references {
             match (reference.root.as_ref(), reference.member.as_deref()) {
-                ("local", Some(name)) => {
-                    if let Some((_, of_local)) = self.locals.get(name) {
-                        addresses.extend(of_local.iter().cloned());
+                ("var", Some(name)) => add(&mut addresses, here.variables.get(name)),
+                ("local", Some(name)) => add(&mut addresses, here.locals.get(name)),
+                ("module", Some(name)) => {
+                    for (frame, output) in self.outputs_of(frame, name, reference, own) {
+                        add(&mut addresses, self.frames[frame].outputs.get(output));
                     }
                 }
                 (kind, Some(name)) => {
-                    let Some(number) = self.declarations.by_name.get(kind).and_then(|names| names.get(name)) else {
+                    let Some(number) = self.declarations(frame).by_name.get(kind).and_then(|names| names.get(name))
+                    else {
                         continue;
                     };
-                    let of_block = &self.resources[*number].1;
-                    match reference.key.and_then(|key| self.key(key, own)) {
+                    let known = &here.resources[*number];
+                    match reference.key.and_then(|key| self.key(frame, key, own)) {
                         Some(key) => {
-                            let address = Address::root(kind, name).keyed(key);
-                            if of_block.contains(&address) {
-                                addresses.insert(address);
-                            }
+                            let address = known.1.first().map(|instance| instance.keyed(key));
+                            addresses.extend(address.and_then(|address| known.1.get(&address)).cloned());
                         }
-                        None => addresses.extend(of_block.iter().cloned()),
+                        None => add(&mut addresses, Some(known)),
                     }
                 }
-                (kind, None) => {
-                    if let Some((_, of_kind)) = self.kinds.get(kind) {
-                        addresses.extend(of_kind.iter().cloned());
-                    }
-                }
+                (kind, None) => add(&mut addresses, here.kinds.get(kind)),
             }
         }
         addresses
     }
 
+    /// The address of a resource instance of a frame.
+    fn address(&self, frame: usize, kind: &str, name: &str, key: Option<Key>) -> Address {
+        Address::new(self.frames[frame].steps.clone(), kind, name, key)
+    }
+
     /// The key that an index means, where that can be told in this scope.
-    fn key(&self, expr: &Expr, own: &Own) -> Option<Key> {
-        let names = Names { world: self, own: own.clone() };
+    fn key(&self, frame: usize, expr: &Expr, own: &Own) -> Option<Key> {
+        let names = Names { world: self, frame, own: own.clone() };
         let mut evaluator = Evaluator::new(&names, self.sources);
         let value = evaluator.eval(expr).ok()?;
         match &value.data {
-            Data::Text(text) => Some(Key::Text(text.to_string())),
+            Data::Text(text) => Some(Key::Text(text.clone())),
             Data::Number(number) => number.to_u64().map(Key::Index),
             _ => None,
         }
     }
 
     /// All resources of a kind by name, those of blocks with instances each under its own name.
-    fn kind(&mut self, kind: &str) {
-        let mut fields = Fields::new();
+    fn kind(&mut self, frame: usize, kind: &str) {
+        let mut fields = Gathered::new();
         let mut addresses = BTreeSet::new();
         let mut clashes = Vec::new();
-        let mut state = match self.declarations.any_lost(kind) {
+        let declarations = self.declarations(frame);
+        let mut state = match declarations.any_lost(kind) {
             true => Found::Poisoned,
             false => Found::Value(Value::null()),
         };
-        for number in self.declarations.by_name.get(kind).into_iter().flat_map(|names| names.values()) {
-            let (found, of_block) = &self.resources[*number];
+        for number in declarations.by_name.get(kind).into_iter().flat_map(|names| names.values()) {
+            let (found, of_block) = &self.frames[frame].resources[*number];
             match found {
                 Found::Value(value) if value.is_unknown() => {
                     if !matches!(state, Found::Poisoned) {
@@ -357,7 +477,7 @@ impl<'a> World<'a> {
                     // Another block is called like this instance.
                     true => {
                         clashes.push((*number, name));
-                        Arc::from(address.to_string().split_off(kind.len() + 1))
+                        Arc::from(address.local().to_string().split_off(kind.len() + 1))
                     }
                     false => name,
                 };
@@ -369,86 +489,109 @@ impl<'a> World<'a> {
         for (number, name) in clashes.into_iter().filter(|_| kind == crate::kinds::host::NAME) {
             let detail =
                 format!("An instance of a block is named NAME-KEY; another host is called `{name}` too. Rename one.");
-            let header = self.declarations.resources[number].block.header;
+            let header = declarations.resources[number].block.header;
             self.report(header, "duplicate-host", format!("Two hosts are called `{name}`"), detail);
         }
         let ty = Type::Resource(Arc::from(kind));
         let found = match state {
-            Found::Value(value) if value.is_null() => Found::Value(Value::map(ty, fields)),
+            Found::Value(value) if value.is_null() => Found::Value(Value::map(ty, fields.into())),
             Found::Value(_) => Found::Value(Value::unknown_of(Type::map(ty))),
             other => other,
         };
-        self.kinds.insert(Arc::from(kind), (found, Arc::new(addresses)));
+        self.frames[frame].kinds.insert(Arc::from(kind), (found, Arc::new(addresses)));
     }
 
-    fn validate_variables(&mut self) {
-        for (name, block) in &self.declarations.variables {
-            if matches!(self.variables.get(name), Some(Found::Poisoned) | None) {
+    fn validate_variables(&mut self, frame: usize) {
+        for (name, block) in &self.declarations(frame).variables {
+            if matches!(self.frames[frame].variables.get(name), Some((Found::Poisoned, _)) | None) {
                 continue;
             }
             for validation in block.body.blocks("validation") {
-                self.condition(validation, &Own::default(), "invalid-variable-value", name);
+                self.condition(frame, validation, &Own::default(), "invalid-variable-value", name);
             }
         }
     }
 
-    fn outputs(&mut self) -> BTreeMap<String, Output> {
+    /// The value of an output, sensitive if it says so; `None` if it is in error.
+    fn output_value(&mut self, frame: usize, name: &str, block: &super::syntax::Block) -> Option<Value> {
         const ATTRIBUTES: &[&str] = &["value", "description", "sensitive", "depends_on"];
-        let mut outputs = BTreeMap::new();
-        for (name, block) in &self.declarations.outputs {
-            let problems = unexpected(self.sources, &block.body, ATTRIBUTES, &["precondition"], "`output`");
-            self.problems.extend(problems);
-            self.depends_on(&block.body);
-            for condition in block.body.blocks("precondition") {
-                self.condition(condition, &Own::default(), "precondition-failed", &format!("output.{name}"));
-            }
-            let Some(attribute) = block.body.attribute("value") else {
-                if block.body.lacks("value", ATTRIBUTES) {
-                    self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
-                }
-                continue;
-            };
-            let (value, sensitive, description) = self.with_evaluator(Own::default(), |evaluator| {
-                let value = evaluator.eval(&attribute.value);
-                let sensitive = block.body.attribute("sensitive").map(|attribute| {
-                    evaluator.eval_as(&attribute.value, &Type::Bool, "wrong-type", "`sensitive` cannot be this")
-                });
-                let description = block.body.attribute("description").and_then(|attribute| {
-                    let summary = "`description` cannot be this";
-                    evaluator.eval_as(&attribute.value, &Type::Text, "wrong-type", summary).ok()
-                });
-                (value, sensitive, description)
-            });
-            let sensitive = sensitive.and_then(Result::ok).and_then(|value| value.as_bool()).unwrap_or(false);
-            let Ok(value) = value else { continue };
-            if value.is_sensitive_anywhere() && !sensitive {
-                let detail = "Its value comes from something sensitive. Say `sensitive = true`, or use `nonsensitive` where \
-                              the value is no secret.";
-                let summary = format!("Output `{name}` would show a sensitive value");
-                self.report(attribute.value.span, "sensitive-output", summary, detail);
-                continue;
-            }
-            if value.has_infinite() {
-                self.report(attribute.value.span, "operation-failed", INFINITE, DIVIDED);
-                continue;
-            }
-            let json = value.to_json();
-            if json.is_none() {
-                self.wants_facts = true;
-            }
-            let output = Output {
-                value: json,
-                ty: value.ty().to_string(),
-                sensitive,
-                description: description.and_then(|text| text.as_text().map(|text| text.to_string())),
-            };
-            outputs.insert(name.to_string(), output);
+        let problems = unexpected(self.sources, &block.body, ATTRIBUTES, &["precondition"], "`output`");
+        self.problems.extend(problems);
+        let own = Own::default();
+        for condition in block.body.blocks("precondition") {
+            self.condition(frame, condition, &own, "precondition-failed", &format!("output.{name}"));
         }
-        outputs
+        let Some(attribute) = block.body.attribute("value") else {
+            if block.body.lacks("value", ATTRIBUTES) {
+                self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
+            }
+            return None;
+        };
+        let (value, sensitive) = self.with_evaluator(frame, own, |evaluator| {
+            let value = evaluator.eval(&attribute.value);
+            let sensitive = block.body.attribute("sensitive").map(|attribute| {
+                evaluator.eval_as(&attribute.value, &Type::Bool, "wrong-type", "`sensitive` cannot be this")
+            });
+            (value, sensitive)
+        });
+        let sensitive = sensitive.and_then(Result::ok).and_then(|value| value.as_bool()).unwrap_or(false);
+        let value = value.ok()?;
+        // Whoever calls a module may use what is sensitive in it; what the root puts out is shown.
+        if self.frames[frame].module == ROOT && value.is_sensitive_anywhere() && !sensitive {
+            let detail = "Its value comes from something sensitive. Say `sensitive = true`, or use `nonsensitive` where the \
+                          value is no secret.";
+            let summary = format!("Output `{name}` would show a sensitive value");
+            self.report(attribute.value.span, "sensitive-output", summary, detail);
+            return None;
+        }
+        Some(value.marked(sensitive))
     }
 
-    fn checks(&mut self) {
-        for (name, block) in &self.declarations.checks {
+    /// An output as other blocks read it: those of modules, and of the root for its end.
+    fn module_output(&mut self, frame: usize, name: &Arc<str>) {
+        let Some(block) = self.declarations(frame).outputs.get(name) else { return };
+        let value = self.output_value(frame, name, block);
+        let depends_on = self.depends_on(frame, &block.body);
+        let read = references_of(&block.body);
+        let mut dependencies = self.dependencies(frame, &read, &Own::default());
+        let found = match (value, depends_on) {
+            (Some(value), Some(depends_on)) => {
+                dependencies.extend(depends_on);
+                Found::Value(value)
+            }
+            _ => Found::Poisoned,
+        };
+        self.frames[frame].outputs.insert(name.clone(), (found, Arc::new(dependencies)));
+    }
+
+    /// An output of the root as the state and people get it.
+    fn root_output(&mut self, name: &Arc<str>, block: &super::syntax::Block) -> Option<Output> {
+        let Some((Found::Value(value), _)) = self.frames[ROOT].outputs.get(name).cloned() else { return None };
+        let description = block.body.attribute("description").and_then(|attribute| {
+            let summary = "`description` cannot be this";
+            self.with_evaluator(ROOT, Own::default(), |evaluator| {
+                evaluator.eval_as(&attribute.value, &Type::Text, "wrong-type", summary).ok()
+            })
+        });
+        let span = block.body.attribute("value").map_or(block.header, |attribute| attribute.value.span);
+        if value.has_infinite() {
+            self.report(span, "operation-failed", INFINITE, DIVIDED);
+            return None;
+        }
+        let json = value.to_json();
+        if json.is_none() {
+            self.wants_facts = true;
+        }
+        Some(Output {
+            value: json,
+            ty: value.ty().to_string(),
+            sensitive: value.is_sensitive_anywhere(),
+            description: description.and_then(|text| text.as_text().map(|text| text.to_string())),
+        })
+    }
+
+    fn checks(&mut self, frame: usize) {
+        for (name, block) in &self.declarations(frame).checks {
             let problems = unexpected(self.sources, &block.body, &[], &["assert"], "`check`");
             self.problems.extend(problems);
             if block.body.blocks("assert").next().is_none() && !block.body.has_gaps {
@@ -456,8 +599,17 @@ impl<'a> World<'a> {
                 self.report(block.header, "missing-block", format!("Check `{name}` asserts nothing"), detail);
             }
             for assert in block.body.blocks("assert") {
-                self.condition(assert, &Own::default(), "check-failed", name);
+                self.condition(frame, assert, &Own::default(), "check-failed", name);
             }
         }
     }
+}
+
+/// What a body refers to, less `depends_on`, which names resources rather than values.
+fn references_of(body: &Body) -> Vec<Reference<'_>> {
+    let named = body.attribute("depends_on").map(|attribute| attribute.value.span);
+    let within = |span: Span| {
+        named.is_some_and(|named| named.file == span.file && named.start <= span.start && span.end <= named.end)
+    };
+    in_body(body).into_iter().filter(|reference| !within(reference.span)).collect()
 }

@@ -2,102 +2,87 @@
 
 use super::super::declare::ROOTS;
 use super::super::eval::missing_name;
-use super::super::references::{Reference, references};
-use super::super::syntax::{Block as SyntaxBlock, Expr};
+use super::super::references::{Reference, in_block, in_body, references};
+use super::super::syntax::Body;
 use super::super::value::Value;
+use super::calls::{self, named_output};
 use super::{META, Own, World};
+use crate::model::Problem;
 use crate::model::problem::did_you_mean;
-use crate::model::{Problem, Problems};
 
 impl World<'_> {
     /// Reports references to nothing, and poisons whatever holds one.
-    pub(super) fn check_names(&mut self, kinds: &[&'static str]) {
-        let declarations = self.declarations;
+    pub(super) fn check_names(&mut self, module: usize, kinds: &[&'static str]) {
+        let declarations = &self.modules[module].declarations;
         let mut found = Vec::new();
+        let nothing = Own::default;
+        let mut check = |references: Vec<Reference<'_>>, own: &Own, within: Option<usize>| {
+            for reference in references {
+                if let Some(problem) = self.reference(module, &reference, kinds, own.clone(), within) {
+                    found.push(problem.at(self.place(reference.span).as_ref()));
+                }
+            }
+        };
         for local in declarations.locals.values() {
-            self.check_expr(&local.value, kinds, Own::default(), None, &mut found);
+            check(references(&local.value), &nothing(), None);
         }
         for (number, resource) in declarations.resources.iter().enumerate() {
             let body = &resource.block.body;
-            let known = Value::unknown();
-            let own = Own {
-                each: body.attribute("for_each").map(|_| (known.clone(), known.clone())),
-                count: body.attribute("count").map(|_| known.clone()),
-                this: None,
-            };
-            for attribute in &body.attributes {
+            let own = instance_names(body);
+            for attribute in body.attributes.iter().filter(|attribute| attribute.name.as_ref() != "depends_on") {
                 // What makes the instances cannot depend on which instance it is.
-                let own = if META.contains(&attribute.name.as_ref()) { Own::default() } else { own.clone() };
-                if attribute.name.as_ref() != "depends_on" {
-                    self.check_expr(&attribute.value, kinds, own, Some(number), &mut found);
-                }
+                let is_meta = META.contains(&attribute.name.as_ref());
+                let own = if is_meta { nothing() } else { own.clone() };
+                check(references(&attribute.value), &own, Some(number));
             }
             for block in &body.blocks {
-                if block.word.as_ref() == "lifecycle" {
-                    self.check_lifecycle(block, kinds, &own, number, &mut found);
-                } else {
-                    for expr in block.body.expressions() {
-                        self.check_expr(expr, kinds, own.clone(), Some(number), &mut found);
-                    }
+                if block.word.as_ref() != "lifecycle" {
+                    check(in_block(block), &own, Some(number));
+                    continue;
+                }
+                let fixed = block.body.attributes.iter().filter(|one| one.name.as_ref() == "prevent_destroy");
+                fixed.for_each(|one| check(references(&one.value), &nothing(), Some(number)));
+                for condition in &block.body.blocks {
+                    let this = (condition.word.as_ref() == "postcondition").then(Value::unknown);
+                    check(in_block(condition), &Own { this, ..own.clone() }, Some(number));
                 }
             }
         }
-        let others = declarations.outputs.values().chain(declarations.checks.values()).chain(&declarations.settings);
-        for block in others {
-            for expr in block.body.expressions() {
-                if block.body.attribute("depends_on").is_none_or(|attribute| !std::ptr::eq(&attribute.value, expr)) {
-                    self.check_expr(expr, kinds, Own::default(), None, &mut found);
+        for call in declarations.calls.values() {
+            let own = instance_names(&call.body);
+            for attribute in &call.body.attributes {
+                let own = if calls::META.contains(&attribute.name.as_ref()) { nothing() } else { own.clone() };
+                if !["depends_on", "source"].contains(&attribute.name.as_ref()) {
+                    check(references(&attribute.value), &own, None);
                 }
             }
+        }
+        for block in declarations.outputs.values() {
+            let values = block.body.attributes.iter().filter(|attribute| attribute.name.as_ref() != "depends_on");
+            values.for_each(|attribute| check(references(&attribute.value), &nothing(), None));
+            block.body.blocks.iter().for_each(|block| check(in_block(block), &nothing(), None));
+        }
+        for block in declarations.checks.values().chain(&declarations.settings) {
+            check(in_body(&block.body), &nothing(), None);
         }
         for variable in declarations.variables.values() {
             for validation in variable.body.blocks("validation") {
-                for expr in validation.body.expressions() {
-                    self.check_expr(expr, kinds, Own::default(), None, &mut found);
-                }
+                check(in_body(&validation.body), &nothing(), None);
             }
         }
         self.problems.append(&mut found);
     }
 
-    fn check_lifecycle(
-        &self,
-        block: &SyntaxBlock,
-        kinds: &[&'static str],
-        own: &Own,
-        number: usize,
-        found: &mut Problems,
-    ) {
-        for attribute in &block.body.attributes {
-            if attribute.name.as_ref() == "prevent_destroy" {
-                self.check_expr(&attribute.value, kinds, Own::default(), Some(number), found);
-            }
-        }
-        for condition in &block.body.blocks {
-            let this = (condition.word.as_ref() == "postcondition").then(Value::unknown);
-            let own = Own { this, ..own.clone() };
-            for expr in condition.body.expressions() {
-                self.check_expr(expr, kinds, own.clone(), Some(number), found);
-            }
-        }
-    }
-
-    fn check_expr(&self, expr: &Expr, kinds: &[&'static str], own: Own, within: Option<usize>, found: &mut Problems) {
-        for reference in references(expr) {
-            if let Some(problem) = self.reference(&reference, kinds, own.clone(), within) {
-                found.push(problem.at(self.place(reference.span).as_ref()));
-            }
-        }
-    }
-
     /// What is wrong with a reference, if anything.
     pub(super) fn reference(
         &self,
+        module: usize,
         reference: &Reference<'_>,
         kinds: &[&'static str],
         own: Own,
         within: Option<usize>,
     ) -> Option<Problem> {
+        let declarations = &self.modules[module].declarations;
         let root = reference.root.as_ref();
         let names = |names: Vec<&str>, what: &str, name: &str| missing_name("The configuration", what, name, &names);
         let wrong = |summary: &str, detail: &str| Some(Problem::error("invalid-reference", summary, detail));
@@ -106,18 +91,18 @@ impl World<'_> {
             "local" => "locals",
             other => other,
         };
-        if reference.member.as_ref().is_some_and(|name| self.declarations.is_lost(word, name)) {
+        if reference.member.as_ref().is_some_and(|name| declarations.is_lost(word, name)) {
             return None;
         }
         match (root, reference.member.as_deref()) {
-            ("var", Some(name)) if !self.declarations.variables.contains_key(name) => {
-                let known = self.declarations.variables.keys().map(|known| known.as_ref()).collect();
+            ("var", Some(name)) if !declarations.variables.contains_key(name) => {
+                let known = declarations.variables.keys().map(|known| known.as_ref()).collect();
                 let summary = format!("There is no variable `{name}`");
                 let detail = names(known, "variable", name);
                 Some(Problem::error("reference-to-undeclared-input-variable", summary, detail))
             }
-            ("local", Some(name)) if !self.declarations.locals.contains_key(name) => {
-                let known = self.declarations.locals.keys().map(|known| known.as_ref()).collect();
+            ("local", Some(name)) if !declarations.locals.contains_key(name) => {
+                let known = declarations.locals.keys().map(|known| known.as_ref()).collect();
                 let summary = format!("There is no local value `{name}`");
                 let detail = names(known, "local value", name);
                 Some(Problem::error("reference-to-undeclared-local-value", summary, detail))
@@ -126,9 +111,10 @@ impl World<'_> {
             ("var" | "local", None) => {
                 wrong(&format!("`{root}` cannot stand alone"), &format!("Name one of its values: `{root}.NAME`."))
             }
-            ("each", _) if own.each.is_none() => {
-                wrong("`each` has no meaning here", "Only a block with `for_each` has instances with a key and a value.")
-            }
+            ("each", _) if own.each.is_none() => wrong(
+                "`each` has no meaning here",
+                "Only a block with `for_each` has instances with a key and a value.",
+            ),
             ("each", Some(name)) if !["key", "value"].contains(&name) => {
                 wrong("`each` has no such attribute", "There are `each.key` and `each.value`.")
             }
@@ -141,17 +127,14 @@ impl World<'_> {
             ("self", _) if own.this.is_none() => {
                 wrong("`self` has no meaning here", "Only a `postcondition` can speak of its own resource like that.")
             }
-            ("path", Some(name)) if !self.path.contains_key(name) => {
+            ("path", Some(name)) if !self.modules[module].path.contains_key(name) => {
                 wrong("`path` has no such attribute", "There are `path.module`, `path.root` and `path.cwd`.")
             }
             ("each" | "count" | "self" | "path", _) => None,
-            ("module", _) => Some(Problem::error(
-                "not-supported",
-                "Modules are not supported yet",
-                "Write the blocks of the module here.",
-            )),
+            ("module", None) => wrong("`module` cannot stand alone", "Name one: `module.NAME.OUTPUT`."),
+            ("module", Some(name)) => self.module_reference(module, reference, name),
             (kind, member) if kinds.contains(&kind) => {
-                let known = self.declarations.by_name.get(kind);
+                let known = declarations.by_name.get(kind);
                 let name = member?;
                 match known.and_then(|known| known.get(name)) {
                     None => {
@@ -186,5 +169,34 @@ impl World<'_> {
                 Some(Problem::error("reference-to-undeclared-resource", summary, detail))
             }
         }
+    }
+
+    /// What is wrong with `module.NAME...`, if anything.
+    fn module_reference(&self, module: usize, reference: &Reference<'_>, name: &str) -> Option<Problem> {
+        let here = &self.modules[module];
+        let Some(call) = here.declarations.calls.get(name) else {
+            let known: Vec<&str> = here.declarations.calls.keys().map(|known| known.as_ref()).collect();
+            let detail = missing_name("The configuration", "module", name, &known);
+            let summary = format!("There is no module `{name}`");
+            return Some(Problem::error("reference-to-undeclared-module", summary, detail));
+        };
+        let output = named_output(call, reference)?;
+        let child = &self.modules[*here.children.get(name)?];
+        if child.declarations.outputs.contains_key(output) || child.declarations.is_lost("output", output) {
+            return None;
+        }
+        let known: Vec<&str> = child.declarations.outputs.keys().map(|known| known.as_ref()).collect();
+        let detail = missing_name(&format!("Module `{name}`"), "output", output, &known);
+        Some(Problem::error("unsupported-attribute", format!("There is no output `{output}`"), detail))
+    }
+}
+
+/// `each` and `count`, where the block has them.
+fn instance_names(body: &Body) -> Own {
+    let known = Value::unknown();
+    Own {
+        each: body.attribute("for_each").map(|_| (known.clone(), known.clone())),
+        count: body.attribute("count").map(|_| known.clone()),
+        this: None,
     }
 }

@@ -5,71 +5,212 @@ use std::sync::Arc;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use super::super::references::references;
+use super::super::modules::ROOT;
+use super::super::references::{Reference, in_body, references};
 use super::super::source::Span;
-use super::super::syntax::Expr;
-use super::World;
+use super::calls::named_output;
+use super::{World, calls};
+use crate::kinds::host;
 
-/// What is evaluated as one thing.
+/// What is evaluated as one thing, in all instances of its module.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Node {
+pub(super) struct Node {
+    pub module: usize,
+    pub thing: Thing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Thing {
+    /// Before anything else of the module.
+    Start,
+    Variable(Arc<str>),
     Local(Arc<str>),
     Resource(usize),
     /// All resources of a kind.
     Kind(Arc<str>),
+    Output(Arc<str>),
+    /// The instances of a `module` block.
+    Call(Arc<str>),
 }
 
+/// The graph as it grows.
+struct Graph {
+    graph: DiGraph<Node, ()>,
+    indexes: HashMap<Node, NodeIndex>,
+    spans: Vec<Span>,
+}
+
+impl Graph {
+    fn add(&mut self, module: usize, thing: Thing, span: Span) -> NodeIndex {
+        let node = Node { module, thing };
+        let index = self.graph.add_node(node.clone());
+        self.indexes.insert(node, index);
+        self.spans.push(span);
+        index
+    }
+
+    fn find(&self, module: usize, thing: Thing) -> Option<NodeIndex> {
+        self.indexes.get(&Node { module, thing }).copied()
+    }
+
+    /// `first` comes before `then`; one that is not there has no order.
+    fn edge(&mut self, first: Option<NodeIndex>, then: NodeIndex) {
+        if let Some(first) = first {
+            self.graph.add_edge(first, then, ());
+        }
+    }
+
+    /// Each of `first`, which may hold one twice, comes before `then`.
+    fn edges(&mut self, mut first: Vec<NodeIndex>, then: NodeIndex) {
+        first.sort_unstable();
+        first.dedup();
+        first.into_iter().for_each(|first| self.edge(Some(first), then));
+    }
+}
+
+const NOWHERE: Span = Span { file: u32::MAX, start: 0, end: 0 };
+
 impl World<'_> {
+    fn nodes(&self) -> Graph {
+        let mut graph = Graph { graph: DiGraph::new(), indexes: HashMap::new(), spans: Vec::new() };
+        for (module, found) in self.modules.iter().enumerate() {
+            let declarations = &found.declarations;
+            let start = graph.add(module, Thing::Start, NOWHERE);
+            let mut inner = Vec::new();
+            for (name, block) in &declarations.variables {
+                inner.push(graph.add(module, Thing::Variable(name.clone()), block.header));
+            }
+            for (name, local) in &declarations.locals {
+                inner.push(graph.add(module, Thing::Local(name.clone()), local.name_span));
+            }
+            for (number, resource) in declarations.resources.iter().enumerate() {
+                inner.push(graph.add(module, Thing::Resource(number), resource.block.header));
+            }
+            for kind in declarations.by_name.keys().collect::<BTreeSet<_>>() {
+                let index = graph.add(module, Thing::Kind(kind.clone()), NOWHERE);
+                for number in declarations.by_name[kind].values() {
+                    let resource = graph.find(module, Thing::Resource(*number));
+                    graph.edge(resource, index);
+                }
+            }
+            for (name, block) in &declarations.outputs {
+                inner.push(graph.add(module, Thing::Output(name.clone()), block.header));
+            }
+            for (name, block) in &declarations.calls {
+                inner.push(graph.add(module, Thing::Call(name.clone()), block.header));
+            }
+            inner.into_iter().for_each(|index| graph.edge(Some(start), index));
+        }
+        graph
+    }
+
+    /// What has to come before something that refers to this.
+    fn needed(&self, graph: &Graph, module: usize, reference: &Reference<'_>) -> Vec<NodeIndex> {
+        let here = &self.modules[module];
+        let one = |thing| graph.find(module, thing).into_iter().collect();
+        match (reference.root.as_ref(), &reference.member) {
+            ("var", Some(name)) => one(Thing::Variable(name.clone())),
+            ("local", Some(name)) => one(Thing::Local(name.clone())),
+            ("module", Some(name)) => {
+                let (Some(block), Some(child)) = (here.declarations.calls.get(name), here.children.get(name)) else {
+                    return Vec::new();
+                };
+                let outputs = self.modules[*child].declarations.outputs.keys();
+                let named = named_output(block, reference);
+                let read = outputs.filter(|output| named.is_none_or(|named| named == output.as_ref()));
+                let read = read.filter_map(|output| graph.find(*child, Thing::Output(output.clone())));
+                graph.find(module, Thing::Call(name.clone())).into_iter().chain(read).collect()
+            }
+            (kind, Some(name)) => match here.declarations.by_name.get(kind).and_then(|names| names.get(name)) {
+                Some(number) => one(Thing::Resource(*number)),
+                None => Vec::new(),
+            },
+            (kind, None) => one(Thing::Kind(Arc::from(kind))),
+        }
+    }
+
+    /// Everything in a module and in the modules below it.
+    fn all_within(&self, graph: &Graph, module: usize) -> Vec<NodeIndex> {
+        let mut open = vec![module];
+        let mut all = Vec::new();
+        while let Some(module) = open.pop() {
+            let resources = 0..self.modules[module].declarations.resources.len();
+            all.extend(resources.filter_map(|number| graph.find(module, Thing::Resource(number))));
+            open.extend(self.modules[module].children.values());
+        }
+        all
+    }
+
+    fn graph(&self) -> Graph {
+        let mut graph = self.nodes();
+        for (module, found) in self.modules.iter().enumerate() {
+            let declarations = &found.declarations;
+            let mut readers: Vec<(Thing, Vec<Reference<'_>>)> = Vec::new();
+            for (name, local) in &declarations.locals {
+                readers.push((Thing::Local(name.clone()), references(&local.value)));
+            }
+            for (number, resource) in declarations.resources.iter().enumerate() {
+                readers.push((Thing::Resource(number), in_body(&resource.block.body)));
+            }
+            for (name, block) in &declarations.outputs {
+                readers.push((Thing::Output(name.clone()), in_body(&block.body)));
+            }
+            for (name, block) in &declarations.calls {
+                // What goes in is needed by the variables of the module, not by the module.
+                let own = block.body.attributes.iter().filter(|one| calls::META.contains(&one.name.as_ref()));
+                readers.push((Thing::Call(name.clone()), own.flat_map(|one| references(&one.value)).collect()));
+            }
+            for (thing, references) in readers {
+                let Some(then) = graph.find(module, thing.clone()) else { continue };
+                let needed = references.iter().flat_map(|reference| self.needed(&graph, module, reference));
+                // A resource that names itself is reported as such.
+                let needed = needed.filter(|first| *first != then || !matches!(thing, Thing::Resource(_))).collect();
+                graph.edges(needed, then);
+            }
+            let bodies = declarations.resources.iter().map(|resource| &resource.block.body).enumerate();
+            let bodies = bodies.map(|(number, body)| (Thing::Resource(number), body));
+            let outputs = declarations.outputs.iter().map(|(name, block)| (Thing::Output(name.clone()), &block.body));
+            let calls = declarations.calls.iter().map(|(name, block)| (Thing::Call(name.clone()), &block.body));
+            for (thing, body) in bodies.chain(outputs).chain(calls) {
+                let Some(attribute) = body.attribute("depends_on") else { continue };
+                let Some(then) = graph.find(module, thing) else { continue };
+                for reference in references(&attribute.value) {
+                    let Some(name) = reference.member.as_ref().filter(|_| reference.root.as_ref() == "module") else {
+                        continue;
+                    };
+                    let Some(child) = found.children.get(name) else { continue };
+                    let all = self.all_within(&graph, *child);
+                    graph.edges(all, then);
+                }
+            }
+            self.inputs(&mut graph, module);
+        }
+        graph
+    }
+
+    /// The calls of a module come before all that is in what they call, and what is given before the variables.
+    fn inputs(&self, graph: &mut Graph, module: usize) {
+        let found = &self.modules[module];
+        for (name, block) in &found.declarations.calls {
+            let Some(child) = found.children.get(name).copied() else { continue };
+            let call = graph.find(module, Thing::Call(name.clone()));
+            if let Some(start) = graph.find(child, Thing::Start) {
+                graph.edge(call, start);
+            }
+            for variable in self.modules[child].declarations.variables.keys() {
+                let Some(then) = graph.find(child, Thing::Variable(variable.clone())) else { continue };
+                let given = block.body.attribute(variable).filter(|_| !calls::META.contains(&variable.as_ref()));
+                let read = given.into_iter().flat_map(|given| references(&given.value));
+                let needed = read.flat_map(|reference| self.needed(graph, module, &reference)).collect();
+                graph.edges(needed, then);
+            }
+        }
+    }
+
     /// Everything in an order in which what is referred to comes first. Cycles are reported; what their members get from each
     /// other has no value, which poisons what refers to it.
     pub(super) fn order(&mut self) -> Vec<Node> {
-        let declarations = self.declarations;
-        let mut graph: DiGraph<Node, ()> = DiGraph::new();
-        let mut indexes: HashMap<Node, NodeIndex> = HashMap::new();
-        let mut spans: Vec<Span> = Vec::new();
-        for (name, local) in &declarations.locals {
-            indexes.insert(Node::Local(name.clone()), graph.add_node(Node::Local(name.clone())));
-            spans.push(local.name_span);
-        }
-        for (number, resource) in declarations.resources.iter().enumerate() {
-            indexes.insert(Node::Resource(number), graph.add_node(Node::Resource(number)));
-            spans.push(resource.block.header);
-        }
-        for kind in declarations.by_name.keys().collect::<BTreeSet<_>>() {
-            let node = Node::Kind(kind.clone());
-            let index = graph.add_node(node.clone());
-            indexes.insert(node, index);
-            spans.push(Span { file: u32::MAX, ..Span::default() });
-            for number in declarations.by_name[kind].values() {
-                graph.update_edge(indexes[&Node::Resource(*number)], index, ());
-            }
-        }
-        let mut edges: Vec<(Node, Vec<&Expr>)> = Vec::new();
-        for (name, local) in &declarations.locals {
-            edges.push((Node::Local(name.clone()), vec![&local.value]));
-        }
-        for (number, resource) in declarations.resources.iter().enumerate() {
-            edges.push((Node::Resource(number), Self::expressions_of(resource)));
-        }
-        for (node, expressions) in edges {
-            let to = indexes[&node];
-            for reference in expressions.into_iter().flat_map(references) {
-                let target = match (reference.root.as_ref(), &reference.member) {
-                    ("local", Some(name)) => Node::Local(name.clone()),
-                    (kind, Some(name)) => match declarations.by_name.get(kind).and_then(|names| names.get(name)) {
-                        Some(number) => Node::Resource(*number),
-                        None => continue,
-                    },
-                    (kind, None) => Node::Kind(Arc::from(kind)),
-                };
-                // A resource that names itself is reported as such.
-                if let Some(from) = indexes.get(&target)
-                    && !(target == node && matches!(node, Node::Resource(_)))
-                {
-                    graph.update_edge(*from, to, ());
-                }
-            }
-        }
+        let Graph { mut graph, spans, .. } = self.graph();
         let mut in_cycle: HashSet<NodeIndex> = HashSet::new();
         if petgraph::algo::toposort(&graph, None).is_err() {
             for members in petgraph::algo::kosaraju_scc(&graph) {
@@ -85,7 +226,19 @@ impl World<'_> {
             });
         }
         let order = petgraph::algo::toposort(&graph, None).unwrap_or_default();
-        order.into_iter().map(|index| graph[index].clone()).collect()
+        let mut nodes = Vec::with_capacity(order.len());
+        for index in order {
+            // All resources of a kind are put together where somebody reads them so; hosts always, because their names
+            // must differ.
+            let is_read = match &graph[index].thing {
+                Thing::Kind(kind) => kind.as_ref() == host::NAME || graph.neighbors(index).next().is_some(),
+                _ => true,
+            };
+            if is_read {
+                nodes.push(graph[index].clone());
+            }
+        }
+        nodes
     }
 
     /// Names the members of the shortest cycle among these nodes, each with its place.
@@ -94,7 +247,7 @@ impl World<'_> {
         let first = members
             .iter()
             .copied()
-            .filter(|index| !matches!(graph[*index], Node::Kind(_)))
+            .filter(|index| !matches!(graph[*index].thing, Thing::Kind(_) | Thing::Start))
             .min_by_key(|index| (spans[index.index()].file, spans[index.index()].start))
             .unwrap_or(members[0]);
         // Breadth first from the first member back to itself.
@@ -128,12 +281,21 @@ impl World<'_> {
             cycle.push(first);
         }
         cycle.reverse();
-        let name = |index: &NodeIndex| match &graph[*index] {
-            Node::Local(name) => format!("local.{name}"),
-            Node::Kind(kind) => format!("all of {kind}"),
-            Node::Resource(number) => {
-                let resource = &self.declarations.resources[*number];
-                format!("{}.{}", resource.kind.name(), resource.name)
+        let name = |index: &NodeIndex| {
+            let Node { module, thing } = &graph[*index];
+            let found = &self.modules[*module];
+            let path = if *module == ROOT { String::new() } else { format!("{}.", found.address) };
+            match thing {
+                Thing::Start => found.address.clone(),
+                Thing::Variable(name) => format!("{path}var.{name}"),
+                Thing::Local(name) => format!("{path}local.{name}"),
+                Thing::Kind(kind) => format!("all of {path}{kind}"),
+                Thing::Output(name) => format!("{path}output.{name}"),
+                Thing::Call(name) => format!("{path}module.{name}"),
+                Thing::Resource(number) => {
+                    let resource = &found.declarations.resources[*number];
+                    format!("{path}{}.{}", resource.kind.name(), resource.name)
+                }
             }
         };
         let with_place = |index: &NodeIndex| match self.place(spans[index.index()]) {

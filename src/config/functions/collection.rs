@@ -351,7 +351,7 @@ fn matchkeys(arguments: &[Value]) -> Outcome {
 }
 
 fn merge(arguments: &[Value]) -> Outcome {
-    let mut fields = Fields::new();
+    let mut fields = Vec::new();
     let mut types = Vec::new();
     let mut given = 0;
     for value in arguments {
@@ -367,6 +367,7 @@ fn merge(arguments: &[Value]) -> Outcome {
         }
         fields.extend(of_value.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
+    let fields: Fields = fields.into_iter().collect();
     // Maps of one type give a map; everything else an object.
     Ok(match types.split_first() {
         Some((first, rest)) if types.len() == given && rest.iter().all(|ty| ty == first) => {
@@ -487,11 +488,12 @@ fn zipmap(arguments: &[Value]) -> Outcome {
     if keys.len() != values.len() {
         return Err(Fault::call("there must be as many keys as values"));
     }
-    let mut fields = Fields::new();
+    let mut fields = Vec::with_capacity(keys.len());
     for (key, value) in keys.iter().zip(values.iter()) {
         let key = key.as_text().ok_or_else(|| Fault::call("a key is null"))?;
-        fields.insert(key.clone(), value.clone());
+        fields.push((key.clone(), value.clone()));
     }
+    let fields: Fields = fields.into_iter().collect();
     Ok(match &arguments[1].data {
         Data::List(ty, _) => Value::map(ty.clone(), fields),
         _ => Value::object(fields),

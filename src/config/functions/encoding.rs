@@ -201,9 +201,9 @@ impl Json<'_> {
         match self.text[self.at..].chars().next() {
             Some('{') => {
                 self.at += 1;
-                let mut fields = Fields::new();
+                let mut fields = Vec::new();
                 if self.takes("}") {
-                    return Ok(Value::object(fields));
+                    return Ok(Value::object(Fields::default()));
                 }
                 loop {
                     self.blank();
@@ -213,10 +213,10 @@ impl Json<'_> {
                     }
                     let value = self.value(depth + 1)?;
                     if let Some(name) = Value::text(&name).as_text() {
-                        fields.insert(name.clone(), value);
+                        fields.push((name.clone(), value));
                     }
                     if self.takes("}") {
-                        return Ok(Value::object(fields));
+                        return Ok(Value::object(fields.into_iter().collect()));
                     }
                     if !self.takes(",") {
                         return Err(self.wrong("a `,` or `}` is missing"));

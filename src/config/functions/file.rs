@@ -1,4 +1,5 @@
-//! Functions of files and paths of the workstation. Relative paths start from the directory of the configuration.
+//! Functions of files and paths of the workstation. Relative paths start from the directory of the
+//! module and do not lead out of the configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -80,10 +81,22 @@ fn resolve(evaluator: &Evaluator<'_>, path: &str) -> Result<PathBuf, Fault> {
     if path.contains('\0') {
         return Err(Fault::argument(0, "a path cannot hold a zero byte"));
     }
-    Ok(match path.strip_prefix("~/") {
-        Some(rest) => Path::new(&home(evaluator)?).join(rest),
-        None => evaluator.scope.directory().join(path),
-    })
+    if let Some(rest) = path.strip_prefix("~/") {
+        return Ok(Path::new(&home(evaluator)?).join(rest));
+    }
+    let full = evaluator.scope.directory().join(path);
+    if Path::new(path).is_absolute() || evaluator.scope.border().is_none_or(|border| is_within(&full, border)) {
+        return Ok(full);
+    }
+    let why =
+        format!("`{path}` leads out of the directory of the configuration; whoever means that writes an absolute path");
+    Err(Fault::argument(0, why))
+}
+
+/// Whether a path is below a directory as both are written.
+fn is_within(path: &Path, directory: &Path) -> bool {
+    let written = |path: &Path| std::path::absolute(path).map(|path| super::super::modules::clean(&path));
+    matches!((written(path), written(directory)), (Ok(path), Ok(directory)) if path.starts_with(&directory))
 }
 
 /// The bytes of a regular file.
@@ -123,6 +136,10 @@ impl Scope for Given<'_> {
 
     fn directory(&self) -> &Path {
         self.outer.directory()
+    }
+
+    fn border(&self) -> Option<&Path> {
+        self.outer.border()
     }
 
     fn environment(&self) -> &BTreeMap<String, String> {

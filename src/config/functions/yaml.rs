@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use super::super::fields::Gathered;
 use super::super::number::Number;
-use super::super::value::{Data, Fields, Value};
+use super::super::value::{Data, Value};
 use super::encoding::{DEEPEST, plain, quoted};
 use super::{Fault, Outcome};
 
@@ -15,7 +16,7 @@ const MOST: usize = 1_000_000;
 /// What is being built.
 enum Open {
     Sequence { anchor: usize, elements: Vec<Value>, weight: usize },
-    Mapping { anchor: usize, fields: Fields, merged: Vec<Value>, key: Option<Value>, weight: usize },
+    Mapping { anchor: usize, fields: Gathered, merged: Vec<Value>, key: Option<Value>, weight: usize },
 }
 
 pub(super) fn decode(text: &str) -> Outcome {
@@ -57,7 +58,7 @@ pub(super) fn decode(text: &str) -> Outcome {
                 continue;
             }
             Event::MappingStart(anchor, _) => {
-                open.push(Open::Mapping { anchor, fields: Fields::new(), merged: Vec::new(), key: None, weight: 1 });
+                open.push(Open::Mapping { anchor, fields: Gathered::new(), merged: Vec::new(), key: None, weight: 1 });
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
@@ -68,7 +69,7 @@ pub(super) fn decode(text: &str) -> Outcome {
                             fields.entry(name.clone()).or_insert_with(|| value.clone());
                         }
                     }
-                    (Value::object(fields), weight, anchor)
+                    (Value::object(fields.into()), weight, anchor)
                 }
                 None => continue,
             },
@@ -98,7 +99,7 @@ pub(super) fn decode(text: &str) -> Outcome {
     document.ok_or_else(|| Fault::call("there is no document"))
 }
 
-fn field(fields: &mut Fields, merged: &mut Vec<Value>, name: &Value, value: Value) -> Result<(), Fault> {
+fn field(fields: &mut Gathered, merged: &mut Vec<Value>, name: &Value, value: Value) -> Result<(), Fault> {
     if name.as_text().is_some_and(|name| name.as_ref() == "<<") {
         match (value.fields().is_some(), value.elements()) {
             (true, _) => merged.push(value),

@@ -1,0 +1,95 @@
+# An image storage with one volume: a directory of each host that appears at another path, with mount options of its own.
+
+variable "name" {
+  type        = string
+  description = "What the pool is called in default paths."
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", var.name))
+    error_message = "A name begins with a letter or digit and holds letters, digits, `.`, `_` and `-`."
+  }
+}
+
+variable "hosts" {
+  type        = list(any)
+  description = "The hosts that have the pool, as `[host.hv1, host.hv2]`."
+  validation {
+    condition     = length(var.hosts) > 0
+    error_message = "A pool is on one host at least."
+  }
+}
+
+variable "directory" {
+  type        = string
+  description = "The directory that appears at the path. It must exist on each host."
+}
+
+variable "path" {
+  type        = string
+  default     = null
+  description = "Where it appears; default `/var/lib/larder/storages/NAME/images`."
+}
+
+variable "options" {
+  type        = list(string)
+  default     = []
+  nullable    = false
+  description = "Mount options, added to `bind`: `[\"noatime\"]`."
+}
+
+variable "persist" {
+  type        = string
+  default     = "fstab"
+  nullable    = false
+  description = "What mounts it at boot: `fstab` or `none`."
+}
+
+variable "owner" {
+  type        = string
+  default     = "libvirt-qemu"
+  description = "Owner of the directory, by name or number; default `libvirt-qemu`, as Debian and Ubuntu have it. Null leaves it as it is."
+}
+
+variable "group" {
+  type        = string
+  default     = "kvm"
+  description = "Group of the directory, by name or number; default `kvm`. Null leaves it as it is."
+}
+
+variable "mode" {
+  type        = string
+  default     = "0770"
+  description = "Mode of the directory; default `0770`. Null leaves it as it is."
+}
+
+image_storage "pool" {
+  hosts = var.hosts
+  root  = "/var/lib/larder/storages/${var.name}"
+}
+
+external_volume "images" {
+  storage     = image_storage.pool
+  mount_point = var.path
+  bind {
+    source = var.directory
+  }
+  options = var.options
+  persist = var.persist
+  owner   = var.owner
+  group   = var.group
+  mode    = var.mode
+}
+
+output "storage" {
+  value       = image_storage.pool
+  description = "The image storage."
+}
+
+output "volume" {
+  value       = external_volume.images
+  description = "The volume, for the `volume` of images."
+}
+
+output "path" {
+  value       = external_volume.images.mount_point
+  description = "Where the volume is on each host."
+}

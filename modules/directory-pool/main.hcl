@@ -1,0 +1,80 @@
+# An image storage with one volume: a directory at the same path of each host, with an owner and a mode of its own.
+
+variable "name" {
+  type        = string
+  description = "What the pool is called in default paths."
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", var.name))
+    error_message = "A name begins with a letter or digit and holds letters, digits, `.`, `_` and `-`."
+  }
+}
+
+variable "hosts" {
+  type        = list(any)
+  description = "The hosts that have the pool, as `[host.hv1, host.hv2]`."
+  validation {
+    condition     = length(var.hosts) > 0
+    error_message = "A pool is on one host at least."
+  }
+}
+
+variable "path" {
+  type        = string
+  default     = null
+  description = "The directory; default `/var/lib/larder/storages/NAME/images`."
+}
+
+variable "shared" {
+  type        = bool
+  default     = false
+  nullable    = false
+  description = "Whether all hosts must see one and the same directory there. Larder proves it."
+}
+
+variable "owner" {
+  type        = string
+  default     = "libvirt-qemu"
+  description = "Owner of the directory, by name or number; default `libvirt-qemu`, as Debian and Ubuntu have it. Null leaves it as it is."
+}
+
+variable "group" {
+  type        = string
+  default     = "kvm"
+  description = "Group of the directory, by name or number; default `kvm`. Null leaves it as it is."
+}
+
+variable "mode" {
+  type        = string
+  default     = "0770"
+  description = "Mode of the directory; default `0770`. Null leaves it as it is."
+}
+
+image_storage "pool" {
+  hosts = var.hosts
+  root  = "/var/lib/larder/storages/${var.name}"
+}
+
+external_volume "images" {
+  storage     = image_storage.pool
+  mount_point = var.path
+  directory {}
+  shared = var.shared
+  owner  = var.owner
+  group  = var.group
+  mode   = var.mode
+}
+
+output "storage" {
+  value       = image_storage.pool
+  description = "The image storage."
+}
+
+output "volume" {
+  value       = external_volume.images
+  description = "The volume, for the `volume` of images."
+}
+
+output "path" {
+  value       = external_volume.images.mount_point
+  description = "Where the volume is on each host."
+}
