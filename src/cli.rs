@@ -238,6 +238,14 @@ pub enum Command {
         #[arg(long)]
         raw: bool,
     },
+    /// Say what the code of an error, a warning or a hazard means, and how to mend it
+    Explain {
+        /// The code as it stands in the message; without it, all codes are listed
+        code: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the graph of resources
     Graph {
         #[command(flatten)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod discover;
+mod explain;
 mod fmt;
 mod graph;
 mod lab;
@@ -112,6 +113,7 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
         Command::Output { name, raw, .. } => output::run(global, name.as_deref(), *raw, terminal),
+        Command::Explain { code, .. } => explain::run(code.as_deref(), terminal),
         Command::Graph { variables, format } => graph::run(global, variables, format, terminal),
         Command::Lab(command) => lab::run(global, command, terminal).await,
         Command::ForceUnlock => state::force_unlock(global, terminal),
@@ -131,6 +133,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Show { json, .. }
         | Command::Status { json, .. }
         | Command::Output { json, .. }
+        | Command::Explain { json, .. }
         | Command::Version { json } => *json,
         Command::Plan { planning, .. } | Command::Apply { planning, .. } | Command::Destroy { planning, .. } => {
             planning.json

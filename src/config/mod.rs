@@ -18,6 +18,7 @@ mod module_lock;
 mod module_source;
 mod modules;
 mod number;
+mod outline;
 mod parse;
 mod references;
 mod settings;
@@ -49,7 +50,7 @@ pub use variables::VarSource;
 use eval::Found;
 use modules::{Module, ROOT};
 use source::{Source, Sources};
-use variables::Given;
+use variables::AllGiven;
 
 /// What a configuration is read with.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +64,10 @@ pub struct Inputs {
 /// What reading a directory gave.
 #[derive(Debug)]
 pub struct Loaded {
-    /// `None` if a file cannot be read or parsed.
+    /// `None` if there is none. What could not be read of it is among the problems, which are errors then.
     pub configuration: Option<Configuration>,
-    /// The texts of all files by the name that places use, also of those with errors.
+    /// The texts of all files by the name that places use, also of those with errors. Values of sensitive variables are
+    /// made unreadable in them.
     pub sources: BTreeMap<String, String>,
     pub problems: Problems,
 }
@@ -77,7 +79,7 @@ pub struct Configuration {
     by_name: BTreeMap<String, String>,
     /// The root, then the modules that it calls.
     modules: Vec<Module>,
-    given: Vec<Given>,
+    given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
 }
@@ -92,6 +94,8 @@ impl std::fmt::Debug for Configuration {
 #[derive(Debug)]
 pub struct Evaluated {
     pub desired: Desired,
+    /// Instances with something wrong in them; that is unknown in their blocks.
+    pub in_error: Blocks,
     /// Errors and warnings, in the order of the text.
     pub problems: Problems,
 }
@@ -133,14 +137,15 @@ pub fn load_with(
     let mut sources = Sources::default();
     let mut problems = Vec::new();
     let modules = modules::load(directory, kinds, further, &mut sources, &mut problems);
-    let given = match &modules {
-        Some(_) => variables::given(directory, inputs, &mut sources, &mut problems),
-        None => Vec::new(),
+    let Some(modules) = modules.map(|found| found.modules) else {
+        return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     };
-    let by_name = sources.by_name();
-    let Some(modules) = modules.map(|found| found.modules).filter(|_| !problems.iter().any(Problem::is_error)) else {
-        return Loaded { configuration: None, sources: by_name, problems };
-    };
+    let given = variables::given(directory, inputs, &mut sources, &mut problems);
+    let none = AllGiven::default();
+    let values = |module: usize| if module == ROOT { &given } else { &none };
+    let secrets = modules.iter().enumerate();
+    let secrets = secrets.flat_map(|(number, module)| variables::secrets(&module.declarations, values(number)));
+    let by_name = sources.by_name(&secrets.collect::<Vec<_>>());
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,

@@ -158,7 +158,7 @@ impl Kind for ExternalVolume {
     }
 
     fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
-        vec![mount_point(block).to_owned()]
+        block.text("mount_point").map(str::to_owned).into_iter().collect()
     }
 
     fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
@@ -278,7 +278,7 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             "conflicting-blocks",
             format!("{} has {}", block.address, several.join(" and ")),
             "Keep exactly one of the blocks directory, bind, tmpfs or device.",
-            block.place.as_deref(),
+            block.nested(several[1]).and_then(|second| second.place.as_deref()),
         ),
     }
     if block.text("persist") == Some("systemd") {

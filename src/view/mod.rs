@@ -3,6 +3,7 @@
 
 pub mod diff;
 pub mod discovery;
+pub mod explain;
 pub mod graph;
 pub mod hcl;
 pub mod json;
