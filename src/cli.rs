@@ -125,6 +125,12 @@ pub struct Planning {
     /// Accept a hazard at a resource; may stand several times
     #[arg(long, value_name = "CODE@ADDRESS", action = ArgAction::Append)]
     pub accept: Vec<String>,
+    /// Plan only this resource, block or module, and what it needs; may stand several times
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with = "exclude")]
+    pub target: Vec<String>,
+    /// Leave out this resource, block or module, and what depends on it; may stand several times
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub exclude: Vec<String>,
     /// Change nothing on hosts; only let the state follow them
     #[arg(long)]
     pub refresh_only: bool,
@@ -288,6 +294,14 @@ pub enum Command {
         #[arg(long)]
         raw: bool,
     },
+    /// Say what the code of an error, a warning or a hazard means, and how to mend it
+    Explain {
+        /// The code as it stands in the message; without it, all codes are listed
+        code: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a graph of the resources, or of the steps of a plan
     Graph {
         #[command(flatten)]
@@ -299,11 +313,17 @@ pub enum Command {
         #[arg(long = "type", value_name = "TYPE", value_parser = ["resources", "plan"])]
         kind: Option<String>,
         /// Draw what is in this plan file; asks no host
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["var", "var_file", "destroy"])]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["var", "var_file", "destroy", "target", "exclude"])]
         plan: Option<PathBuf>,
         /// With -type=plan: the plan to take everything away
         #[arg(long)]
         destroy: bool,
+        /// With -type=plan: only this resource, block or module, and what it needs; may stand several times
+        #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with = "exclude")]
+        target: Vec<String>,
+        /// With -type=plan: without this resource, block or module, and what depends on it; may stand several times
+        #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
+        exclude: Vec<String>,
     },
     /// Evaluate expressions with the names of the configuration
     #[command(after_help = CONSOLE)]
@@ -361,6 +381,15 @@ pub enum StateCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Give a resource, a block or a module another address; hosts are left as they are until the next apply
+    Mv {
+        #[arg(value_name = "FROM")]
+        from: String,
+        #[arg(value_name = "TO")]
+        to: String,
+        #[command(flatten)]
+        locking: Locking,
     },
     /// Forget resources; hosts are left as they are
     Rm {

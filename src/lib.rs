@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`model`] | the nouns: address, block, host, fact, step, hazard, problem; they touch nothing |
 //! | [`kinds`] | one file per resource kind: block, questions, what answers mean, differences with their remedies, unmaking |
-//! | [`state`] | what is ours: format, local file, lock |
+//! | [`state`] | what is ours: format, addresses that change, local file, lock |
 //! | [`config`] | HCL text -> [`config::Desired`] |
 //! | [`install`] | fetches modules that `module` blocks name in git repositories, and pins what they were |
 //! | [`transport`] | the one door to a host: one connection and one remote shell, through SSH or here |

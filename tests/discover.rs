@@ -35,6 +35,7 @@ fn adopted<const N: usize>(site: &Site, names: [&str; N], arguments: &[&str]) ->
     let run = run.says("no step on any host").says("3 round trips each");
     let text = std::fs::read_to_string(site.path().join("found.hcl")).expect("the file that was written");
     assert_eq!(run.out, "", "the file has it all");
+    site.larder(&["fmt", "-check", "found.hcl"]).expect(0);
     let plan = site.larder(&["plan", "-json", "-detailed-exitcode"]).expect(0).json();
     assert_eq!(plan["steps"], serde_json::json!([]), "{plan:#}");
     assert_eq!((&plan["complete"], &plan["summary"]["create"]), (&true.into(), &0.into()), "{plan:#}");
@@ -178,6 +179,7 @@ fn names_that_hosts_made_up_stay_names() {
 }
 image "evil" {
 }.raw' '$${x}.raw' '%%{if}.raw' '*.raw' '-rf.raw' "$(printf 'c\033[31m.raw')" "$(printf 'l\377.raw')" 'a\b.raw' '#.raw' "$(printf 'e\314\201.raw')" null.raw .raw
+        echo '/data/gone /srv/gone none bind,noauto 0 0' >>/etc/fstab
         touch empty.raw && printf 123 >odd.raw && ln -s null.raw link.raw && mkdir dir.raw && mkfifo pipe.raw && ln null.raw hard.raw
         printf 'QFI\373\0\0\0\011' >v9.qcow2 && truncate -s 512 v9.qcow2 raw.qcow2 && printf 'KDMV' >vmware.img
         qemu-img create -q -f qcow2 other.qcow2 1M && cp other.qcow2 fake.raw"#,
@@ -207,6 +209,7 @@ image "evil" {
     remark("/raw.qcow2", "which its name denies");
     remark("/fake.raw", "which its name denies");
     remark("/vmware.img", "a VMDK image");
+    remark("/srv/gone", "not mounted now; its line in /etc/fstab mounts /data/gone");
     assert!(text.contains("null.raw") || text.contains("image \"null\""), "{text}");
     assert!(text.contains("mount_point = \"/srv/a\\\"}$${file(\\\"/etc/shadow\\\")}%%{ for x in y }\""), "{text}");
 }
@@ -310,7 +313,7 @@ fn a_listing_that_is_cut_off_is_an_error_and_a_remark() {
     site.write(&hosts(&["hv1"]));
     site.sh("hv1", "mkdir -p /srv/many && mount -t tmpfs -o size=8M,nr_inodes=600 t /srv/many && cd /srv/many && seq -f '%03g.raw' 514 | xargs truncate -s 512");
     let run = site.larder(&["discover", "hv1"]).expect(1);
-    let run = run.says("error[discovery-incomplete]: 2 more images in /srv/many on hv1 is not known");
+    let run = run.says("error[discovery-incomplete]: not known on hv1: 2 more images in /srv/many");
     assert!(
         run.out.contains("#   NOT KNOWN 2 more images in /srv/many: only 512 images of a directory are looked at"),
         "{}",

@@ -133,9 +133,9 @@ fn validate_tells_machines_the_verdict_and_how_many_problems_there_are() {
     let table = [
         (CONFIGURATION, 0, true, 0, 0),
         ("host \"a\" {\n  address = 1 +\n}\n", 1, false, 1, 0),
-        ("host \"a\" {\n}\nhost \"b\" {\n  nothing = 1\n}\nlocals {\n  x = local.y\n}\n", 1, false, 3, 0),
+        ("host \"a\" {\n}\nhost \"b\" {\n  nothing = 1\n}\nlocals {\n  x = local.y\n}\n", 1, false, 4, 0),
         ("check \"c\" {\n  assert {\n    condition     = 1 == 2\n    error_message = \"No.\"\n  }\n}\n", 0, true, 0, 1),
-        ("\u{1}\n\"", 1, false, 2, 0),
+        ("\"", 1, false, 1, 0),
     ];
     for (text, exit, valid, errors, warnings) in table {
         let place = directory(text);
@@ -302,6 +302,12 @@ fn bash_completes_commands_options_and_addresses() {
         &["@image.guest\\[\\\"a\\ b\\\"\\]", "@image.guest\\[\\\"web\\\"\\]"],
     );
     check("larder apply -accept 'hides-data@image.guest[\"w", &["hides-data@image.guest[\"web\"]"]);
+    check(
+        "larder plan -target image.g",
+        &["image.guest", "image.guest\\[\\\"a\\ b\\\"\\]", "image.guest\\[\\\"web\\\"\\]"],
+    );
+    check("larder graph -type=plan -exclude ext", &["external_volume.disk"]);
+    check("larder explain hides", &["hides-data"]);
     check("larder plan -var ", &["guests="]);
     check("larder plan -var x=1 -var g", &["guests="]);
     check("larder lab ssh ", &["hv1"]);
@@ -347,6 +353,9 @@ fn addresses_of_the_state_are_completed_where_they_are_asked_for() {
     assert_eq!(completed(site.path(), "larder state show ext"), ["external_volume.disk"]);
     assert_eq!(completed(site.path(), "larder state rm image_storage.main ext"), ["external_volume.disk"]);
     assert_eq!(completed(site.path(), "larder output "), ["paths"]);
+    assert_eq!(completed(site.path(), "larder state mv image.guest\\[\\\"w"), ["image.guest\\[\\\"web\\\"\\]"]);
+    assert_eq!(completed(site.path(), "larder state mv image.guest image.g").len(), 3);
+    assert_eq!(completed(site.path(), "larder state list image_s"), ["image_storage.main"]);
     assert_eq!(completed(site.path(), "larder plan -accept hides-data@ext"), ["@external_volume.disk"]);
     assert_eq!(completed(site.path(), "larder -state=nowhere.json state show ext"), [""; 0]);
     let state = site.state();

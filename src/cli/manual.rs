@@ -56,6 +56,7 @@ pub fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
         "plan" => &[
             ("Fail in a pipeline where hosts are not as configured:", "larder plan -detailed-exitcode"),
             ("Write down what was reviewed:", "larder plan -out change.plan"),
+            ("Only a part:", "larder plan -target external_volume.images"),
             ("Accept a danger for once:", "larder plan -accept hides-data@external_volume.images"),
         ],
         "apply" => &[
@@ -79,7 +80,9 @@ pub fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
         "state list" => &[("Only the images:", "larder state list image.")],
         "state show" => &[("One resource:", "larder state show 'image.guest[\"web\"]'")],
         "state rm" => &[("Let somebody else look after it:", "larder state rm external_volume.old")],
+        "state mv" => &[("Give a resource another name:", "larder state mv image.old image.new")],
         "output" => &[("For a script:", "larder output -raw images")],
+        "explain" => &[("Why is this refused?", "larder explain hides-data"), ("All codes:", "larder explain")],
         "graph" => &[
             ("A picture of the resources, with Graphviz:", "larder graph"),
             ("The steps of a reviewed plan, for a merge request:", "larder graph -plan change.plan -format=mermaid"),

@@ -37,10 +37,11 @@ pub(super) fn run(global: &Global, variables: &Variables, terminal: &Terminal) -
     if problems.iter().any(|problem| problem.is_error() && problem.place.is_none()) {
         return Err(Failure { exit: Exit::Error, problems, sources: loaded.sources });
     }
-    let (console, found) = match &loaded.configuration {
-        Some(configuration) => configuration.console(None),
-        None => (Console::of_unreadable(directory, inputs(variables)), Problems::new()),
+    let Some(configuration) = &loaded.configuration else {
+        return Err(Failure { exit: Exit::Error, problems, sources: loaded.sources });
     };
+    let (console, found) = configuration.console(None);
+    let console = if problems.iter().any(Problem::is_error) { console.of_part() } else { console };
     let warnings = problems.into_iter().chain(found);
     let warnings = warnings.map(|problem| Problem { severity: Severity::Warning, ..problem }).collect();
     terminal.warnings(&warnings, &loaded.sources);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::apply::Sessions;
 use crate::cli::{Global, Variables};
-use crate::config::Configuration;
+use crate::config::{self, Configuration, Statements};
 use crate::discover::{self, Settled, is_settled, settle};
 use crate::kinds::ask::{fstab, open_files};
 use crate::kinds::found::{self, Findings, LeftOut, Managed, Names, Regard, Survey, target};
@@ -92,52 +92,51 @@ struct Target {
 
 /// What the words of the command line name.
 fn targets(words: &[String], workspace: &Workspace) -> Result<Vec<Target>, Problem> {
-    let blocks = &workspace.desired.blocks;
-    let known: Vec<&Block> = blocks.values().filter(|block| *block.address.kind == *host::NAME).collect();
-    let taken = workspace.configuration.as_ref().map(|configuration| configuration.names()).unwrap_or_default();
+    let taken = workspace.configuration.as_ref().map(Configuration::names).unwrap_or_default();
     let mut names = Names::taken(taken.into_iter().filter(|(kind, _)| kind == host::NAME).map(|(_, name)| name));
     let mut targets: Vec<Target> = Vec::new();
     for word in words {
-        let of_name = known.iter().find(|block| host::name_of(&block.address).as_str() == word);
-        let target = match of_name {
-            Some(block) if !block.address.module.is_empty() => {
-                let why =
-                    "Its block is in a module, and blocks outside of that cannot refer to it: run this in the module.";
-                return Err(no_host(word, why));
-            }
-            Some(block) => Target { name: host::name_of(&block.address), address: block.address.clone(), new: None },
-            None => {
-                let mut block = target::host_block(word).ok_or_else(|| {
-                    no_host(word, "It is neither the name of a host block nor [user@]address[:port] nor `local`.")
-                })?;
-                let mut completed = block.clone();
-                if let Some(problem) = host::Host.complete(&mut completed, blocks).into_iter().find(Problem::is_error) {
-                    return Err(no_host(word, &format!("{}: {}", problem.summary, problem.detail)));
-                }
-                let reach = host::connection(&completed).reach;
-                let is_it = |block: &&&Block| block.address.module.is_empty() && host::connection(block).reach == reach;
-                match known.iter().find(is_it) {
-                    Some(block) => {
-                        Target { name: host::name_of(&block.address), address: block.address.clone(), new: None }
-                    }
-                    None if targets
-                        .iter()
-                        .any(|other| other.new.as_ref().is_some_and(|other| other.attributes == block.attributes)) =>
-                    {
-                        continue;
-                    }
-                    None => {
-                        block.address = Address::root(host::NAME, &names.give(&[block.address.name.to_string()]));
-                        Target { name: host::name_of(&block.address), address: block.address.clone(), new: Some(block) }
-                    }
-                }
-            }
+        let mut target = target(word, &workspace.desired.blocks)?;
+        let is_same = |other: &Target| match (&other.new, &target.new) {
+            (Some(other), Some(new)) => other.attributes == new.attributes,
+            _ => other.name == target.name,
         };
-        if !targets.iter().any(|other| other.name == target.name) {
-            targets.push(target);
+        if targets.iter().any(is_same) {
+            continue;
         }
+        if let Some(block) = &mut target.new {
+            block.address = Address::root(host::NAME, &names.give(&[block.address.name.to_string()]));
+            (target.name, target.address) = (host::name_of(&block.address), block.address.clone());
+        }
+        targets.push(target);
     }
     Ok(targets)
+}
+
+/// What one word names: a host of the configuration by its name, or by how it is reached; else one that has no block yet.
+fn target(word: &str, blocks: &Blocks) -> Result<Target, Problem> {
+    let of = |block: &Block, new: Option<Block>| {
+        let (name, address) = (host::name_of(&block.address), block.address.clone());
+        Target { name, address, new }
+    };
+    let mut known = blocks.values().filter(|block| *block.address.kind == *host::NAME);
+    if let Some(block) = known.clone().find(|block| host::name_of(&block.address).as_str() == word) {
+        return match block.address.module.is_empty() {
+            true => Ok(of(block, None)),
+            false => {
+                Err(no_host(word, "Its block is in a module, where others cannot refer to it: run this in the module."))
+            }
+        };
+    }
+    let forms = "It is neither the name of a host block nor [user@]address[:port] nor `local`.";
+    let block = target::host_block(word).ok_or_else(|| no_host(word, forms))?;
+    let mut completed = block.clone();
+    if let Some(problem) = host::Host.complete(&mut completed, blocks).into_iter().find(Problem::is_error) {
+        return Err(no_host(word, &format!("{}: {}", problem.summary, problem.detail)));
+    }
+    let reach = host::connection(&completed).reach;
+    let same = known.find(|known| known.address.module.is_empty() && host::connection(known).reach == reach);
+    Ok(same.map_or_else(|| of(&block, Some(block.clone())), |block| of(block, None)))
 }
 
 fn no_host(word: &str, why: &str) -> Problem {
@@ -248,7 +247,9 @@ impl Run<'_> {
     /// Asks what a plan needs and nobody asked yet.
     async fn ask_for_plan(&mut self, wanted: &Blocks) {
         let mut questions = BTreeMap::new();
-        for (host, (_, all)) in plan::questions(wanted, &State::default()) {
+        // An empty state and no statements: nothing moves that could not.
+        let wanted = plan::questions(wanted, &State::default(), &Statements::default(), &Request::default());
+        for (host, (_, all)) in wanted.unwrap_or_default() {
             let facts = self.facts.host(&host);
             let new: Vec<Question> =
                 all.into_iter().filter(|question| !open_files::is_covered(facts, question)).collect();
@@ -327,6 +328,7 @@ impl Run<'_> {
             desired: blocks,
             outputs: BTreeMap::new(),
             facts: &self.facts,
+            statements: &Statements::default(),
             state: &State::default(),
             request: &Request::default(),
             parallelism: settings.parallelism,
@@ -346,7 +348,7 @@ impl Run<'_> {
         problems.extend(doubts.map(|one| {
             Problem::error(
                 "discovery-incomplete",
-                format!("{} on {} is not known", escape_line(&one.what), one.host),
+                format!("not known on {}: {}", one.host, escape_line(&one.what)),
                 format!("{}. Look there yourself; the file has a remark in its place.", escape_line(&one.why)),
             )
         }));
@@ -366,7 +368,7 @@ impl Run<'_> {
             Some(path) => write(path, &text)?,
         }
         terminal.hint(&self.summary(&findings, elapsed, silent.len()));
-        if is_proven {
+        if is_proven && !findings.blocks.is_empty() {
             let count = findings.blocks.len();
             terminal.hint(&format!(
                 "The plan of this is empty: {} adopted, no step on any host.",
@@ -426,9 +428,10 @@ fn wanted_elsewhere<'a>(out: Option<&'a Path>, directory: &Path) -> Option<&'a P
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let is_read = path.extension().is_some_and(|extension| extension == "hcl")
-        && !path.to_string_lossy().ends_with(".vars.hcl")
-        && !path.to_string_lossy().ends_with(".test.hcl")
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let is_read = config::is_file_name(&name)
+        && !name.ends_with(".vars.hcl")
+        && !name.ends_with(".test.hcl")
         && matches!((parent.canonicalize(), directory.canonicalize()), (Ok(a), Ok(b)) if a == b);
     (!is_read).then_some(path)
 }

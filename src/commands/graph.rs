@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::{Global, Planning, Variables};
+use crate::cli::{Global, Planning};
 use crate::model::Problem;
 use crate::plan::Plan;
 use crate::view;
@@ -19,21 +19,27 @@ pub(super) struct Wanted<'a> {
     pub(super) destroy: bool,
 }
 
-pub(super) async fn run(global: &Global, variables: &Variables, wanted: &Wanted<'_>, terminal: &Terminal) -> Outcome {
+pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_>, terminal: &Terminal) -> Outcome {
     let is_mermaid = wanted.format == "mermaid";
     let kind = wanted.kind.unwrap_or(if wanted.file.is_some() { "plan" } else { "resources" });
-    if wanted.destroy && kind != "plan" {
-        let problem = Problem::error("invalid-option", "-destroy is about a plan", "Add -type=plan, or leave it out.");
+    let of_plan = [
+        ("-destroy", wanted.destroy),
+        ("-target", !planning.target.is_empty()),
+        ("-exclude", !planning.exclude.is_empty()),
+    ];
+    if let Some((option, _)) = of_plan.iter().find(|(_, is_given)| *is_given && kind != "plan") {
+        let summary = format!("{option} is about a plan");
+        let problem = Problem::error("invalid-option", summary, "Add -type=plan, or leave it out.");
         return Err(Failure::new(Exit::Usage, problem));
     }
     let (text, exit) = match (wanted.file, kind) {
         (Some(file), "plan") => (steps(&plan::read(file)?, is_mermaid), Exit::Done),
         (Some(file), _) => (resources(&plan::read(file)?.desired, is_mermaid), Exit::Done),
         (None, "plan") => {
-            let (plan, exit) = made(global, variables, wanted.destroy, terminal).await?;
+            let (plan, exit) = made(global, planning, wanted.destroy, terminal).await?;
             (steps(&plan, is_mermaid), exit)
         }
-        (None, _) => (resources(&Workspace::open(global, variables)?.desired.blocks, is_mermaid), Exit::Done),
+        (None, _) => (resources(&Workspace::open(global, &planning.variables)?.desired.blocks, is_mermaid), Exit::Done),
     };
     terminal.say(&text);
     if let Some(why) = is_mermaid.then(|| view::graph::too_large_for_mermaid(&text)).flatten() {
@@ -60,15 +66,15 @@ fn steps(plan: &Plan, is_mermaid: bool) -> String {
 /// that did not answer makes it less than the whole.
 async fn made(
     global: &Global,
-    variables: &Variables,
+    planning: &Planning,
     destroy: bool,
     terminal: &Terminal,
 ) -> Result<(Plan, Exit), Failure> {
-    let planning = Planning { variables: variables.clone(), ..Planning::default() };
-    let workspace = Workspace::open(global, variables)?;
+    let workspace = Workspace::open(global, &planning.variables)?;
     terminal.warnings(&workspace.warnings, &workspace.sources());
     let state = workspace.read_state()?;
-    let looked = look(&workspace, &state, &planning, destroy).await?;
+    let looked = look(&workspace, &state, planning, destroy).await?;
+    terminal.warnings(&looked.warnings, &workspace.sources());
     let plan = looked.plan(&workspace, &state)?;
     looked.close().await;
     let exit = if plan.unknown.is_empty() { Exit::Done } else { Exit::Unreachable };

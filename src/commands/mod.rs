@@ -4,6 +4,7 @@ mod apply;
 mod completions;
 mod console;
 mod discover;
+mod explain;
 mod fmt;
 mod graph;
 mod init;
@@ -22,7 +23,7 @@ mod workspace;
 
 use std::collections::BTreeMap;
 
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, Command, Planning};
 use crate::model::{Problem, Problems};
 
 pub use usage::explain;
@@ -120,11 +121,18 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
         Command::Output { name, raw, .. } => output::run(global, name.as_deref(), *raw, terminal),
-        Command::Graph { variables, format, kind, plan, destroy } => {
+        Command::Graph { variables, format, kind, plan, destroy, target, exclude } => {
+            let planning = Planning {
+                variables: variables.clone(),
+                target: target.clone(),
+                exclude: exclude.clone(),
+                ..Planning::default()
+            };
             let wanted = graph::Wanted { format, kind: kind.as_deref(), file: plan.as_deref(), destroy: *destroy };
-            graph::run(global, variables, &wanted, terminal).await
+            graph::run(global, &planning, &wanted, terminal).await
         }
         Command::Console { variables, .. } => console::run(global, variables, terminal),
+        Command::Explain { code, .. } => explain::run(code.as_deref(), terminal),
         Command::Lab(command) => lab::run(global, command, terminal).await,
         Command::ForceUnlock => state::force_unlock(global, terminal),
         Command::Completions { shell } => completions::script(shell, terminal),
@@ -150,6 +158,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Status { json, .. }
         | Command::Output { json, .. }
         | Command::Console { json, .. }
+        | Command::Explain { json, .. }
         | Command::Version { json } => *json,
         Command::Plan { planning, .. } | Command::Apply { planning, .. } | Command::Destroy { planning, .. } => {
             planning.json

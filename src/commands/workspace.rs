@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Inputs};
+use crate::config::{self, Configuration, Desired, Inputs, Statements};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
-use crate::model::{Connection, HostName, Problem, Problems};
-use crate::plan::Plan;
+use crate::model::problem::in_order;
+use crate::model::{Block, Connection, HostName, Moved, Problem, Problems, Selector};
+use crate::plan::{self, Plan};
 use crate::state::{Holder, LocalState, State};
 
 use super::{Exit, Failure};
@@ -43,11 +44,12 @@ impl Workspace {
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
         let unsupported = unsupported(&evaluated.desired);
-        let revealed = revealed(&evaluated.desired);
+        let revealed = revealed(evaluated.desired.blocks.values().chain(evaluated.in_error.values()));
         let problems: Problems =
             loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).chain(revealed).collect();
         if problems.iter().any(Problem::is_error) {
-            return Err(failed(problems));
+            let all = evaluated.desired.blocks.into_iter().chain(evaluated.in_error).collect();
+            return Err(failed(in_order(problems.into_iter().chain(plan::conflicts(&all)).collect())));
         }
         let state = LocalState::new(state_path(global, &directory, &evaluated.desired.settings.state_path));
         let lab = global.lab.then(|| Lab::at(lab_directory(&directory)));
@@ -76,8 +78,7 @@ impl Workspace {
             blocks: plan.desired.clone(),
             outputs: BTreeMap::new(),
             settings,
-            moved: Vec::new(),
-            removed: Vec::new(),
+            statements: statements_of(plan),
             wants_facts: false,
         };
         Workspace { directory, configuration: None, desired, warnings: Problems::new(), state, lab }
@@ -144,17 +145,20 @@ impl Workspace {
     }
 }
 
+/// What a plan file says about what the state has, as statements.
+fn statements_of(plan: &Plan) -> Statements {
+    let moved = plan.moved.iter().map(|(old, new)| Moved::one(old.clone(), new.clone()));
+    let removed = plan.forgotten.iter().map(|address| config::Removed {
+        from: Selector::Instance(address.clone()),
+        destroy: false,
+        place: None,
+    });
+    Statements { moved: moved.collect(), removed: removed.collect(), imports: Vec::new() }
+}
+
 /// What the language has and this version cannot carry out: better refused than left out in silence.
 fn unsupported(desired: &Desired) -> Problems {
-    let moved = desired.moved.iter().map(|moved| {
-        Problem::error(
-            "not-supported",
-            format!("`moved` from {} is not supported yet", moved.from),
-            "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.",
-        )
-        .at(moved.place.as_ref())
-    });
-    let removed = desired.removed.iter().filter(|removed| removed.destroy).map(|removed| {
+    let removed = desired.statements.removed.iter().filter(|removed| removed.destroy).map(|removed| {
         Problem::error(
             "not-supported",
             format!("`removed` with destroy = true is not supported yet ({})", removed.from),
@@ -162,13 +166,13 @@ fn unsupported(desired: &Desired) -> Problems {
         )
         .at(removed.place.as_ref())
     });
-    moved.chain(removed).collect()
+    removed.collect()
 }
 
 /// Sensitive values where they could not stay secret: on hosts, in plans and in the state.
-fn revealed(desired: &Desired) -> Problems {
+fn revealed<'a>(blocks: impl Iterator<Item = &'a Block>) -> Problems {
     let mut problems = Problems::new();
-    for block in desired.blocks.values() {
+    for block in blocks {
         let Some(schema) = kinds::kind_of(&block.address).map(|kind| kind.schema()) else { continue };
         let is_secret = |name: &str, attributes: &[kinds::schema::AttributeSchema]| {
             attributes.iter().any(|one| one.name == name && one.secret)

@@ -2,28 +2,20 @@
 //! nothing that an expression does changes what a later one sees.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use super::eval::{Evaluator, Failed};
 use super::modules::ROOT;
-use super::references::references;
-use super::source::{self, Source, Sources};
+use super::source::{Source, Sources};
 use super::syntax::{Expr, Node};
 use super::value::Value;
-use super::variables::NoNames;
-use super::{Configuration, Inputs, expand, functions, parse};
+use super::{Configuration, expand, functions, outline, parse};
 use crate::model::{HostName, Problem, Problems};
 
 /// Evaluates expressions.
-pub struct Console<'a>(Names<'a>);
-
-enum Names<'a> {
-    Of(&'a Configuration, Box<expand::World<'a>>),
-    /// The configuration cannot be read, so that nobody knows which names there are.
-    Unreadable {
-        directory: PathBuf,
-        environment: BTreeMap<String, String>,
-    },
+pub struct Console<'a> {
+    configuration: &'a Configuration,
+    world: expand::World<'a>,
+    /// There are files or parts of files that could not be read, so that nobody knows what else they declare.
+    is_part: bool,
 }
 
 /// What an expression came to.
@@ -45,7 +37,7 @@ impl Configuration {
     /// to something in error is `in-error`.
     pub fn console<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (Console<'a>, Problems) {
         let (world, evaluated) = self.world(facts);
-        (Console(Names::Of(self, Box::new(world))), evaluated.problems)
+        (Console { configuration: self, world, is_part: false }, evaluated.problems)
     }
 
     /// The names of the variables that are declared.
@@ -70,9 +62,9 @@ impl Configuration {
 const LONGEST: usize = parse::LONGEST_FILE;
 
 impl Console<'_> {
-    /// A console for a configuration that cannot be read: whatever refers to a name is `in-error`.
-    pub fn of_unreadable(directory: PathBuf, inputs: Inputs) -> Self {
-        Console(Names::Unreadable { directory, environment: inputs.environment })
+    /// The same console for a configuration that could be read only in part: a name that is not declared is `in-error` then.
+    pub fn of_part(self) -> Self {
+        Console { is_part: true, ..self }
     }
 
     /// The value of one expression.
@@ -87,36 +79,18 @@ impl Console<'_> {
         let mut sources = Sources::default();
         let file = sources.add(Source::new("console".to_owned(), text.replace("\r\n", "\n")));
         let expr = parse::expression(&sources, file)?;
-        let value = match &mut self.0 {
-            Names::Of(configuration, world) => world.expression(&expr, &sources, &configuration.kinds)?,
-            Names::Unreadable { directory, environment } => {
-                if let Some(reference) = references(&expr).first() {
-                    let place = sources.place(reference.span);
-                    return Err(vec![
-                        Problem::error(
-                            "in-error",
-                            "The configuration that this refers to cannot be read",
-                            "Mend the problems of its files first; `larder validate` shows them.",
-                        )
-                        .at(place.as_ref()),
-                    ]);
-                }
-                let scope = NoNames { directory, environment };
-                let mut evaluator = Evaluator::new(&scope, &sources);
-                match evaluator.eval(&expr) {
-                    Ok(value) => value,
-                    Err(Failed::Reported | Failed::Poisoned) => return Err(expand::tidy(evaluator.problems)),
-                }
-            }
-        };
+        let value = self.world.expression(&expr, &sources, &self.configuration.kinds);
+        let value = value.map_err(|problems| match self.is_part {
+            true => problems.into_iter().map(perhaps_declared).collect(),
+            false => problems,
+        })?;
         Ok(Answer { value, is_type: asks_for_type(&expr) })
     }
 
     /// The names that could stand where `typed` stands, whole and in order: functions and roots, or after a dot what is
     /// there.
     pub fn names(&mut self, typed: &str) -> Vec<String> {
-        let Names::Of(configuration, _) = &self.0 else { return functions_like(typed) };
-        let declared = &configuration.modules[ROOT].declarations;
+        let declared = &self.configuration.modules[ROOT].declarations;
         let members: Vec<String> = match typed.rsplit_once('.') {
             None => {
                 let kinds = declared.by_name.keys().map(|kind| kind.to_string());
@@ -146,9 +120,22 @@ impl Console<'_> {
     }
 }
 
+/// A name that is not declared in what could be read.
+fn perhaps_declared(problem: Problem) -> Problem {
+    match problem.code.starts_with("reference-to-undeclared-") {
+        false => problem,
+        true => Problem::error(
+            "in-error",
+            format!("{}, as far as the configuration can be read", problem.summary),
+            "Mend the problems of its files first; `larder validate` shows them.",
+        )
+        .at(problem.place.as_ref()),
+    }
+}
+
 /// Whether the text has a bracket, a heredoc or a comment that further lines could close.
 pub fn is_open(text: &str) -> bool {
-    source::outline(text).unclosed.is_some_and(|unclosed| unclosed.goes_on)
+    outline::outline(text).unclosed.is_some_and(|unclosed| unclosed.goes_on)
 }
 
 fn asks_for_type(expr: &Expr) -> bool {

@@ -1,15 +1,16 @@
 //! What the blocks of all files declare, before any value is known: variables, locals, resources, outputs, checks,
 //! settings. Two declarations of one name are a problem that shows both places.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::source::{Sources, Span};
+use super::statements::{self, Statements};
 use super::syntax::{Attribute, Block, Body, Expr, Node};
 use crate::kinds::Kind;
 use crate::model::address::ModuleStep;
 use crate::model::problem::did_you_mean;
-use crate::model::{Address, Key, Place, Problem, Problems};
+use crate::model::{Address, Key, Problem, Problems};
 
 /// All declarations of one module.
 #[derive(Debug, Default)]
@@ -24,9 +25,24 @@ pub(super) struct Declarations {
     /// `module` blocks.
     pub calls: BTreeMap<Arc<str>, Block>,
     pub settings: Option<Block>,
-    pub moved: Vec<Moved>,
-    pub removed: Vec<Removed>,
+    pub statements: Statements,
+    /// What somebody meant to declare, as word and name: nothing is known of it, but it is not missing.
+    pub lost: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Something could not be read whose name is not known either.
+    pub has_gaps: bool,
     pub problems: Problems,
+}
+
+impl Declarations {
+    /// Whether something of this kind and name may have been meant to be declared.
+    pub(super) fn is_lost(&self, word: &str, name: &str) -> bool {
+        self.has_gaps || self.lost.contains(&(Arc::from(word), Arc::from(name)))
+    }
+
+    /// Whether something of this kind may have been meant to be declared.
+    pub(super) fn any_lost(&self, word: &str) -> bool {
+        self.has_gaps || self.lost.iter().any(|(lost, _)| lost.as_ref() == word)
+    }
 }
 
 /// A resource block.
@@ -34,41 +50,13 @@ pub(super) struct Resource {
     pub kind: &'static dyn Kind,
     pub name: Arc<str>,
     pub block: Block,
+    /// Another resource has the address already. This one is only looked at for its mistakes.
+    pub is_repeated: bool,
 }
 
 impl std::fmt::Debug for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.kind.name(), self.name)
-    }
-}
-
-/// `moved { from, to }`: the state's resource of the one address is that of the other.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
-    pub from: Address,
-    pub to: Address,
-    pub place: Option<Place>,
-}
-
-/// `removed { from, destroy }`: the resource is no longer managed, and deleted if `destroy`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Removed {
-    pub from: Address,
-    pub destroy: bool,
-    pub place: Option<Place>,
-}
-
-impl Moved {
-    /// The same statement of a module, as the root says it.
-    pub(super) fn within(&self, steps: &[ModuleStep]) -> Self {
-        Moved { from: self.from.within(steps), to: self.to.within(steps), place: self.place.clone() }
-    }
-}
-
-impl Removed {
-    /// The same statement of a module, as the root says it.
-    pub(super) fn within(&self, steps: &[ModuleStep]) -> Self {
-        Removed { from: self.from.within(steps), ..self.clone() }
     }
 }
 
@@ -116,7 +104,8 @@ impl Declarer<'_> {
     }
 
     fn body(&mut self, body: Body) {
-        for attribute in body.attributes {
+        self.found.has_gaps |= body.has_gaps;
+        for attribute in body.attributes.into_iter().filter(|attribute| !attribute.value.is_broken()) {
             let detail = format!(
                 "A file holds blocks only. To give a variable its value, write this into a file `*.vars.hcl`; to name a \
                  value, write `locals {{ {} = ... }}`.",
@@ -150,7 +139,10 @@ impl Declarer<'_> {
                 }
                 "provider" | "terraform" => "Larder has no providers; its settings are in `larder { ... }`.".to_owned(),
                 _ => match did_you_mean(&word, known) {
-                    Some(close) => format!("There is no kind of block `{word}`. Did you mean `{close}`?"),
+                    Some(close) => {
+                        self.lose(close, &block);
+                        format!("There is no kind of block `{word}`. Did you mean `{close}`?")
+                    }
                     None => format!("There is no kind of block `{word}`."),
                 },
             };
@@ -183,13 +175,15 @@ impl Declarer<'_> {
                     self.problem(block.header, "duplicate-block", "There are two `larder` blocks", detail);
                 }
             },
-            "moved" => self.moved(&block),
-            "removed" => self.removed(&block),
+            "moved" | "removed" | "import" => {
+                let problems = statements::read(self.sources, self.kinds, &block, &mut self.found.statements);
+                self.found.problems.extend(problems);
+            }
             _ => self.problem(
                 block.header,
                 "not-supported",
                 format!("`{word}` blocks are not supported yet"),
-                "What matches is adopted by itself: plan shows it as `adopt`.",
+                "Leave it out.",
             ),
         }
     }
@@ -204,6 +198,7 @@ impl Declarer<'_> {
             };
             let summary = format!("`{word}` has {} here", count(block.labels.len(), "label"));
             self.problem(block.header, "wrong-labels", summary, detail);
+            self.lose(word, block);
             return None;
         }
         let Some((name, span)) = block.labels.first() else { return Some(Arc::from("")) };
@@ -213,6 +208,14 @@ impl Declarer<'_> {
             return None;
         }
         Some(name.clone())
+    }
+
+    /// Remembers the names that a block would have declared.
+    fn lose(&mut self, word: &str, block: &Block) {
+        let word: Arc<str> = Arc::from(word);
+        let names = block.labels.iter().map(|(label, _)| label.clone());
+        let lost = names.chain(block.body.attributes.iter().map(|attribute| attribute.name.clone()));
+        self.found.lost.extend(lost.map(|name| (word.clone(), name)));
     }
 
     fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
@@ -230,16 +233,17 @@ impl Declarer<'_> {
         let number = self.found.resources.len();
         let first = self.found.by_name.get(&word).and_then(|names| names.get(&name)).copied();
         if let Some(first) = first {
-            let first = self.at(self.found.resources[first].block.header);
-            let detail = format!("The first is at {first}. Rename or remove one of the two.");
+            let at = self.at(self.found.resources[first].block.header);
+            let detail = format!("The first is at {at}. Rename or remove one of the two.");
             self.problem(block.header, "duplicate-address", format!("`{word}.{name}` is declared twice"), detail);
-            return;
+        } else {
+            self.found.by_name.entry(word).or_default().insert(name.clone(), number);
         }
-        self.found.by_name.entry(word).or_default().insert(name.clone(), number);
-        self.found.resources.push(Resource { kind, name, block });
+        self.found.resources.push(Resource { kind, name, block, is_repeated: first.is_some() });
     }
 
     fn locals(&mut self, block: Block) {
+        self.found.has_gaps |= block.body.has_gaps;
         for inner in &block.body.blocks {
             self.problem(inner.header, "unknown-block", "`locals` holds no blocks", "Write `name = value`.");
         }
@@ -251,58 +255,6 @@ impl Declarer<'_> {
                 continue;
             }
             self.found.locals.insert(attribute.name.clone(), attribute);
-        }
-    }
-
-    fn moved(&mut self, block: &Block) {
-        self.only(&block.body, &["from", "to"], &block.word);
-        let (from, to) = (self.address(block, "from"), self.address(block, "to"));
-        if let (Some(from), Some(to)) = (from, to) {
-            let place = self.sources.place(block.header);
-            self.found.moved.push(Moved { from, to, place });
-        }
-    }
-
-    fn removed(&mut self, block: &Block) {
-        self.only(&block.body, &["from", "destroy"], &block.word);
-        let destroy = match block.body.attribute("destroy") {
-            None => Some(false),
-            Some(attribute) => match self.sources.slice(attribute.value.span) {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => {
-                    let detail = "`destroy` is `true` or `false`, written out: deleting data is never computed.";
-                    self.problem(attribute.value.span, "wrong-type", "This is neither true nor false", detail);
-                    None
-                }
-            },
-        };
-        if let (Some(from), Some(destroy)) = (self.address(block, "from"), destroy) {
-            let place = self.sources.place(block.header);
-            self.found.removed.push(Removed { from, destroy, place });
-        }
-    }
-
-    /// The attribute of the block as an address, which is written like a reference.
-    fn address(&mut self, block: &Block, name: &str) -> Option<Address> {
-        let Some(attribute) = block.body.attribute(name) else {
-            let detail = format!("Add `{name} = KIND.NAME`.");
-            self.problem(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
-            return None;
-        };
-        match address_of(self.sources, &attribute.value) {
-            Ok(address) => Some(address),
-            Err(detail) => {
-                self.problem(attribute.value.span, "not-an-address", "This is not an address", detail);
-                None
-            }
-        }
-    }
-
-    /// Reports attributes and blocks other than these.
-    fn only(&mut self, body: &Body, known: &[&'static str], word: &str) {
-        for problem in unexpected(self.sources, body, known, &[], &format!("`{word}`")) {
-            self.found.problems.push(problem);
         }
     }
 }
@@ -330,9 +282,18 @@ fn spelled(expr: &Expr) -> Option<Address> {
     if kind.as_ref() == "module" {
         return None;
     }
+    let module = match owner {
+        Some(owner) => module_steps(owner)?,
+        None => Vec::new(),
+    };
+    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
+}
+
+/// The modules that an expression spells, if it is nothing else: `module.NAME` or `module.NAME[key]`, one below the other.
+pub(super) fn module_steps(expr: &Expr) -> Option<Vec<ModuleStep>> {
     let mut module = Vec::new();
-    let mut owner = owner;
-    // `module.NAME` or `module.NAME[key]`, from the innermost outwards.
+    let mut owner = Some(expr);
+    // From the innermost outwards.
     while let Some(at) = owner {
         let (at, key) = match &at.node {
             Node::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
@@ -347,7 +308,7 @@ fn spelled(expr: &Expr) -> Option<Address> {
         };
     }
     module.reverse();
-    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
+    Some(module)
 }
 
 pub(super) fn literal_key(key: &Expr) -> Option<Key> {
@@ -369,7 +330,7 @@ pub(super) fn unexpected(
 ) -> Problems {
     let mut problems = Vec::new();
     for attribute in &body.attributes {
-        if attributes.contains(&attribute.name.as_ref()) {
+        if attributes.contains(&attribute.name.as_ref()) || attribute.value.is_broken() {
             continue;
         }
         let name = &attribute.name;

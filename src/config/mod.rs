@@ -19,10 +19,12 @@ mod module_lock;
 mod module_source;
 mod modules;
 mod number;
+mod outline;
 mod parse;
 mod references;
 mod settings;
 mod source;
+mod statements;
 mod syntax;
 mod types;
 mod value;
@@ -32,10 +34,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
-use crate::model::{Blocks, HostName, Problems};
+use crate::model::{Blocks, HostName, Problem, Problems};
 
 pub use console::{Answer, Console, is_open};
-pub use declare::{Moved, Removed};
 pub use format::{Unformatted, format};
 pub use functions::names as function_names;
 pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
@@ -43,6 +44,7 @@ pub use module_source::GitSource;
 pub use modules::{NO_CONFIGURATION, is_file_name};
 pub use number::Number;
 pub use settings::Settings;
+pub use statements::{Import, Removed, Statements};
 pub use types::Type;
 pub use value::{Data, Value};
 pub use variables::VarSource;
@@ -50,7 +52,7 @@ pub use variables::VarSource;
 use eval::Found;
 use modules::{Module, ROOT};
 use source::Sources;
-use variables::Given;
+use variables::AllGiven;
 
 /// What a configuration is read with.
 #[derive(Debug, Clone, Default)]
@@ -64,9 +66,11 @@ pub struct Inputs {
 /// What reading a directory gave.
 #[derive(Debug)]
 pub struct Loaded {
-    /// `None` if a file cannot be read or parsed. Of a directory without files it is one that declares nothing.
+    /// `None` if the directory cannot be read; if it is empty, one that declares nothing. What could not be read is among
+    /// the problems, which are errors then.
     pub configuration: Option<Configuration>,
-    /// The texts of all files by the name that places use, also of those with errors.
+    /// The texts of all files by the name that places use, also of those with errors. Values of sensitive variables are
+    /// made unreadable in them.
     pub sources: BTreeMap<String, String>,
     pub problems: Problems,
 }
@@ -78,7 +82,7 @@ pub struct Configuration {
     by_name: BTreeMap<String, String>,
     /// The root, then the modules that it calls.
     modules: Vec<Module>,
-    given: Vec<Given>,
+    given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
 }
@@ -93,6 +97,8 @@ impl std::fmt::Debug for Configuration {
 #[derive(Debug)]
 pub struct Evaluated {
     pub desired: Desired,
+    /// Instances with something wrong in them; that is unknown in their blocks.
+    pub in_error: Blocks,
     /// Errors and warnings, in the order of the text.
     pub problems: Problems,
 }
@@ -103,8 +109,8 @@ pub struct Desired {
     pub blocks: Blocks,
     pub outputs: BTreeMap<String, Output>,
     pub settings: Settings,
-    pub moved: Vec<Moved>,
-    pub removed: Vec<Removed>,
+    /// About what the state has already.
+    pub statements: Statements,
     /// Something depends on facts of hosts that are not known yet: evaluate again with them.
     pub wants_facts: bool,
 }
@@ -134,15 +140,15 @@ pub fn load_with(
     let mut sources = Sources::default();
     let mut problems = Vec::new();
     let modules = modules::load(directory, kinds, further, &mut sources, &mut problems);
-    let given = match &modules {
-        Some(_) => variables::given(directory, inputs, &mut sources, &mut problems),
-        None => Vec::new(),
+    let Some(modules) = modules.map(|found| found.modules) else {
+        return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     };
-    let by_name = sources.by_name();
-    let is_broken = problems.iter().any(|problem| problem.is_error() && problem.code != NO_CONFIGURATION);
-    let Some(modules) = modules.map(|found| found.modules).filter(|_| !is_broken) else {
-        return Loaded { configuration: None, sources: by_name, problems };
-    };
+    let given = variables::given(directory, inputs, &mut sources, &mut problems);
+    let none = AllGiven::default();
+    let values = |module: usize| if module == ROOT { &given } else { &none };
+    let secrets = modules.iter().enumerate();
+    let secrets = secrets.flat_map(|(number, module)| variables::secrets(&module.declarations, values(number)));
+    let by_name = sources.by_name(&secrets.collect::<Vec<_>>());
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,
@@ -177,7 +183,12 @@ impl Configuration {
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are
     /// missing from the map.
     pub fn evaluate(&self, facts: Option<&BTreeMap<HostName, serde_json::Value>>) -> Evaluated {
-        self.world(facts).1
+        let mut evaluated = self.world(facts).1;
+        // Of what is in error nobody knows whether it is declared.
+        if !evaluated.problems.iter().any(Problem::is_error) {
+            evaluated.problems.extend(evaluated.desired.statements.problems(&evaluated.desired.blocks));
+        }
+        evaluated
     }
 
     fn world<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (expand::World<'a>, Evaluated) {

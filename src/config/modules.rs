@@ -11,7 +11,7 @@ use super::module_lock::{self, LOCK_FILE, Lock};
 use super::module_source::{self, GitSource, ModuleSource};
 use super::parse;
 use super::source::{self, Source, Sources, Span};
-use super::syntax::Block;
+use super::syntax::{Block, Body};
 use super::value::{Fields, Value};
 use crate::kinds::Kind;
 use crate::model::{Problem, Problems};
@@ -184,18 +184,16 @@ impl Loader<'_> {
                 Err(error) => {
                     let detail = format!("{}. Check its permissions.", sentence(&error.to_string()));
                     self.problems.push(Problem::error("unreadable-file", format!("{shown} cannot be read"), detail));
+                    bodies.push(Body { has_gaps: true, ..Body::default() });
                     continue;
                 }
             };
             let (source, problem) = source::decode(&shown, bytes);
-            let is_text = problem.is_none();
             self.problems.extend(problem);
             let file = self.sources.add(source);
-            if is_text {
-                let (body, mut found) = parse::file(self.sources, file);
-                self.problems.append(&mut found);
-                bodies.push(body);
-            }
+            let (body, mut found) = parse::file(self.sources, file);
+            self.problems.append(&mut found);
+            bodies.push(body);
         }
         if let Some((name, text)) = further {
             let file = self.sources.add(Source::new(name.to_owned(), text.to_owned()));
@@ -239,7 +237,10 @@ impl Loader<'_> {
 
     /// Where the module of a block is.
     fn find(&mut self, module: usize, block: &Block, way: &[PathBuf]) -> Option<FoundModule> {
-        let Some(attribute) = block.body.attribute("source") else {
+        let Some(attribute) = block.body.attribute("source").filter(|attribute| !attribute.value.is_broken()) else {
+            if !block.body.lacks("source", &["source"]) {
+                return None;
+            }
             let detail = "Name the directory of the module: `source = \"./modules/pool\"`.";
             self.report(module, block.header, "missing-attribute", "`source` is missing", detail);
             return None;

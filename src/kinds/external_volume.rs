@@ -158,7 +158,15 @@ impl Kind for ExternalVolume {
     }
 
     fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
-        vec![mount_point(block).to_owned()]
+        block.text("mount_point").map(str::to_owned).into_iter().collect()
+    }
+
+    fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
+        let device = match source(block) {
+            Some(Source::Device { path, .. }) => Some(path),
+            _ => None,
+        };
+        std::iter::once(mount_point(block).to_owned()).chain(device).collect()
     }
 
     fn needs_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
@@ -270,7 +278,7 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             "conflicting-blocks",
             format!("{} has {}", block.address, several.join(" and ")),
             "Keep exactly one of the blocks directory, bind, tmpfs or device.",
-            block.place.as_deref(),
+            block.nested(several[1]).and_then(|second| second.place.as_deref()),
         ),
     }
     if block.text("persist") == Some("systemd") {
@@ -1245,8 +1253,8 @@ impl<'a> Look<'a> {
     /// Brings the lines of the volume in fstab to what they are to be. A line that somebody else wrote and that does the same
     /// is left as it is.
     fn tidy_fstab(&self, verdict: &mut Verdict, wanted: Option<Entry>) {
-        let address = self.address.to_string();
-        if let Some(other) = self.ground.fstab.claimed_by_others(&address, self.at) {
+        let names = self.scene.names(self.address);
+        if let Some(other) = self.ground.fstab.claimed_by_others(&names, self.at) {
             verdict.hazards.push(self.hazard(
                 HazardCode::Foreign,
                 format!("the line of {} in /etc/fstab on {} belongs to {other}", self.at, self.host),
@@ -1254,7 +1262,7 @@ impl<'a> Look<'a> {
             ));
             return;
         }
-        let lines = self.ground.fstab.lines_for(&address, &[self.at]);
+        let lines = self.ground.fstab.lines_for(&names, &[self.at]);
         let elsewhere = lines.iter().filter_map(|line| line.entry.as_ref()).find(|entry| {
             let target = fstab::normalised(&entry.target);
             target != self.at && !self.was_at(&target)
@@ -1262,7 +1270,12 @@ impl<'a> Look<'a> {
         if let Some(entry) = elsewhere {
             verdict.hazards.push(self.hazard(
                 HazardCode::Foreign,
-                format!("/etc/fstab on {} has a line of {address} for {}, which this state knows nothing of", self.host, entry.target),
+                format!(
+                    "/etc/fstab on {} has a line of {} for {}, which this state knows nothing of",
+                    self.host,
+                    entry.id().unwrap_or_default(),
+                    entry.target
+                ),
                 "Another configuration has a resource of that name there: rename this one. If the line is left over, unmount it and remove the line by hand.",
             ));
             return;
@@ -1527,7 +1540,7 @@ impl<'a> Look<'a> {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
                     format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address),
+                    format!("Keep it with mount_point = {old:?}, move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address),
                 ));
             }
             return Ok(());
@@ -1616,10 +1629,10 @@ impl<'a> Look<'a> {
                 return Ok(verdict);
             }
         }
-        let address = self.address.to_string();
+        let names = self.scene.names(self.address);
         // A line that the administrator wrote and that does the same would bring the volume back at the next boot.
         let is_ours = |entry: &Entry| entry.id().is_some() || self.is_same_source(entry);
-        let lines = self.ground.fstab.lines_for(&address, &[self.at]);
+        let lines = self.ground.fstab.lines_for(&names, &[self.at]);
         let old: Vec<_> = lines
             .iter()
             .filter(|line| line.entry.as_ref().is_some_and(is_ours))

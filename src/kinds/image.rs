@@ -103,6 +103,9 @@ impl Kind for Image {
     }
 
     fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName> {
+        if block.is_unknown("hosts") {
+            return Vec::new();
+        }
         let own: Vec<_> = block.resources("hosts").iter().map(host::name_of).collect();
         if !own.is_empty() {
             return own;
@@ -217,7 +220,10 @@ fn volume<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
 
 /// Where the image can be seen: in the volume, and in what is mounted there.
 pub(super) fn places(block: &Block, all: &Blocks) -> Vec<String> {
-    let Some(volume) = volume(block, all) else { return Vec::new() };
+    let Some(volume) = volume(block, all).filter(|volume| !volume.is_unknown("mount_point")) else { return Vec::new() };
+    if block.is_unknown("name") {
+        return Vec::new();
+    }
     let directories = kind_of(&volume.address).map(|kind| kind.image_directories(volume)).unwrap_or_default();
     directories.iter().map(|directory| in_directory(directory, block)).collect()
 }
@@ -271,7 +277,11 @@ fn moved_away(block: &Block, scene: &Scene, host: &HostName) -> Option<Hazard> {
             &block.address,
             Some(host),
             format!("the image moves from {} in {} to {} in {}: it would be made anew, and the guest's data stay behind in the old file", old.1, old.0, new.1, new.0),
-            format!("Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.", block.address),
+            format!(
+                "{}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
+                if old.0 == new.0 { format!("Keep it with name = {:?}. ", old.1) } else { String::new() },
+                block.address
+            ),
         )
     })
 }

@@ -73,7 +73,7 @@ impl Kind for ImageStorage {
     }
 
     fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
-        vec![root(block).to_owned()]
+        block.text("root").map(str::to_owned).into_iter().collect()
     }
 
     fn questions(&self, block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {

@@ -24,8 +24,8 @@ pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
 ///
-/// `complete` runs while the configuration is evaluated. All other methods get blocks that are complete and known, from the
-/// configuration or from the state, and are pure.
+/// `complete` runs while the configuration is evaluated. `hosts` and `paths` say nothing of what is not known. All other methods
+/// get blocks that are complete and known, from the configuration or from the state, and are pure.
 pub trait Kind: Sync {
     /// The word of the configuration.
     fn name(&self) -> &'static str;
@@ -33,9 +33,9 @@ pub trait Kind: Sync {
     /// What a block of the kind may hold.
     fn schema(&self) -> &'static Schema;
 
-    /// Fills in the defaults of a block whose attributes fit the schema, and reports what the schema cannot say.
-    /// `all` holds the completed blocks that this one depends on. Where something that a default needs is
-    /// [`Datum::Unknown`](crate::model::Datum::Unknown), so is the default.
+    /// Fills in the defaults of a block, and reports what the schema cannot say. `all` holds the completed blocks that this one
+    /// depends on. An attribute that does not fit the schema is [`Datum::Unknown`](crate::model::Datum::Unknown), as one whose
+    /// value is not known yet; where a default needs it, so is the default.
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems;
 
     /// The hosts on which the resource has something to do, in the order of the configuration.
@@ -44,6 +44,12 @@ pub trait Kind: Sync {
     /// The paths that the resource has to itself on each of its hosts. Two resources with one path are an error.
     fn paths(&self, _block: &Block, _all: &Blocks) -> Vec<String> {
         Vec::new()
+    }
+
+    /// By what it is the same object on a host whatever its block is called: the paths that are its own, and what only one
+    /// resource can be made of.
+    fn identities(&self, block: &Block, all: &Blocks) -> Vec<String> {
+        self.paths(block, all)
     }
 
     /// Paths below which something must exist first, although no expression refers to it: the source of a bind mount.

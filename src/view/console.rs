@@ -198,11 +198,17 @@ pub fn error(problems: &Problems) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Console, Inputs};
+    use crate::config::{Inputs, load};
 
     fn answer(expression: &str) -> Answer {
-        let mut console = Console::of_unreadable(".".into(), Inputs::default());
-        console.evaluate(expression).unwrap_or_else(|problems| panic!("{expression}: {problems:?}"))
+        let nothing = tempfile::tempdir().expect("a directory");
+        let loaded = load(nothing.path(), &Inputs::default(), crate::kinds::table());
+        let configuration = loaded.configuration.expect("one that declares nothing");
+        configuration
+            .console(None)
+            .0
+            .evaluate(expression)
+            .unwrap_or_else(|problems| panic!("{expression}: {problems:?}"))
     }
 
     #[test]

@@ -304,6 +304,8 @@ mod tests {
             let part = |block| Part { remarks: vec![remark.clone()], block: Some(block) };
             let (written, _) = write(&blocks(&words).into_iter().map(part).collect::<Vec<_>>());
             prop_assert_eq!(crate::model::escape(&written), written.clone());
+            let formatted = crate::config::format("x.hcl", written.clone().into_bytes());
+            prop_assert_eq!(formatted.map_err(|why| TestCaseError::fail(format!("{why:?}")))?, written.clone());
             let read = read(&written).map_err(TestCaseError::fail)?;
             prop_assert_eq!(read.len(), meant.len());
             for block in meant {

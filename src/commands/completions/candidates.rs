@@ -14,6 +14,7 @@ use crate::kinds::{self, host};
 use crate::model::hazard::Acceptance;
 use crate::model::{Address, HazardCode};
 use crate::state::{LocalState, State};
+use crate::view::explain;
 
 use super::super::workspace::inputs;
 
@@ -73,8 +74,10 @@ fn with_value(arg: Arg, path: &str, known: &Arc<Known>) -> Arg {
     };
     let known = known.clone();
     let list = match (called.as_str(), path) {
-        ("ADDRESS", path) if path.starts_with("state ") => Known::recorded,
-        ("ADDRESS", _) => Known::addresses,
+        ("ADDRESS" | "PREFIX", path) if path.starts_with("state ") => Known::recorded,
+        ("FROM", "state mv") => Known::recorded_selectors,
+        ("ADDRESS", _) | ("TO", "state mv") => Known::selectors,
+        ("CODE", "explain") => Known::codes,
         ("NAME", "output") => Known::outputs,
         ("NAME=VALUE", _) => Known::variables,
         ("HOST", _) => Known::hosts,
@@ -84,6 +87,21 @@ fn with_value(arg: Arg, path: &str, known: &Arc<Known>) -> Arg {
         _ => return arg,
     };
     arg.add(ArgValueCandidates::new(move || list(&known).into_iter().map(CompletionCandidate::new).collect()))
+}
+
+/// An instance, its block, and each module that it is in, with and without the last key.
+fn selectors(address: &Address) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([address.to_string(), address.block().to_string()]);
+    let mut module = String::new();
+    for step in address.module.iter() {
+        if !module.is_empty() {
+            module.push('.');
+        }
+        all.insert(format!("{module}module.{}", step.name));
+        module.push_str(&step.to_string());
+        all.insert(module.clone());
+    }
+    all
 }
 
 /// First the hazards that can be accepted, then where.
@@ -167,6 +185,23 @@ impl Known {
         wanted.chain(state.resources.keys()).map(Address::to_string).collect()
     }
 
+    /// The addresses of the state, with those of blocks and modules that hold several of them.
+    fn recorded_selectors(&self) -> BTreeSet<String> {
+        let state = self.stored(self.evaluated().as_ref());
+        state.resources.keys().flat_map(selectors).collect()
+    }
+
+    fn selectors(&self) -> BTreeSet<String> {
+        let desired = self.evaluated();
+        let state = self.stored(desired.as_ref());
+        let wanted = desired.iter().flat_map(|desired| desired.blocks.keys());
+        wanted.chain(state.resources.keys()).flat_map(selectors).collect()
+    }
+
+    fn codes(&self) -> BTreeSet<String> {
+        explain::entries().iter().map(|entry| entry.code.clone()).collect()
+    }
+
     fn outputs(&self) -> BTreeSet<String> {
         self.stored(self.evaluated().as_ref()).outputs.into_keys().collect()
     }
@@ -174,7 +209,10 @@ impl Known {
     fn hosts(&self) -> BTreeSet<String> {
         let desired = self.evaluated();
         let blocks = desired.iter().flat_map(|desired| desired.blocks.keys());
-        blocks.filter(|address| &*address.kind == host::NAME).map(|address| host::name_of(address).to_string()).collect()
+        blocks
+            .filter(|address| &*address.kind == host::NAME)
+            .map(|address| host::name_of(address).to_string())
+            .collect()
     }
 
     fn variables(&self) -> BTreeSet<String> {

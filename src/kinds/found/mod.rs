@@ -151,7 +151,7 @@ impl Managed {
     }
 }
 
-/// What every host is asked before anything is known of it. `named` are directories that somebody asked for.
+/// What every host is asked before anything is known of it.
 pub fn questions() -> Vec<Question> {
     ground::questions(&[]).into_iter().chain([device_names::question()]).collect()
 }
@@ -192,26 +192,22 @@ impl<'a> Survey<'a> {
             if matches!(facts, HostFacts::Unreachable(_)) {
                 continue; // the caller says so
             }
+            let nothing_of = |why: String, regard| {
+                let what = "everything".to_owned();
+                LeftOut { host: host.clone(), what, why, regard }
+            };
             match sight(host, facts, managed, named) {
-                Ok((sight, _)) if survey.same_machine(&sight).is_some() => {
-                    let other = survey.same_machine(&sight).map_or_else(String::new, ToString::to_string);
-                    survey.left_out.push(LeftOut {
-                        host: host.clone(),
-                        what: "everything".to_owned(),
-                        why: format!("it is the machine {other} by another name (the same name and machine-id)"),
-                        regard: Regard::Certain,
-                    });
-                }
-                Ok((sight, seen)) => {
-                    survey.sights.insert(host.clone(), sight);
-                    survey.seen.extend(seen);
-                }
-                Err(why) => survey.left_out.push(LeftOut {
-                    host: host.clone(),
-                    what: "everything".to_owned(),
-                    why,
-                    regard: Regard::Doubt,
-                }),
+                Ok((sight, seen)) => match survey.same_machine(&sight) {
+                    Some(other) => {
+                        let why = format!("it is {other} by another name: both have its host name and its machine-id");
+                        survey.left_out.push(nothing_of(why, Regard::Certain));
+                    }
+                    None => {
+                        survey.sights.insert(host.clone(), sight);
+                        survey.seen.extend(seen);
+                    }
+                },
+                Err(why) => survey.left_out.push(nothing_of(why, Regard::Doubt)),
             }
         }
         survey
@@ -324,5 +320,111 @@ fn unwritable(text: &str) -> Option<&'static str> {
         Some("not in Unicode normal form C, in which a configuration has its texts")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::ask::{fstab, mounts, system};
+    use crate::model::{Answer, Reply};
+    use proptest::prelude::*;
+
+    const SYSTEM: &str = "hostname x\nmachine-id 77\nuid 0\npasswd root:x:0:0::/:/bin/sh\ngroup root:x:0:\n";
+    const MOUNTED: &str = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:1 /data /srv/x rw - ext4 /dev/sda1 rw\n";
+    const LISTED: &str = "web.raw\x000\x0081b0 0 0 2049 77 1048576 0 512\n 00\n\0end 0 0\n";
+
+    fn answers(all: &[(Question, &str)]) -> HostFacts {
+        let said = |out: &str| Answer::Said(Reply { status: 0, out: out.to_owned(), err: String::new() });
+        HostFacts::Reached(all.iter().map(|(question, out)| (question.clone(), said(out))).collect())
+    }
+
+    /// What one host says that has a bind mount with an image in it.
+    fn whole() -> Vec<(Question, &'static str)> {
+        vec![
+            (system::question(), SYSTEM),
+            (mounts::question(), MOUNTED),
+            (fstab::question(), ""),
+            (device_names::question(), ""),
+            (path::question("/srv/x"), "41ed 0 0 1 2\n41ed 0 0 1 3\n41ed 0 0 1 4\n"),
+            (image_listing::question("/srv/x"), LISTED),
+        ]
+    }
+
+    fn found(hosts: &[(&str, HostFacts)]) -> Findings {
+        let facts = hosts.iter().map(|(name, facts)| ((*name).into(), facts.clone())).collect();
+        let facts = Facts { hosts: facts, ..Facts::default() };
+        let names: Vec<_> = hosts.iter().map(|(name, _)| ((*name).into(), Address::root(host::NAME, name))).collect();
+        Survey::of(&names, &facts, &Managed::default(), &[]).findings(&facts, &[])
+    }
+
+    fn addresses(findings: &Findings) -> Vec<String> {
+        findings.blocks.iter().map(|one| one.block.address.to_string()).collect()
+    }
+
+    fn doubts(findings: &Findings) -> Vec<&str> {
+        findings.left_out.iter().filter(|one| one.regard == Regard::Doubt).map(|one| one.what.as_str()).collect()
+    }
+
+    #[test]
+    fn what_a_host_does_not_say_is_a_doubt_and_never_nothing() {
+        let all = whole();
+        let findings = found(&[("a", answers(&all))]);
+        assert_eq!(addresses(&findings), ["image_storage.a", "external_volume.x", "image.web"]);
+        assert_eq!(doubts(&findings), [""; 0]);
+        let table: [(Question, &[&str]); 5] = [
+            (system::question(), &["everything"]),
+            (mounts::question(), &["everything"]),
+            (fstab::question(), &["everything"]),
+            (path::question("/srv/x"), &["/srv/x"]),
+            (image_listing::question("/srv/x"), &["the images in /srv/x"]),
+        ];
+        for (silent, expected) in table {
+            let rest: Vec<_> = all.iter().filter(|(question, _)| *question != silent).cloned().collect();
+            let findings = found(&[("a", answers(&rest))]);
+            assert_eq!(doubts(&findings), expected, "{silent:?}");
+            assert!(!addresses(&findings).contains(&"image.web".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_machine_that_is_named_twice_is_described_once() {
+        let all = whole();
+        let other: Vec<_> = all
+            .iter()
+            .cloned()
+            .map(|(question, out)| (question, if out == SYSTEM { "hostname y\nuid 0\n" } else { out }))
+            .collect();
+        let not_root: Vec<_> = all
+            .iter()
+            .cloned()
+            .map(|(question, out)| (question, if out == SYSTEM { "hostname z\nuid 1000\n" } else { out }))
+            .collect();
+        let findings =
+            found(&[("a", answers(&all)), ("b", answers(&all)), ("c", answers(&other)), ("d", answers(&not_root))]);
+        let volume = findings.blocks.iter().find(|one| one.place == "/srv/x").expect("the volume");
+        assert_eq!(volume.hosts, ["a".into(), "c".into()]);
+        let of_all: Vec<_> = findings.left_out.iter().filter(|one| one.what == "everything").collect();
+        assert!(of_all[0].host.as_str() == "b" && of_all[0].why.contains("it is a by another name"), "{of_all:?}");
+        assert!(of_all[1].host.as_str() == "d" && of_all[1].why.contains("not root"), "{of_all:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_host_says_it_is_described_or_left_out(
+            mounted in prop_oneof![Just(MOUNTED.to_owned()), any::<String>()],
+            table in prop_oneof![Just(String::new()), any::<String>(), "(/data|UUID=1) /srv/x (none|xfs) [a-z,=]{0,12}\n"],
+            listed in prop_oneof![any::<String>(), "[^\0]{0,8}\\x000\\x0081b0 0 0 1 [0-9] [0-9]{1,6} 0 512\n( [0-9a-f]{2}){0,8}\n\\x00end 0 0\n"],
+        ) {
+            let mut all = whole();
+            all.retain(|(question, _)| ![mounts::question(), fstab::question(), image_listing::question("/srv/x")].contains(question));
+            all.extend([
+                (mounts::question(), mounted.as_str()),
+                (fstab::question(), table.as_str()),
+                (image_listing::question("/srv/x"), listed.as_str()),
+            ]);
+            let findings = found(&[("a", answers(&all))]);
+            prop_assert!(!findings.left_out.is_empty(), "at least the root is left out");
+        }
     }
 }

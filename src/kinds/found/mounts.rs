@@ -159,6 +159,7 @@ pub fn sort(ground: &Ground, names: &Known<DeviceNames>, managed: &dyn Fn(&str) 
             Err((why, regard)) => sorted.passed.push(Passed { what: mount.target.clone(), why, regard }),
         }
     }
+    sorted.passed.extend(unmounted(ground, managed));
     for path in named.iter().filter(|path| !seen.contains(path.as_str())) {
         if managed(path) {
             sorted.managed.insert(path.clone());
@@ -179,6 +180,23 @@ pub fn sort(ground: &Ground, names: &Known<DeviceNames>, managed: &dyn Fn(&str) 
         }
     }
     sorted
+}
+
+/// What fstab mounts somewhere and is not mounted now: it may be a volume all the same.
+fn unmounted(ground: &Ground, managed: &dyn Fn(&str) -> bool) -> Vec<Passed> {
+    let mut all: Vec<Passed> = Vec::new();
+    for entry in ground.fstab.lines.iter().filter_map(|line| line.entry.as_ref()) {
+        let at = fstab::normalised(&entry.target);
+        let is_of_the_system =
+            belongs_to_the_system(&at) || OF_THE_SYSTEM.iter().any(|directory| is_within(&at, directory));
+        let is_there = !ground.mounts.at(&at).is_empty() || all.iter().any(|one| one.what == at);
+        // Swap has no mount point.
+        if entry.target.starts_with('/') && !is_of_the_system && !is_there && !managed(&at) {
+            let why = format!("not mounted now; its line in /etc/fstab mounts {} ({})", entry.source, entry.fstype);
+            all.push(Passed { what: at, why, regard: Regard::Certain });
+        }
+    }
+    all
 }
 
 /// Why a mount is no volume, whatever it is a mount of.
@@ -512,6 +530,22 @@ mod tests {
             let passed = sorted.passed.iter().find(|passed| passed.what == at);
             assert!(passed.is_some_and(|passed| passed.why.contains(why)), "{lines:?}: {sorted:?}");
         }
+    }
+
+    #[test]
+    fn what_fstab_would_mount_is_named_too() {
+        let fstab = "UUID=1 / ext4 defaults 0 1\nUUID=2 none swap sw 0 0\nUUID=3 /boot/efi vfat defaults 0 1\n\
+            10.0.0.5:/x /srv/nfs// nfs4 noauto 0 0\nUUID=4 /srv/x xfs noauto 0 0\nUUID=4 /srv/x xfs noauto 0 0\n\
+            /data /srv/managed none bind 0 0\n/data/x /srv/there none bind 0 0\n";
+        let sorted = sorted(&["8:1 /data/x /srv/there rw - ext4 /dev/sda1 rw"], fstab, &[]);
+        let passed: Vec<_> = sorted.passed.iter().skip(1).map(|one| format!("{}: {}", one.what, one.why)).collect();
+        assert_eq!(
+            passed,
+            [
+                "/srv/nfs: not mounted now; its line in /etc/fstab mounts 10.0.0.5:/x (nfs4)",
+                "/srv/x: not mounted now; its line in /etc/fstab mounts UUID=4 (xfs)"
+            ]
+        );
     }
 
     #[test]
