@@ -84,7 +84,8 @@ fn probes(site: &Site) -> Vec<(String, File, String, PathBuf)> {
         file.write_all(&bytes).expect("written");
         (host.to_string(), file, command, path)
     };
-    plan::questions(&desired.blocks, &state).into_iter().map(write).collect()
+    let questions = plan::questions(&desired.blocks, &state, &desired.statements, &plan::Request::default());
+    questions.expect("nothing collides").into_iter().map(write).collect()
 }
 
 /// Seconds that plain ssh takes for all hosts.

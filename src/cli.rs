@@ -77,7 +77,7 @@ impl FromArgMatches for Variables {
     }
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Default)]
 pub struct Planning {
     #[command(flatten)]
     pub variables: Variables,
@@ -87,6 +87,12 @@ pub struct Planning {
     /// Accept a hazard at a resource; may stand several times
     #[arg(long, value_name = "CODE@ADDRESS", action = ArgAction::Append)]
     pub accept: Vec<String>,
+    /// Plan only this resource, block or module, and what it needs; may stand several times
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append, conflicts_with = "exclude")]
+    pub target: Vec<String>,
+    /// Leave out this resource, block or module, and what depends on it; may stand several times
+    #[arg(long, value_name = "ADDRESS", action = ArgAction::Append)]
+    pub exclude: Vec<String>,
     /// Change nothing on hosts; only let the state follow them
     #[arg(long)]
     pub refresh_only: bool,
@@ -196,6 +202,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration of what lives on hosts; read them only
+    Discover {
+        /// The name of a host block, or `[user@]address[:port]` or `local` for a host that has none yet
+        #[arg(value_name = "HOST", required = true)]
+        hosts: Vec<String>,
+        /// Write it to this file, which must not exist, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// A directory that shall be a volume although nothing is mounted there; may stand several times
+        #[arg(long, value_name = "DIR", action = ArgAction::Append)]
+        path: Vec<String>,
+        #[command(flatten)]
+        variables: Variables,
+    },
     /// Show the volumes, images and hosts as they are now
     Status {
         #[command(flatten)]
@@ -260,6 +280,15 @@ pub enum StateCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Give a resource, a block or a module another address; hosts are left as they are until the next apply
+    Mv {
+        #[arg(value_name = "FROM")]
+        from: String,
+        #[arg(value_name = "TO")]
+        to: String,
+        #[command(flatten)]
+        locking: Locking,
     },
     /// Forget resources; hosts are left as they are
     Rm {

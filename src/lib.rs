@@ -8,12 +8,13 @@
 //! |---|---|
 //! | [`model`] | the nouns: address, block, host, fact, step, hazard, problem; they touch nothing |
 //! | [`kinds`] | one file per resource kind: block, questions, what answers mean, differences with their remedies, unmaking |
-//! | [`state`] | what is ours: format, local file, lock |
+//! | [`state`] | what is ours: format, addresses that change, local file, lock |
 //! | [`config`] | HCL text -> [`config::Desired`] |
 //! | [`install`] | fetches modules that `module` blocks name in git repositories, and pins what they were |
 //! | [`transport`] | the one door to a host: one connection and one remote shell, through SSH or here |
 //! | [`probe`] | asks every host once; reads, never writes |
 //! | [`plan`](mod@plan) | the pure heart: desired + facts + state -> [`plan::Plan`] |
+//! | [`discover`] | what was found on hosts against the plan of it: what is adopted as it is, what becomes a remark |
 //! | [`apply`] | carries a plan out and decides nothing; journal; what the state remembers of it |
 //! | [`lab`] | throwaway container hosts |
 //! | [`view`] | what people and machines see: plans, problems, status, reports, progress |
@@ -58,6 +59,8 @@ pub mod transport;
 pub mod probe;
 
 pub mod plan;
+
+pub mod discover;
 
 pub mod apply;
 

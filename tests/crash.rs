@@ -168,6 +168,49 @@ fn a_kill_at_each_line_of_the_journal_is_finished_by_the_next_apply() {
 }
 
 #[test]
+fn a_move_that_is_killed_at_each_line_of_the_journal_is_finished_by_the_next_apply() {
+    let site = Site::up(&["hv1"]);
+    let named = |ram: &str, bound: &str| {
+        configuration(&["hv1"])
+            .replace("\"ram\"", &format!("\"{ram}\""))
+            .replace("external_volume.ram", &format!("external_volume.{ram}"))
+            .replace("\"bound\"", &format!("\"{bound}\""))
+    };
+    let moved = |from: &str, to: &str| {
+        format!("moved {{\n  from = external_volume.{from}\n  to   = external_volume.{to}\n}}\n")
+    };
+    let names = [("ram", "bound"), ("ram2", "bound2")];
+    site.write(&named("ram", "bound")).apply();
+    let mounts = site.snapshot("hv1")["mounts"].clone();
+    let lines = |site: &Site| site.sh("hv1", "grep larder /etc/fstab | sed 's/2 0 0$/ 0 0/' | sort");
+    let before = lines(&site);
+    let mut killed = 0;
+    for count in 1.. {
+        let ((ram, bound), (new_ram, new_bound)) = (names[(count + 1) % 2], names[count % 2]);
+        let after = named(new_ram, new_bound);
+        site.write(&(after.clone() + &moved(ram, new_ram) + &moved(bound, new_bound)));
+        let is_over = !killed_at(&site, &["apply", "-auto-approve"], Moment::Lines(count));
+        site.on("hv1", &["findmnt", "--verify", "--tab-file", "/etc/fstab"]);
+        assert_eq!(lines(&site), before, "each line once, under one of its two names");
+        // Once the state knows the new names the statements are no longer needed, and no other word is.
+        let state = std::fs::read_to_string(site.state()).expect("a state");
+        if state.contains(&format!("\"external_volume.{new_ram}\": {{")) {
+            site.write(&after);
+        }
+        let plan = site.plan();
+        assert_eq!(hazards(&plan), Vec::<String>::new(), "killed at line {count}");
+        site.larder(&["apply", "-auto-approve", "-lock-timeout", "30s"]).expect(0);
+        site.write(&after).assert_settled();
+        assert_eq!(site.snapshot("hv1")["mounts"], mounts, "nothing was mounted anew");
+        if is_over {
+            break;
+        }
+        killed += 1;
+    }
+    assert!(killed >= 4, "{killed}");
+}
+
+#[test]
 fn a_kill_at_any_time_is_finished_by_the_next_apply() {
     let site = Site::up(&["hv1"]);
     let (wanted, nothing) = (configuration(&["hv1"]), hosts(&["hv1"]));

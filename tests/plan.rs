@@ -6,37 +6,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::{Site, hosts};
-use larder::config::{self, Inputs};
+use larder::config::{self, Desired, Inputs};
 use larder::kinds;
-use larder::model::{Address, Answer, Facts, Hazard, HazardCode, HostFacts, HostName, Question, Reply};
-use larder::plan::{self, Input, Plan, Request};
+use larder::model::{
+    Address, Answer, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problems, Question, Reply, Selector,
+};
+use larder::plan::{self, Input, Limit, Plan, Request};
 use larder::state::State;
 use larder::transport::recorded;
 
-/// The blocks of a directory's configuration.
+/// What a directory's configuration asks for.
 #[track_caller]
-fn desired(directory: &Path) -> larder::model::Blocks {
+fn desired(directory: &Path) -> Desired {
     let loaded = config::load(directory, &Inputs::default(), kinds::table());
     let configuration = loaded.configuration.unwrap_or_else(|| panic!("{:#?}", loaded.problems));
     let evaluated = configuration.evaluate(None);
     assert!(evaluated.problems.is_empty(), "{:#?}", evaluated.problems);
-    evaluated.desired.blocks
+    evaluated.desired
 }
 
 #[track_caller]
-fn plan_of(desired: &larder::model::Blocks, facts: &Facts, state: &State) -> Plan {
+fn plan_of(desired: &Desired, facts: &Facts, state: &State) -> Plan {
+    planned(desired, facts, state, &Request::default()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn planned(desired: &Desired, facts: &Facts, state: &State, request: &Request) -> Result<Plan, Problems> {
     let input = Input {
-        desired,
+        desired: &desired.blocks,
+        statements: &desired.statements,
         outputs: BTreeMap::new(),
         facts,
         state,
-        request: &Request::default(),
+        request,
         parallelism: 10,
         max_hosts_at_once: 0,
         state_path: "state/larder.state.json",
         lab: false,
     };
-    plan::plan(&input).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    plan::plan(&input)
+}
+
+/// What every host is asked for a plan of everything.
+#[track_caller]
+fn questions(desired: &Desired, state: &State) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
+    plan::questions(&desired.blocks, state, &desired.statements, &Request::default()).expect("nothing collides")
 }
 
 /// The steps that make, destroy or hide something, with the hazards that somebody has to accept first.
@@ -135,7 +148,7 @@ fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
     );
     let state = State::parse(&std::fs::read(site.state()).expect("a state")).expect("a state");
     let desired = desired(site.path());
-    let asked = plan::questions(&desired, &state);
+    let asked = questions(&desired, &state);
     let questions = asked.into_iter().map(|(host, (_, questions))| {
         let connection = site.lab().connection(&host, None).expect("a host");
         (host, (connection, questions))
@@ -249,7 +262,36 @@ fn check_case(folder: &Path) {
         |_| State::default(),
         |text| State::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{name}: {problem}")),
     );
-    let plan = plan_of(&desired(folder), &facts, &state);
+    let found = match planned(&desired(folder), &facts, &state, &options(folder)) {
+        Ok(plan) => told(&plan),
+        Err(problems) => {
+            let problem = |one: &larder::model::Problem| format!("{}: {}. {}", one.code, one.summary, one.detail);
+            serde_json::json!({ "problems": problems.iter().map(problem).collect::<Vec<_>>() })
+        }
+    };
+    let expected = read("expected.json").unwrap_or_default();
+    let text = serde_json::to_string_pretty(&found).expect("JSON") + "\n";
+    assert_eq!(expected, text, "{name}: the plan is\n{text}");
+}
+
+/// The options of the command line that a case is planned with.
+#[track_caller]
+fn options(folder: &Path) -> Request {
+    let Ok(text) = std::fs::read_to_string(folder.join("options.json")) else { return Request::default() };
+    let options: BTreeMap<String, Vec<Selector>> = serde_json::from_str(&text).expect("addresses by option");
+    let mut request = Request::default();
+    for (option, named) in options {
+        request.limit = match option.as_str() {
+            "target" => Limit::Only(named),
+            "exclude" => Limit::Without(named),
+            other => panic!("{other} is no option of a case"),
+        };
+    }
+    request
+}
+
+/// What a case says of a plan.
+fn told(plan: &Plan) -> serde_json::Value {
     let actions: BTreeMap<String, BTreeMap<String, plan::Action>> = plan
         .changes
         .iter()
@@ -258,7 +300,7 @@ fn check_case(folder: &Path) {
             (change.address.to_string(), hosts.collect())
         })
         .collect();
-    let found = serde_json::json!({
+    let mut found = serde_json::json!({
         "complete": plan.complete,
         "actions": actions,
         "steps": plan.steps.iter().map(|step| &step.id).collect::<Vec<_>>(),
@@ -266,9 +308,21 @@ fn check_case(folder: &Path) {
             hazard.host.as_ref().map(|host| format!("@{host}")).unwrap_or_default(), hazard.message)).collect::<Vec<_>>(),
         "unknown": plan.unknown.iter().map(|unknown| format!("{}: {}", unknown.host, unknown.reason)).collect::<Vec<_>>(),
     });
-    let expected = read("expected.json").unwrap_or_default();
-    let text = serde_json::to_string_pretty(&found).expect("JSON") + "\n";
-    assert_eq!(expected, text, "{name}: the plan is\n{text}");
+    if !plan.moved.is_empty() {
+        found["moved"] = plan.moved.iter().map(|(old, new)| format!("{old} -> {new}")).collect();
+    }
+    if let Some(targets) = &plan.targets {
+        let of = |of: &Option<Address>| of.as_ref().map(|of| format!(" {of}")).unwrap_or_default();
+        let target = |one: &plan::Target| format!("{} {:?}{}", one.address, one.why, of(&one.of));
+        found["targets"] = targets.resources.iter().map(target).collect();
+    }
+    // A statement to paste is part of what is told.
+    let pasted = |hazard: &&Hazard| hazard.code == HazardCode::Renamed;
+    let cures: Vec<_> = plan.hazards.iter().filter(pasted).map(|hazard| hazard.cure.clone()).collect();
+    if !cures.is_empty() {
+        found["cures"] = cures.into();
+    }
+    found
 }
 
 #[test]
@@ -283,13 +337,39 @@ fn recorded_hosts_give_the_plans_that_stand_beside_them() {
 }
 
 #[test]
+#[ignore = "applies before/main.hcl of tests/plan/$LARDER_CASE to lab hosts and writes its state, and facts for main.hcl"]
+fn record_case() {
+    let case = std::env::var("LARDER_CASE").expect("LARDER_CASE is the name of a folder in tests/plan");
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan")).join(case);
+    let before = std::fs::read_to_string(folder.join("before/main.hcl")).expect("what was applied before");
+    let site = Site::up(&["hv1", "hv2"]);
+    site.write(&before).apply();
+    std::fs::copy(site.state(), folder.join("state.json")).expect("a state");
+    let state = State::parse(&std::fs::read(site.state()).expect("a state")).expect("a state");
+    let desired = desired(&folder);
+    // Everything, whatever the options of the case: what is not asked must not be needed.
+    let questions = questions(&desired, &state).into_iter();
+    let questions = questions.map(|(host, (_, questions))| {
+        let connection = site.lab().connection(&host, None).expect("a host");
+        (host, (connection, questions))
+    });
+    let (facts, sessions) = site.wait(larder::probe::gather(questions.collect(), &kinds::functions(), 10));
+    site.wait(async {
+        for session in sessions.into_values() {
+            session.close().await;
+        }
+    });
+    std::fs::write(folder.join("facts.json"), recorded::write(&facts).expect("text")).expect("a file");
+}
+
+#[test]
 #[ignore = "writes facts of lab hosts to tests/plan/blank, for new cases"]
 fn record() {
     let site = Site::up(&["hv1", "hv2"]);
     let device = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d4";
     site.wait(site.lab().attach_device(&"hv1".into(), device, "512MiB".parse().expect("a size"))).expect("a device");
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan/blank"));
-    let asked = plan::questions(&desired(folder), &State::default());
+    let asked = questions(&desired(folder), &State::default());
     let questions = asked.into_iter().map(|(host, (_, questions))| {
         let connection = site.lab().connection(&host, None).expect("a host");
         (host, (connection, questions))

@@ -14,7 +14,7 @@ use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
 use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, escape_line};
-use crate::plan::{Action, Operation, Plan, Request};
+use crate::plan::{Action, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
 use crate::state::file::beside;
 use crate::state::{State, StateLock};
@@ -65,11 +65,12 @@ pub(super) async fn run(
         }
         if lock_hosts(&plan, &mut looked, locking).await? == Lock::AfterOthers {
             // Whoever had the host may have changed what the plan relies on.
-            looked.look_again(&state).await;
+            looked.look_again(&workspace, &state).await?;
             continue;
         }
         let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
         state = done.state;
+        partial(&plan, terminal);
         if done.exit != Exit::Done || !done.waits {
             looked.close().await;
             return Ok(done.exit);
@@ -89,6 +90,14 @@ pub(super) async fn run_file(
     path: &Path,
     terminal: &Terminal,
 ) -> Outcome {
+    if let Some(option) = [("-target", &planning.target), ("-exclude", &planning.exclude)]
+        .into_iter()
+        .find_map(|(option, given)| (!given.is_empty()).then_some(option))
+    {
+        let summary = format!("{option} comes too late: a plan file is carried out as it was made");
+        let cure = format!("Make the plan with it: larder plan {option} ADDRESS -out FILE.");
+        return Err(Failure::new(Exit::Usage, Problem::error("invalid-option", summary, cure)));
+    }
     let mut plan = plan::read(path)?;
     let workspace = Workspace::of_plan(global, &plan);
     if plan.lab != workspace.lab.is_some() {
@@ -138,6 +147,7 @@ pub(super) async fn run_file(
     }
     let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
     looked.close().await;
+    partial(&plan, terminal);
     if done.waits {
         terminal.hint("Some of it had to wait for this. Run `larder plan` again.");
     }
@@ -196,8 +206,16 @@ async fn connect(workspace: &Workspace, plan: &Plan) -> Looked {
             .map(|hazard| (hazard.code, hazard.address.clone()))
             .collect(),
         max_destroy: 0,
+        limit: plan.targets.as_ref().map_or(Limit::Everything, Targets::limit),
     };
     Looked::of_plan(workspace.desired.clone(), facts, sessions, request, plan.parallelism)
+}
+
+/// Says that there is more to do than a partial plan could.
+fn partial(plan: &Plan, terminal: &Terminal) {
+    if let Some(text) = crate::view::targets::after_apply(plan) {
+        terminal.hint(&text);
+    }
 }
 
 fn lock(workspace: &Workspace, operation: &str, locking: &Locking) -> Result<StateLock, Failure> {
@@ -321,7 +339,7 @@ async fn carry_out(
         for host in hosts {
             let _ = events.send(Event::Verifying { host });
         }
-        looked.look_again(&state).await;
+        looked.look_again(workspace, &state).await?;
         let _ =
             events.send(Event::Ended { successful: report.steps.iter().all(|step| step.outcome == StepOutcome::Done) });
         drop(events);
@@ -331,7 +349,7 @@ async fn carry_out(
         true => plan.clone(),
         false => {
             if plan.steps.is_empty() {
-                looked.look_again(&state).await;
+                looked.look_again(workspace, &state).await?;
             }
             looked.plan(workspace, &state)?
         }

@@ -11,11 +11,11 @@ use crate::kinds::ask::system;
 use crate::model::hazard::Acceptance;
 use crate::model::problem::did_you_mean;
 use crate::model::{
-    Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Problems, Question, escape_line,
+    Address, Connection, Facts, HazardCode, HostFacts, HostName, Problem, Problems, Question, Selector, escape_line,
 };
-use crate::plan::{self, Operation, Plan, Request};
+use crate::plan::{self, Limit, Operation, Plan, Request};
 use crate::probe;
-use crate::state::State;
+use crate::state::{State, moves};
 
 use super::workspace::Workspace;
 use super::{Exit, Failure};
@@ -44,7 +44,12 @@ pub(super) async fn look(
 ) -> Result<Looked, Failure> {
     let started = Instant::now();
     let request = request(workspace, planning, destroy)?;
-    let questions = plan::questions(&workspace.desired.blocks, state);
+    let mut questions = questions(workspace, &workspace.desired, state, &request)?;
+    if workspace.desired.wants_facts {
+        for (host, asked) in plan::questions_for_facts(&workspace.desired.blocks) {
+            questions.entry(host).or_insert(asked);
+        }
+    }
     let (facts, sessions) = ask(workspace, questions).await;
     let mut looked = Looked {
         desired: workspace.desired.clone(),
@@ -62,14 +67,39 @@ pub(super) async fn look(
             return Err(workspace.failure(Exit::Error, evaluated.problems));
         }
         looked.desired = evaluated.desired;
-        looked.ask_more(state).await;
+        looked.ask_more(workspace, state).await?;
+    }
+    let unknown = unknown_names(workspace, &looked, state)?;
+    if !unknown.is_empty() {
+        looked.close().await;
+        return Err(workspace.failure(Exit::Usage, unknown));
     }
     looked.warnings = moot(&looked.request, &looked.desired, state);
     looked.elapsed = started.elapsed();
     Ok(looked)
 }
 
-async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, Vec<Question>)>) -> (Facts, Sessions) {
+fn questions(
+    workspace: &Workspace,
+    desired: &Desired,
+    state: &State,
+    request: &Request,
+) -> Result<BTreeMap<HostName, (Connection, Vec<Question>)>, Failure> {
+    let questions = plan::questions(&desired.blocks, state, &desired.statements, request);
+    questions.map_err(|problems| workspace.failure(Exit::Error, problems))
+}
+
+/// What the limits of the run name and nobody has.
+fn unknown_names(workspace: &Workspace, looked: &Looked, state: &State) -> Result<Problems, Failure> {
+    let pairs = moves::resolve(state, &looked.desired.statements.moved);
+    let pairs = pairs.map_err(|problems| workspace.failure(Exit::Error, problems))?;
+    Ok(plan::unknown_names(&looked.request.limit, &looked.desired.blocks, state, &pairs))
+}
+
+pub(super) async fn ask(
+    workspace: &Workspace,
+    questions: BTreeMap<HostName, (Connection, Vec<Question>)>,
+) -> (Facts, Sessions) {
     let mut reachable = BTreeMap::new();
     let mut nowhere = BTreeMap::new();
     for (host, (connection, questions)) in questions {
@@ -85,7 +115,7 @@ async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, V
 }
 
 /// What the configuration may read of each host that answered.
-fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
+pub(super) fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
     let known = facts
         .hosts
         .iter()
@@ -115,8 +145,8 @@ impl Looked {
     }
 
     /// Asks what has become known to be wanted since the first round.
-    async fn ask_more(&mut self, state: &State) {
-        for (host, (_, questions)) in plan::questions(&self.desired.blocks, state) {
+    async fn ask_more(&mut self, workspace: &Workspace, state: &State) -> Result<(), Failure> {
+        for (host, (_, questions)) in questions(workspace, &self.desired, state, &self.request)? {
             let (Some(session), Some(HostFacts::Reached(answers))) =
                 (self.sessions.get_mut(&host), self.facts.hosts.get_mut(&host))
             else {
@@ -128,17 +158,19 @@ impl Looked {
                 self.facts.round_trips.insert(host, session.round_trips());
             }
         }
+        Ok(())
     }
 
     /// Asks everything again, through the sessions that are open.
-    pub(super) async fn look_again(&mut self, state: &State) {
-        for (host, (_, questions)) in plan::questions(&self.desired.blocks, state) {
+    pub(super) async fn look_again(&mut self, workspace: &Workspace, state: &State) -> Result<(), Failure> {
+        for (host, (_, questions)) in questions(workspace, &self.desired, state, &self.request)? {
             let facts = match self.sessions.get_mut(&host) {
                 Some(session) => HostFacts::Reached(session.ask(&questions).await),
                 None => HostFacts::Unreachable(self.unreachable(&host)),
             };
             self.facts.hosts.insert(host, facts);
         }
+        Ok(())
     }
 
     fn unreachable(&self, host: &HostName) -> String {
@@ -152,6 +184,7 @@ impl Looked {
         let outputs = self.desired.outputs.iter().filter(|(_, output)| !output.sensitive);
         let input = plan::Input {
             desired: &self.desired.blocks,
+            statements: &self.desired.statements,
             outputs: outputs.filter_map(|(name, output)| Some((name.clone(), output.value.clone()?))).collect(),
             facts: &self.facts,
             state,
@@ -186,7 +219,23 @@ fn request(workspace: &Workspace, planning: &Planning, destroy: bool) -> Result<
     };
     let accepted = planning.accept.iter().map(|text| accepted(text)).collect::<Result<BTreeSet<_>, _>>();
     let accepted = accepted.map_err(|problem| Failure::new(Exit::Usage, problem))?;
-    Ok(Request { operation, accepted, max_destroy: workspace.desired.settings.max_destroy })
+    let limit = match planning.exclude.is_empty() {
+        true if planning.target.is_empty() => Limit::Everything,
+        true => Limit::Only(selectors("-target", &planning.target)?),
+        false => Limit::Without(selectors("-exclude", &planning.exclude)?),
+    };
+    Ok(Request { operation, accepted, max_destroy: workspace.desired.settings.max_destroy, limit })
+}
+
+/// The addresses of an option that takes a resource, a block or a module.
+fn selectors(option: &str, texts: &[String]) -> Result<Vec<Selector>, Failure> {
+    let selector = |text: &String| {
+        text.parse::<Selector>().map_err(|error| {
+            let summary = format!("`{option} {text}` names nothing");
+            Failure::new(Exit::Usage, Problem::error("invalid-option", summary, format!("{error}, or `module.NAME`.")))
+        })
+    };
+    texts.iter().map(selector).collect()
 }
 
 /// Acceptances that come to nothing: worth a word, and no reason to stop a script that is run again.

@@ -1,6 +1,7 @@
 //! One verb a file, each a recipe that reads aloud. Only here is anything printed.
 
 mod apply;
+mod discover;
 mod explain;
 mod fmt;
 mod graph;
@@ -105,6 +106,10 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
             apply::run(global, planning, locking, approval, true, terminal).await
         }
         Command::Show { plan, verbose, .. } => show::run(global, plan.as_deref(), *verbose, terminal),
+        Command::Discover { hosts, out, path, variables } => {
+            let wanted = discover::Wanted { hosts, out: out.as_deref(), paths: path, variables };
+            discover::run(global, &wanted, terminal).await
+        }
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
         Command::Output { name, raw, .. } => output::run(global, name.as_deref(), *raw, terminal),

@@ -1,9 +1,10 @@
-//! `larder state list|show|rm` and `larder force-unlock`: the state, without asking any host.
+//! `larder state list|show|mv|rm` and `larder force-unlock`: the state, without asking any host.
 
 use crate::cli::{Global, StateCommand};
+use crate::kinds::host;
 use crate::model::block::Attributes;
-use crate::model::{Address, Datum, Problem, escape_line};
-use crate::state::Record;
+use crate::model::{Address, Datum, Moved, Problem, Problems, Selector, escape_line};
+use crate::state::{Record, State, moves};
 
 use super::terminal::Terminal;
 use super::workspace::{holder, state_of};
@@ -28,6 +29,23 @@ pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) 
                 true => terminal.json(&serde_json::to_value(record).unwrap_or_default()),
                 false => terminal.say(&describe(&address, record)),
             }
+        }
+        StateCommand::Mv { from, to, locking } => {
+            let _lock = local.lock(&holder("state mv"), locking.lock_timeout)?;
+            let mut state = local.read()?;
+            let moved = Moved::new(selector(from)?, selector(to)?, None)?;
+            let pairs = moves::resolve(&state, std::slice::from_ref(&moved)).map_err(several)?;
+            // What is only referred to is not worth a line.
+            let is_had = |old: &Address| state.resources.contains_key(old) || old.is(host::NAME);
+            let told: Vec<_> = pairs.iter().filter(|(old, _)| is_had(old)).collect();
+            if told.is_empty() {
+                return Err(nothing_of(&moved.from, &state));
+            }
+            let text = told.iter().map(|(old, new)| format!("Moved {old} to {new}."));
+            let text = text.chain([AFTER_MOVE.to_owned()]).collect::<Vec<_>>();
+            state = moves::rename(&state, &pairs);
+            local.write(&mut state)?;
+            text.iter().for_each(|line| terminal.say(&escape_line(line)));
         }
         StateCommand::Rm { addresses, locking } => {
             let _lock = local.lock(&holder("state rm"), locking.lock_timeout)?;
@@ -54,6 +72,29 @@ fn parse(text: &str) -> Result<Address, Failure> {
             Problem::error("invalid-address", error.to_string(), "`larder state list` shows the addresses."),
         )
     })
+}
+
+const AFTER_MOVE: &str =
+    "Hosts are left as they are: where one carries the old address, the next apply writes the new one.";
+
+fn selector(text: &str) -> Result<Selector, Failure> {
+    text.parse().map_err(|error: crate::model::address::NotAnAddress| {
+        let cure = "`larder state list` shows the addresses; a module is written like module.NAME.";
+        Failure::new(Exit::Usage, Problem::error("invalid-address", error.to_string(), cure))
+    })
+}
+
+fn several(problems: Problems) -> Failure {
+    Failure { exit: Exit::Error, problems, sources: Default::default() }
+}
+
+/// That the state has nothing that a selector names.
+fn nothing_of(named: &Selector, state: &State) -> Failure {
+    let known: Vec<_> = state.resources.keys().flat_map(|one| [one.to_string(), one.block().to_string()]).collect();
+    let near = crate::model::problem::did_you_mean(&named.to_string(), known.iter().map(String::as_str));
+    let cure = near
+        .map_or_else(|| "`larder state list` shows what there is.".to_owned(), |near| format!("Did you mean {near}?"));
+    Problem::error("not-in-state", format!("{} is not in the state", escape_line(&named.to_string())), cure).into()
 }
 
 fn missing<'a>(address: &Address, known: impl Iterator<Item = &'a Address>) -> Failure {

@@ -18,14 +18,7 @@ use super::{Exit, Outcome, Workspace};
 pub(super) async fn run(global: &Global, variables: &Variables, terminal: &Terminal) -> Outcome {
     let workspace = Workspace::open(global, variables)?;
     let state = workspace.read_state()?;
-    let planning = Planning {
-        variables: variables.clone(),
-        parallelism: None,
-        accept: Vec::new(),
-        refresh_only: false,
-        verbose: false,
-        json: false,
-    };
+    let planning = Planning { variables: variables.clone(), ..Planning::default() };
     let looked = look(&workspace, &state, &planning, false).await?;
     let plan = looked.plan(&workspace, &state)?;
     let status = status(&looked, &plan);

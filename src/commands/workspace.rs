@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Inputs};
+use crate::config::{self, Configuration, Desired, Inputs, Statements};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
 use crate::model::problem::in_order;
-use crate::model::{Block, Connection, HostName, Problem, Problems};
+use crate::model::{Block, Connection, HostName, Moved, Problem, Problems, Selector};
 use crate::plan::{self, Plan};
 use crate::state::{Holder, LocalState, State};
 
@@ -29,8 +29,17 @@ pub(super) struct Workspace {
 impl Workspace {
     /// Reads and evaluates the configuration, without asking any host.
     pub(super) fn open(global: &Global, variables: &Variables) -> Result<Self, Failure> {
+        Workspace::open_with(global, variables, None)
+    }
+
+    /// The same, as if this text stood in a further file, under this name.
+    pub(super) fn open_with(
+        global: &Global,
+        variables: &Variables,
+        further: Option<(&str, &str)>,
+    ) -> Result<Self, Failure> {
         let directory = directory(global);
-        let loaded = config::load(&directory, &inputs(variables), kinds::table());
+        let loaded = config::load_with(&directory, &inputs(variables), kinds::table(), further);
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
@@ -69,8 +78,7 @@ impl Workspace {
             blocks: plan.desired.clone(),
             outputs: BTreeMap::new(),
             settings,
-            moved: Vec::new(),
-            removed: Vec::new(),
+            statements: statements_of(plan),
             wants_facts: false,
         };
         Workspace { directory, configuration: None, desired, warnings: Problems::new(), state, lab }
@@ -137,17 +145,20 @@ impl Workspace {
     }
 }
 
+/// What a plan file says about what the state has, as statements.
+fn statements_of(plan: &Plan) -> Statements {
+    let moved = plan.moved.iter().map(|(old, new)| Moved::one(old.clone(), new.clone()));
+    let removed = plan.forgotten.iter().map(|address| config::Removed {
+        from: Selector::Instance(address.clone()),
+        destroy: false,
+        place: None,
+    });
+    Statements { moved: moved.collect(), removed: removed.collect(), imports: Vec::new() }
+}
+
 /// What the language has and this version cannot carry out: better refused than left out in silence.
 fn unsupported(desired: &Desired) -> Problems {
-    let moved = desired.moved.iter().map(|moved| {
-        Problem::error(
-            "not-supported",
-            format!("`moved` from {} is not supported yet", moved.from),
-            "Rename the block back, or `larder state rm` the old address: what matches is adopted under the new one.",
-        )
-        .at(moved.place.as_ref())
-    });
-    let removed = desired.removed.iter().filter(|removed| removed.destroy).map(|removed| {
+    let removed = desired.statements.removed.iter().filter(|removed| removed.destroy).map(|removed| {
         Problem::error(
             "not-supported",
             format!("`removed` with destroy = true is not supported yet ({})", removed.from),
@@ -155,7 +166,7 @@ fn unsupported(desired: &Desired) -> Problems {
         )
         .at(removed.place.as_ref())
     });
-    moved.chain(removed).collect()
+    removed.collect()
 }
 
 /// Sensitive values where they could not stay secret: on hosts, in plans and in the state.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::source::{Sources, Span};
+use super::statements::{self, Statements};
 use super::syntax::{Attribute, Block, Body, Expr, Node};
 use crate::kinds::Kind;
 use crate::model::address::ModuleStep;
 use crate::model::problem::did_you_mean;
-use crate::model::{Address, Key, Place, Problem, Problems};
+use crate::model::{Address, Key, Problem, Problems};
 
 /// All declarations of one module.
 #[derive(Debug, Default)]
@@ -24,8 +25,7 @@ pub(super) struct Declarations {
     /// `module` blocks.
     pub calls: BTreeMap<Arc<str>, Block>,
     pub settings: Option<Block>,
-    pub moved: Vec<Moved>,
-    pub removed: Vec<Removed>,
+    pub statements: Statements,
     /// What somebody meant to declare, as word and name: nothing is known of it, but it is not missing.
     pub lost: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Something could not be read whose name is not known either.
@@ -57,36 +57,6 @@ pub(super) struct Resource {
 impl std::fmt::Debug for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.kind.name(), self.name)
-    }
-}
-
-/// `moved { from, to }`: the state's resource of the one address is that of the other.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
-    pub from: Address,
-    pub to: Address,
-    pub place: Option<Place>,
-}
-
-/// `removed { from, destroy }`: the resource is no longer managed, and deleted if `destroy`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Removed {
-    pub from: Address,
-    pub destroy: bool,
-    pub place: Option<Place>,
-}
-
-impl Moved {
-    /// The same statement of a module, as the root says it.
-    pub(super) fn within(&self, steps: &[ModuleStep]) -> Self {
-        Moved { from: self.from.within(steps), to: self.to.within(steps), place: self.place.clone() }
-    }
-}
-
-impl Removed {
-    /// The same statement of a module, as the root says it.
-    pub(super) fn within(&self, steps: &[ModuleStep]) -> Self {
-        Removed { from: self.from.within(steps), ..self.clone() }
     }
 }
 
@@ -205,13 +175,15 @@ impl Declarer<'_> {
                     self.problem(block.header, "duplicate-block", "There are two `larder` blocks", detail);
                 }
             },
-            "moved" => self.moved(&block),
-            "removed" => self.removed(&block),
+            "moved" | "removed" | "import" => {
+                let problems = statements::read(self.sources, self.kinds, &block, &mut self.found.statements);
+                self.found.problems.extend(problems);
+            }
             _ => self.problem(
                 block.header,
                 "not-supported",
                 format!("`{word}` blocks are not supported yet"),
-                "What matches is adopted by itself: plan shows it as `adopt`.",
+                "Leave it out.",
             ),
         }
     }
@@ -285,66 +257,6 @@ impl Declarer<'_> {
             self.found.locals.insert(attribute.name.clone(), attribute);
         }
     }
-
-    fn moved(&mut self, block: &Block) {
-        const ATTRIBUTES: &[&str] = &["from", "to"];
-        self.only(&block.body, ATTRIBUTES, &block.word);
-        let (from, to) = (self.address(block, "from", ATTRIBUTES), self.address(block, "to", ATTRIBUTES));
-        if let (Some(from), Some(to)) = (from, to) {
-            let place = self.sources.place(block.header);
-            self.found.moved.push(Moved { from, to, place });
-        }
-    }
-
-    fn removed(&mut self, block: &Block) {
-        const ATTRIBUTES: &[&str] = &["from", "destroy"];
-        self.only(&block.body, ATTRIBUTES, &block.word);
-        let destroy = match block.body.attribute("destroy") {
-            None => Some(false),
-            Some(attribute) => match self.sources.slice(attribute.value.span) {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ if attribute.value.is_broken() => None,
-                _ => {
-                    let detail = "`destroy` is `true` or `false`, written out: deleting data is never computed.";
-                    self.problem(attribute.value.span, "wrong-type", "This is neither true nor false", detail);
-                    None
-                }
-            },
-        };
-        if let (Some(from), Some(destroy)) = (self.address(block, "from", ATTRIBUTES), destroy) {
-            let place = self.sources.place(block.header);
-            self.found.removed.push(Removed { from, destroy, place });
-        }
-    }
-
-    /// The attribute of the block as an address, which is written like a reference.
-    fn address(&mut self, block: &Block, name: &str, known: &[&str]) -> Option<Address> {
-        let Some(attribute) = block.body.attribute(name) else {
-            if block.body.lacks(name, known) {
-                let detail = format!("Add `{name} = KIND.NAME`.");
-                self.problem(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
-            }
-            return None;
-        };
-        if attribute.value.is_broken() {
-            return None;
-        }
-        match address_of(self.sources, &attribute.value) {
-            Ok(address) => Some(address),
-            Err(detail) => {
-                self.problem(attribute.value.span, "invalid-address", "This is not an address", detail);
-                None
-            }
-        }
-    }
-
-    /// Reports attributes and blocks other than these.
-    fn only(&mut self, body: &Body, known: &[&'static str], word: &str) {
-        for problem in unexpected(self.sources, body, known, &[], &format!("`{word}`")) {
-            self.found.problems.push(problem);
-        }
-    }
 }
 
 /// The address that an expression spells; the error is a sentence.
@@ -370,9 +282,18 @@ fn spelled(expr: &Expr) -> Option<Address> {
     if kind.as_ref() == "module" {
         return None;
     }
+    let module = match owner {
+        Some(owner) => module_steps(owner)?,
+        None => Vec::new(),
+    };
+    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
+}
+
+/// The modules that an expression spells, if it is nothing else: `module.NAME` or `module.NAME[key]`, one below the other.
+pub(super) fn module_steps(expr: &Expr) -> Option<Vec<ModuleStep>> {
     let mut module = Vec::new();
-    let mut owner = owner;
-    // `module.NAME` or `module.NAME[key]`, from the innermost outwards.
+    let mut owner = Some(expr);
+    // From the innermost outwards.
     while let Some(at) = owner {
         let (at, key) = match &at.node {
             Node::Index(inner, key) => (inner.as_ref(), Some(literal_key(key)?)),
@@ -387,7 +308,7 @@ fn spelled(expr: &Expr) -> Option<Address> {
         };
     }
     module.reverse();
-    Some(Address::new(module.into(), kind.clone(), name.clone(), key))
+    Some(module)
 }
 
 pub(super) fn literal_key(key: &Expr) -> Option<Key> {

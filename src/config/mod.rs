@@ -23,18 +23,19 @@ mod parse;
 mod references;
 mod settings;
 mod source;
+mod statements;
 mod syntax;
 mod types;
 mod value;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
-use crate::model::{Blocks, HostName, Problems};
+use crate::model::problem::in_order;
+use crate::model::{Blocks, HostName, Problem, Problems};
 
-pub use declare::{Moved, Removed};
 pub use format::{Unformatted, format};
 pub use functions::names as function_names;
 pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, package_directory, read_lock};
@@ -42,6 +43,7 @@ pub use module_source::GitSource;
 pub use modules::is_file_name;
 pub use number::Number;
 pub use settings::Settings;
+pub use statements::{Import, Removed, Statements};
 pub use types::Type;
 pub use value::{Data, Value};
 pub use variables::VarSource;
@@ -105,8 +107,8 @@ pub struct Desired {
     pub blocks: Blocks,
     pub outputs: BTreeMap<String, Output>,
     pub settings: Settings,
-    pub moved: Vec<Moved>,
-    pub removed: Vec<Removed>,
+    /// About what the state has already.
+    pub statements: Statements,
     /// Something depends on facts of hosts that are not known yet: evaluate again with them.
     pub wants_facts: bool,
 }
@@ -123,9 +125,19 @@ pub struct Output {
 
 /// Reads the `*.hcl` files of a directory, and the values of variables.
 pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kind]) -> Loaded {
+    load_with(directory, inputs, kinds, None)
+}
+
+/// The same, as if this text stood in a further file of the directory, under this name.
+pub fn load_with(
+    directory: &Path,
+    inputs: &Inputs,
+    kinds: &'static [&'static dyn Kind],
+    further: Option<(&str, &str)>,
+) -> Loaded {
     let mut sources = Sources::default();
     let mut problems = Vec::new();
-    let modules = modules::load(directory, kinds, &mut sources, &mut problems);
+    let modules = modules::load(directory, kinds, further, &mut sources, &mut problems);
     let Some(modules) = modules.map(|found| found.modules) else {
         return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     };
@@ -150,7 +162,7 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
 /// The packages that the modules of a directory come from, as far as modules can be read: one that is not fetched yet may
 /// name more.
 pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Vec<GitSource> {
-    let found = modules::load(directory, kinds, &mut Sources::default(), &mut Vec::new());
+    let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut Vec::new());
     found.map(|found| found.packages).unwrap_or_default()
 }
 
@@ -160,10 +172,29 @@ impl Configuration {
         &self.by_name
     }
 
+    /// The kinds and names of all resource blocks of the root module, of those too that have no instance.
+    pub fn names(&self) -> BTreeSet<(String, String)> {
+        let blocks = self.modules[ROOT].declarations.resources.iter();
+        blocks.map(|resource| (resource.kind.name().to_owned(), resource.name.to_string())).collect()
+    }
+
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are
     /// missing from the map.
     pub fn evaluate(&self, facts: Option<&BTreeMap<HostName, serde_json::Value>>) -> Evaluated {
-        self.world(facts).1
+        let Evaluated { desired, in_error, mut problems } = self.world(facts).1;
+        // Of what is in error nobody knows whether all of it is declared.
+        match problems.iter().any(Problem::is_error) {
+            true => {
+                let declared = desired.blocks.iter().chain(&in_error);
+                let declared = declared.map(|(address, block)| (address.clone(), block.clone())).collect();
+                problems.extend(desired.statements.problems(&declared));
+            }
+            false => {
+                problems.extend(desired.statements.problems(&desired.blocks));
+                problems.extend(desired.statements.not_declared(&desired.blocks));
+            }
+        }
+        Evaluated { desired, in_error, problems: in_order(problems) }
     }
 
     /// The value of one expression, with the names of the configuration.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
 
 pub mod ask;
+mod backing;
 pub mod external_volume;
+pub mod found;
 pub mod ground;
 pub mod host;
 pub mod image;
@@ -42,6 +44,12 @@ pub trait Kind: Sync {
     /// The paths that the resource has to itself on each of its hosts. Two resources with one path are an error.
     fn paths(&self, _block: &Block, _all: &Blocks) -> Vec<String> {
         Vec::new()
+    }
+
+    /// By what it is the same object on a host whatever its block is called: the paths that are its own, and what only one
+    /// resource can be made of.
+    fn identities(&self, block: &Block, all: &Blocks) -> Vec<String> {
+        self.paths(block, all)
     }
 
     /// Paths below which something must exist first, although no expression refers to it: the source of a bind mount.

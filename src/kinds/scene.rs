@@ -16,6 +16,8 @@ pub struct Memory {
     pub hosts: BTreeMap<HostName, BTreeMap<String, String>>,
     /// Hosts on which it was found to exist when it was applied or refreshed last.
     pub seen: BTreeSet<HostName>,
+    /// Addresses that it had before: a host may still carry one.
+    pub formerly: BTreeSet<Address>,
 }
 
 /// The whole picture. Everything in it is plain data.
@@ -43,6 +45,12 @@ impl Scene<'_> {
     /// The block as it was applied last.
     pub fn previous(&self, address: &Address) -> Option<&Block> {
         self.memory.get(address)?.block.as_ref()
+    }
+
+    /// The names by which a host may know a resource: its address, and those that it had before.
+    pub fn names(&self, address: &Address) -> Vec<String> {
+        let formerly = self.memory.get(address).into_iter().flat_map(|memory| &memory.formerly);
+        std::iter::once(address).chain(formerly).map(ToString::to_string).collect()
     }
 
     /// Whether the resource was found on that host when it was applied last: what is missing now has been lost since.

@@ -128,14 +128,20 @@ impl fmt::Display for Key {
     }
 }
 
+impl fmt::Display for ModuleStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "module.{}", self.name)?;
+        match &self.key {
+            Some(key) => write!(f, "{key}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in self.module.iter() {
-            write!(f, "module.{}", step.name)?;
-            if let Some(key) = &step.key {
-                write!(f, "{key}")?;
-            }
-            f.write_str(".")?;
+            write!(f, "{step}.")?;
         }
         write!(f, "{}.{}", self.kind, self.name)?;
         if let Some(key) = &self.key {
@@ -177,13 +183,13 @@ impl FromStr for Address {
 }
 
 /// What is left to read of the text of an address.
-struct Rest<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) struct Rest<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
 }
 
 impl Rest<'_> {
-    fn wrong(&self, why: &'static str) -> NotAnAddress {
+    pub(super) fn wrong(&self, why: &'static str) -> NotAnAddress {
         NotAnAddress { text: self.text.to_owned(), why }
     }
 
@@ -191,7 +197,7 @@ impl Rest<'_> {
         &self.text[self.at..]
     }
 
-    fn word(&mut self) -> Result<String, NotAnAddress> {
+    pub(super) fn word(&mut self) -> Result<String, NotAnAddress> {
         let left = self.left();
         let end = left.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).unwrap_or(left.len());
         if end == 0 || left.starts_with(|c: char| c.is_numeric() || c == '-') {
@@ -202,7 +208,7 @@ impl Rest<'_> {
         Ok(word)
     }
 
-    fn dot(&mut self) -> Result<(), NotAnAddress> {
+    pub(super) fn dot(&mut self) -> Result<(), NotAnAddress> {
         if !self.left().starts_with('.') {
             return Err(self.wrong("a dot is missing"));
         }
@@ -210,7 +216,7 @@ impl Rest<'_> {
         Ok(())
     }
 
-    fn key(&mut self) -> Result<Option<Key>, NotAnAddress> {
+    pub(super) fn key(&mut self) -> Result<Option<Key>, NotAnAddress> {
         if !self.left().starts_with('[') {
             return Ok(None);
         }

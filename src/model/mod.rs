@@ -8,7 +8,9 @@ pub mod facts;
 pub mod hazard;
 pub mod host;
 pub mod mode;
+pub mod moved;
 pub mod problem;
+pub mod selector;
 pub mod size;
 pub mod step;
 
@@ -19,6 +21,8 @@ pub use facts::{Answer, Facts, HostFacts, Question, Reply};
 pub use hazard::{Hazard, HazardCode};
 pub use host::{Connection, HostName, Reach};
 pub use mode::Mode;
+pub use moved::Moved;
 pub use problem::{Place, Position, Problem, Problems, Severity};
+pub use selector::Selector;
 pub use size::Size;
 pub use step::{Command, Guard, Impact, Inverse, Step, StepId};

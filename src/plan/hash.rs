@@ -19,6 +19,9 @@ pub(super) fn of(plan: &Plan) -> String {
     add(&mut digest, &plan.unknown.iter().map(|unknown| &unknown.host).collect::<Vec<_>>());
     add(&mut digest, &plan.functions);
     add(&mut digest, &plan.desired);
+    add(&mut digest, &plan.moved);
+    add(&mut digest, &plan.forgotten);
+    add(&mut digest, &plan.targets);
     text(digest)
 }
 

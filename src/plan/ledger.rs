@@ -23,7 +23,7 @@ impl Making<'_> {
     /// Adds up the needs and refuses what cannot be had. A shared file system is one account, whichever member writes.
     pub(super) fn ledger(&mut self) -> Vec<Room> {
         let mut accounts: BTreeMap<(Option<HostName>, String), (HostName, Account)> = BTreeMap::new();
-        for (address, verdicts) in &self.judged {
+        for (address, verdicts) in self.judged.iter().chain(&self.aside) {
             for (host, verdict) in verdicts {
                 for need in &verdict.needs {
                     let key = (Some(host.clone()).filter(|_| !need.shared), need.filesystem.clone());

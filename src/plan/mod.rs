@@ -4,23 +4,31 @@
 mod files;
 mod graph;
 mod hash;
+mod imports;
 mod ledger;
 mod removal;
+mod renames;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Statements;
 use crate::kinds::{self, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
+use crate::model::moved;
 use crate::model::problem::in_order;
 use crate::model::{
     Address, Block, Blocks, Connection, Datum, Facts, Hazard, HazardCode, HostFacts, HostName, Problem, Problems,
     Question, Step,
 };
-use crate::state::State;
+use crate::state::moves::{self, Pairs};
+use crate::state::{State, without_secrets};
 
 pub use files::FileChange;
 pub use hash::{seal, unseal};
+use targets::Scope;
+pub use targets::{Choice, Limit, Target, Targets, Why, unknown_names};
 
 pub const FORMAT_VERSION: &str = "1.0";
 
@@ -32,6 +40,8 @@ pub struct Request {
     pub accepted: BTreeSet<(HazardCode, Address)>,
     /// The most that may be unmounted or deleted; 0 is no limit.
     pub max_destroy: usize,
+    /// How far it goes.
+    pub limit: Limit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,6 +64,7 @@ pub enum Action {
     Adopt,
     /// Left alone, no longer ours.
     Forget,
+    /// The same under another address.
     Move,
     Unchanged,
     /// Decided after other steps of the plan have run.
@@ -66,6 +77,9 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub address: Address,
+    /// The address that it had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<Address>,
     pub kind: String,
     pub action: Action,
     pub hosts: BTreeMap<HostName, Action>,
@@ -116,6 +130,8 @@ pub struct Summary {
     pub destroy: usize,
     pub adopt: usize,
     pub forget: usize,
+    #[serde(rename = "move")]
+    pub moved: usize,
     pub unchanged: usize,
 }
 
@@ -133,8 +149,11 @@ pub struct Plan {
     pub larder_version: String,
     /// `sha256:...` over what the plan does and why; not over when, where from, and in which order files were read.
     pub hash: String,
-    /// Whether every placement was decided.
+    /// Whether it covers everything that is wanted or recorded, and every placement of it was decided.
     pub complete: bool,
+    /// What it is limited to; `None` for everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Targets>,
     pub operation: Operation,
     pub based_on: BasedOn,
     pub summary: Summary,
@@ -154,6 +173,12 @@ pub struct Plan {
     pub desired: Blocks,
     /// What the state is to remember of each placement once its steps have run.
     pub memory: BTreeMap<Address, BTreeMap<HostName, BTreeMap<String, String>>>,
+    /// The addresses that change in the state, from old to new.
+    #[serde(default)]
+    pub moved: Pairs,
+    /// Records that go from the state and stay on their hosts.
+    #[serde(default)]
+    pub forgotten: BTreeSet<Address>,
     pub outputs: BTreeMap<String, serde_json::Value>,
     pub max_hosts_at_once: usize,
     pub parallelism: usize,
@@ -177,16 +202,29 @@ pub struct Found {
 }
 
 impl Plan {
+    /// Whether every placement that it covers was decided.
+    pub fn is_decided(&self) -> bool {
+        let is_open = |action: &Action| matches!(action, Action::Unknown | Action::Later);
+        self.unknown.is_empty()
+            && !self.changes.iter().any(|change| is_open(&change.action) || change.hosts.values().any(is_open))
+    }
+
     /// Whether apply would change a host, or what Larder calls its own.
     pub fn has_changes(&self) -> bool {
-        self.changes.iter().any(|change| {
-            change.hosts.values().any(|action| {
-                matches!(
-                    action,
-                    Action::Create | Action::Update | Action::Destroy | Action::Forget | Action::Move | Action::Later
-                )
-            }) || matches!(change.action, Action::Forget | Action::Destroy)
-        })
+        !self.moved.is_empty()
+            || self.changes.iter().any(|change| {
+                change.hosts.values().any(|action| {
+                    matches!(
+                        action,
+                        Action::Create
+                            | Action::Update
+                            | Action::Destroy
+                            | Action::Forget
+                            | Action::Move
+                            | Action::Later
+                    )
+                }) || matches!(change.action, Action::Forget | Action::Destroy)
+            })
     }
 
     /// Hazards that apply refuses.
@@ -200,39 +238,72 @@ impl Plan {
     }
 }
 
-/// Who is asked what: every host that the configuration or the state has anything on.
+/// Who is asked what: every host that the run has anything on.
 ///
 /// Blocks that are not wholly known yet are left out; ask again when they are.
-pub fn questions(desired: &Blocks, state: &State) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
-    let (desired, _) = &known_blocks(desired);
-    let watched = watched(desired, state);
+///
+/// # Errors
+/// When what the state has cannot move as the statements say.
+pub fn questions(
+    desired: &Blocks,
+    state: &State,
+    statements: &Statements,
+    request: &Request,
+) -> Result<BTreeMap<HostName, (Connection, Vec<Question>)>, Problems> {
+    let pairs = moves::resolve(state, &statements.moved)?;
+    let state = &moves::rename(state, &pairs);
+    let scope = Scope::of(desired, state, &statements.removed, request.operation, &request.limit);
+    let known = &known_blocks(desired).0;
+    let watched = watched(known, state);
     let mut asked: BTreeMap<HostName, BTreeSet<Question>> = BTreeMap::new();
     let (recorded, pending) = (recorded_blocks(state), pending_blocks(state));
-    for (blocks, all) in [(desired, desired), (&recorded, &recorded), (&pending, &pending)] {
-        for block in blocks.values() {
+    for (blocks, is_wanted) in [(known, true), (&recorded, false), (&pending, false)] {
+        for block in blocks.values().filter(|block| scope.has(&block.address)) {
             let Some(kind) = kind_of(&block.address) else { continue };
-            let of_state = state
-                .resources
-                .get(&block.address)
-                .map(|record| record.placements.keys().cloned())
-                .into_iter()
-                .flatten();
-            for host in kind.hosts(block, all).into_iter().chain(of_state).collect::<BTreeSet<_>>() {
-                asked.entry(host.clone()).or_default().extend(kind.questions(block, all, &host));
+            // What goes without a step is left alone altogether.
+            if !is_wanted && scope.forgotten.contains(&block.address) {
+                continue;
+            }
+            for host in hosts_of(block, blocks, state) {
+                asked.entry(host.clone()).or_default().extend(kind.questions(block, blocks, &host));
             }
         }
     }
-    let connections = connections(desired, state);
+    for block in known.values().filter(|block| scope.is_beside(block, known)) {
+        let Some(kind) = kind_of(&block.address) else { continue };
+        for host in kind.hosts(block, known) {
+            if let Some(questions) = asked.get_mut(&host) {
+                questions.extend(kind.questions(block, known, &host));
+            }
+        }
+    }
+    let declared: BTreeSet<HostName> =
+        known.keys().filter(|address| address.is(host::NAME) && scope.has(address)).map(host::name_of).collect();
     let mut all = BTreeMap::new();
-    for (host, connection) in connections {
-        let is_wanted =
-            desired.values().any(|block| block.address.is(host::NAME) && host::name_of(&block.address) == host);
-        let Some(questions) = asked.remove(&host).or_else(|| is_wanted.then(BTreeSet::new)) else { continue };
+    for (host, connection) in connections(known, state) {
+        let Some(questions) = asked.remove(&host).or_else(|| declared.contains(&host).then(BTreeSet::new)) else {
+            continue;
+        };
         let ground = kinds::ground::questions(watched.get(&host).map_or(&[], Vec::as_slice));
         let questions = ground.into_iter().chain(questions).collect::<BTreeSet<_>>();
         all.insert(host, (connection, questions.into_iter().collect()));
     }
-    all
+    Ok(all)
+}
+
+/// What any host is asked for the sake of its facts, when the configuration reads them.
+pub fn questions_for_facts(desired: &Blocks) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
+    let hosts = desired.values().filter(|block| block.address.is(host::NAME));
+    hosts
+        .map(|block| (host::name_of(&block.address), (host::connection(block), kinds::ground::questions(&[]))))
+        .collect()
+}
+
+/// The hosts on which a block is to be, and those on which the state has it.
+fn hosts_of(block: &Block, blocks: &Blocks, state: &State) -> BTreeSet<HostName> {
+    let wanted = kind_of(&block.address).map(|kind| kind.hosts(block, blocks)).unwrap_or_default();
+    let record = state.resources.get(&block.address);
+    wanted.into_iter().chain(record.into_iter().flat_map(|record| record.placements.keys().cloned())).collect()
 }
 
 /// How each host is reached: as the configuration says, else as the state remembers.
@@ -261,13 +332,7 @@ fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
     for all in [desired, &recorded, &pending] {
         for block in all.values() {
             let Some(kind) = kind_of(&block.address) else { continue };
-            let of_state = state
-                .resources
-                .get(&block.address)
-                .map(|record| record.placements.keys().cloned())
-                .into_iter()
-                .flatten();
-            for host in kind.hosts(block, all).into_iter().chain(of_state) {
+            for host in hosts_of(block, all, state) {
                 paths.entry(host).or_default().extend(kind.image_directories(block));
             }
         }
@@ -289,10 +354,31 @@ fn owners(blocks: &Blocks) -> BTreeMap<HostName, BTreeMap<String, Address>> {
     all
 }
 
+/// The same with what the state has and this run leaves where it is.
+fn owners_with(
+    desired: &Blocks,
+    state: &State,
+    stays: impl Fn(&Address, &HostName) -> bool,
+) -> BTreeMap<HostName, BTreeMap<String, Address>> {
+    let mut all = owners(desired);
+    let recorded = recorded_blocks(state);
+    for (address, record) in &state.resources {
+        let Some(kind) = kind_of(address) else { continue };
+        for host in record.placements.keys().filter(|host| stays(address, host)) {
+            for path in kind.paths(&record.block, &recorded) {
+                all.entry(host.clone()).or_default().entry(path).or_insert_with(|| address.clone());
+            }
+        }
+    }
+    all
+}
+
 /// Everything that a plan is made from.
 #[derive(Debug)]
 pub struct Input<'a> {
     pub desired: &'a Blocks,
+    /// What the configuration says about what the state has.
+    pub statements: &'a Statements,
     pub outputs: BTreeMap<String, serde_json::Value>,
     pub facts: &'a Facts,
     pub state: &'a State,
@@ -309,35 +395,48 @@ pub struct Input<'a> {
 /// # Errors
 /// When two resources want one path, or paths and references ask for an impossible order.
 pub fn plan(input: &Input) -> Result<Plan, Problems> {
-    let (known, unknown) = known_blocks(input.desired);
-    let (known, unknown) = match input.request.operation {
+    let request = input.request;
+    let pairs = moves::resolve(input.state, &input.statements.moved)?;
+    let state = &moves::rename(input.state, &pairs);
+    let scope = Scope::of(input.desired, state, &input.statements.removed, request.operation, &request.limit);
+    let (known, unknown) = match request.operation {
         Operation::Destroy => (Blocks::new(), BTreeSet::new()),
-        _ => (known, unknown),
+        _ => known_blocks(input.desired),
     };
     let desired = &known;
-    let problems = conflicts(desired);
+    let mut problems = conflicts(desired);
+    problems.extend(scope.moved_outside(&request.limit, input.state, &pairs));
+    if request.operation != Operation::Destroy {
+        problems.extend(targets::moved_to_nothing(input.desired, input.state, &pairs, &scope.forgotten));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let watched = watched(&known_blocks(input.desired).0, input.state);
-    let memory = memory(input.state);
+    let watched = watched(&known_blocks(input.desired).0, state);
+    let memory = memory(state, &input.statements.moved, input.desired);
     let mut making = Making {
         input,
+        state,
         desired,
+        moved_from: pairs.iter().map(|(old, new)| (new, old)).collect(),
+        moved: &pairs,
+        scope: &scope,
         unknown,
         judged: BTreeMap::new(),
+        aside: BTreeMap::new(),
         removed: BTreeMap::new(),
         hazards: Vec::new(),
         accepted: BTreeSet::new(),
     };
-    making.judge(&Scene {
-        blocks: desired,
-        facts: input.facts,
-        memory: &memory,
-        watched: &watched,
-        owners: &owners(desired),
-    });
-    making.remove(&memory, &watched);
+    let stays = |address: &Address, host: &HostName| {
+        !scope.has(address) || scope.forgotten.contains(address) || scope.holds(address, host)
+    };
+    let owners = owners_with(desired, state, stays);
+    let scene = Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners };
+    making.judge(&scene);
+    making.remove(&memory, &watched, &owners);
+    making.refuse_renames();
+    making.refuse_imports();
     making.finish(&memory)
 }
 
@@ -367,7 +466,7 @@ fn known_blocks(blocks: &Blocks) -> (Blocks, BTreeSet<Address>) {
     (known.map(|(address, block)| (address.clone(), block.clone())).collect(), unknown)
 }
 
-fn memory(state: &State) -> BTreeMap<Address, Memory> {
+fn memory(state: &State, moves: &[moved::Moved], desired: &Blocks) -> BTreeMap<Address, Memory> {
     let of = |record: &crate::state::Record| Memory {
         block: Some(record.block.clone()),
         hosts: record.placements.iter().map(|(host, placement)| (host.clone(), placement.identity.clone())).collect(),
@@ -377,8 +476,20 @@ fn memory(state: &State) -> BTreeMap<Address, Memory> {
             .filter(|(_, one)| !one.observed.is_empty())
             .map(|(host, _)| host.clone())
             .collect(),
+        formerly: record.formerly.clone(),
     };
-    state.resources.iter().map(|(address, record)| (address.clone(), of(record))).collect()
+    let mut all: BTreeMap<Address, Memory> =
+        state.resources.iter().map(|(address, record)| (address.clone(), of(record))).collect();
+    if !moves.is_empty() {
+        // Hosts keep the old name even where a state was lost.
+        for address in desired.keys() {
+            let origins = moved::origins(moves, address);
+            if !origins.is_empty() {
+                all.entry(address.clone()).or_default().formerly.extend(origins);
+            }
+        }
+    }
+    all
 }
 
 /// Two resources with one path on one host, as far as the paths are known.
@@ -448,10 +559,18 @@ fn of_instance(problem: Problem, block: &Block) -> Problem {
 /// A plan in the making.
 struct Making<'a> {
     input: &'a Input<'a>,
+    /// The state, with what has moved where it belongs now.
+    state: &'a State,
     desired: &'a Blocks,
+    moved: &'a Pairs,
+    /// The same from new to old.
+    moved_from: BTreeMap<&'a Address, &'a Address>,
+    scope: &'a Scope,
     /// Blocks whose values, or those of a block that they depend on, are not known: they are left alone.
     unknown: BTreeSet<Address>,
     judged: BTreeMap<Address, BTreeMap<HostName, Verdict>>,
+    /// What is not part of the run and takes room beside it.
+    aside: BTreeMap<Address, BTreeMap<HostName, Verdict>>,
     /// Recorded placements that nobody wants any more.
     removed: BTreeMap<Address, BTreeMap<HostName, Verdict>>,
     hazards: Vec<Hazard>,
@@ -466,9 +585,13 @@ impl Making<'_> {
     fn judge(&mut self, scene: &Scene) {
         for block in self.desired.values() {
             let Some(kind) = kind_of(&block.address) else { continue };
-            let verdicts = kind.judge(block, scene);
-            if !verdicts.is_empty() {
-                self.judged.insert(block.address.clone(), verdicts);
+            let is_inside = self.scope.has(&block.address);
+            if is_inside || self.scope.is_beside(block, self.desired) {
+                let verdicts = kind.judge(block, scene);
+                let place = if is_inside { &mut self.judged } else { &mut self.aside };
+                if !verdicts.is_empty() {
+                    place.insert(block.address.clone(), verdicts);
+                }
             }
             self.accepted.extend(block.lifecycle.accept.iter().map(|code| (*code, block.address.clone())));
         }
@@ -507,8 +630,7 @@ impl Making<'_> {
 
     /// How a placement stands in the plan.
     fn action(&self, address: &Address, host: &HostName, verdict: &Verdict) -> Action {
-        let recorded =
-            self.input.state.resources.get(address).is_some_and(|record| record.placements.contains_key(host));
+        let recorded = self.state.resources.get(address).is_some_and(|record| record.placements.contains_key(host));
         match &verdict.standing {
             Standing::Unknown(_) => Action::Unknown,
             Standing::Later(_) => Action::Later,
@@ -606,31 +728,27 @@ impl Making<'_> {
             }
             changes.push(self.change(&address, &wanted, &removed));
         }
-        for address in self.unknown.clone().into_iter().filter(|address| !address.is(host::NAME)) {
-            changes.push(self.unknown_change(address));
-        }
+        let unknown = self.unknown.iter().filter(|address| !address.is(host::NAME) && self.scope.has(address));
+        changes.extend(unknown.map(|address| self.unknown_change(address.clone())));
+        changes.extend(self.moved_hosts());
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         without_what_they_need(&mut placed, refused, self.desired);
         let rooms = self.ledger();
-        let (steps, edits) = graph::order(placed, self.desired, self.input.state)?;
+        let (steps, edits) = graph::order(placed, self.desired, self.state)?;
         self.limit_destruction(&edits);
         let files = files::changes(&edits, self.input.facts);
         self.hazards
             .sort_by(|a, b| (a.accepted, a.code, &a.address, &a.host).cmp(&(b.accepted, b.code, &b.address, &b.host)));
         let unknown = self.unknown_hosts();
-        let complete = unknown.is_empty()
-            && !changes.iter().any(|change| {
-                change.action == Action::Unknown
-                    || change.hosts.values().any(|action| matches!(action, Action::Unknown | Action::Later))
-            });
         let found = self.found();
         let mut plan = Plan {
             format_version: FORMAT_VERSION.to_owned(),
             larder_version: env!("CARGO_PKG_VERSION").to_owned(),
             hash: String::new(),
-            complete,
+            complete: false,
+            targets: self.scope.targets.clone(),
             operation: self.input.request.operation,
-            based_on: BasedOn { lineage: self.input.state.lineage, serial: self.input.state.serial },
+            based_on: BasedOn { lineage: self.state.lineage, serial: self.state.serial },
             summary: summary(&changes),
             drift: self.drift(),
             changes,
@@ -642,15 +760,22 @@ impl Making<'_> {
             round_trips: self.input.facts.round_trips.clone(),
             hosts: self.hosts(),
             memory: self.memory_after(memory),
+            moved: self.moved.clone(),
+            forgotten: self.scope.forgotten.iter().filter(|address| self.scope.has(address)).cloned().collect(),
             hazards: self.hazards,
             desired: self.desired.clone(),
-            outputs: self.input.outputs.clone(),
+            // What a part of the configuration comes to is not what the whole does.
+            outputs: match self.scope.is_partial() {
+                true => self.state.outputs.clone(),
+                false => self.input.outputs.clone(),
+            },
             max_hosts_at_once: self.input.max_hosts_at_once,
             parallelism: self.input.parallelism,
             state_path: self.input.state_path.to_owned(),
             lab: self.input.lab,
             found,
         };
+        plan.complete = plan.targets.is_none() && plan.is_decided();
         plan.hash = hash::of(&plan);
         Ok(plan)
     }
@@ -700,15 +825,49 @@ impl Making<'_> {
                 reasons.insert(host.clone(), why.clone());
             }
         }
-        let is_recorded = self.input.state.resources.contains_key(address);
+        let is_recorded = self.state.resources.contains_key(address);
+        let action = match overall(&hosts, is_recorded, !wanted.is_empty()) {
+            Action::Unchanged | Action::Update | Action::Adopt if self.only_moves(address) => Action::Move,
+            action => action,
+        };
         Change {
             address: address.clone(),
+            moved_from: self.moved_from(address),
             kind: address.kind.to_string(),
-            action: overall(&hosts, is_recorded, !wanted.is_empty()),
+            action,
             hosts,
             differences,
             reasons,
         }
+    }
+
+    fn moved_from(&self, address: &Address) -> Option<Address> {
+        self.moved_from.get(address).map(|old| (*old).clone())
+    }
+
+    /// Whether a resource has moved and its block wants nothing else than before: what a host is to change then is the
+    /// address that it carries.
+    fn only_moves(&self, address: &Address) -> bool {
+        let form = |block: &Block| serde_json::to_value(without_secrets(block.clone())).ok();
+        let (Some(record), Some(block)) = (self.state.resources.get(address), self.desired.get(address)) else {
+            return false;
+        };
+        self.moved_from.contains_key(address) && form(&record.block) == form(block)
+    }
+
+    /// Hosts that have another name now. They are in the state only as the places of others.
+    fn moved_hosts(&self) -> Vec<Change> {
+        let hosts = self.moved.iter().filter(|(old, _)| old.is(host::NAME));
+        let change = |(old, new): (&Address, &Address)| Change {
+            address: new.clone(),
+            moved_from: Some(old.clone()),
+            kind: new.kind.to_string(),
+            action: Action::Move,
+            hosts: BTreeMap::new(),
+            differences: Vec::new(),
+            reasons: BTreeMap::new(),
+        };
+        hosts.map(change).collect()
     }
 
     /// A block whose values depend on a host that does not answer.
@@ -725,6 +884,7 @@ impl Making<'_> {
         let reasons = recorded.into_iter().map(|host| (host, why.clone())).collect();
         Change {
             kind: address.kind.to_string(),
+            moved_from: self.moved_from(&address),
             address,
             action: Action::Unknown,
             hosts,
@@ -733,8 +893,18 @@ impl Making<'_> {
         }
     }
 
+    /// Whether a host has a part in the run; others may have been asked for their facts alone.
+    fn concerns(&self, host: &HostName) -> bool {
+        let of_run =
+            |address: &Address| address.is(host::NAME) && self.scope.has(address) && host::name_of(address) == *host;
+        !self.scope.is_partial()
+            || self.judged.values().chain(self.removed.values()).any(|verdicts| verdicts.contains_key(host))
+            || self.input.desired.keys().any(of_run)
+    }
+
     fn unknown_hosts(&self) -> Vec<UnknownHost> {
-        let unknown = self.input.facts.hosts.iter().filter_map(|(host, facts)| match facts {
+        let ours = self.input.facts.hosts.iter().filter(|(host, _)| self.concerns(host));
+        let unknown = ours.filter_map(|(host, facts)| match facts {
             HostFacts::Unreachable(reason) => Some(UnknownHost { host: host.clone(), reason: reason.clone() }),
             HostFacts::Reached(_) => None,
         });
@@ -744,14 +914,14 @@ impl Making<'_> {
     /// Whether a resource is to have other paths than it had.
     fn is_moved(&self, address: &Address, old: &Block) -> bool {
         let (Some(kind), Some(new)) = (kind_of(address), self.desired.get(address)) else { return false };
-        kind.paths(old, &recorded_blocks(self.input.state)) != kind.paths(new, self.desired)
+        kind.paths(old, &recorded_blocks(self.state)) != kind.paths(new, self.desired)
     }
 
     /// What differs from what the last apply left.
     fn drift(&self) -> Vec<Drift> {
         let mut all = Vec::new();
         for (address, verdicts) in &self.judged {
-            let Some(record) = self.input.state.resources.get(address) else { continue };
+            let Some(record) = self.state.resources.get(address) else { continue };
             if self.is_moved(address, &record.block) {
                 continue; // what it was elsewhere says nothing about what it is here
             }
@@ -783,8 +953,8 @@ impl Making<'_> {
     }
 
     fn hosts(&self) -> BTreeMap<HostName, Connection> {
-        let all = connections(self.input.desired, self.input.state);
-        all.into_iter().filter(|(host, _)| self.input.facts.hosts.contains_key(host)).collect()
+        let all = connections(self.input.desired, self.state);
+        all.into_iter().filter(|(host, _)| self.input.facts.hosts.contains_key(host) && self.concerns(host)).collect()
     }
 
     fn memory_after(
@@ -816,6 +986,11 @@ impl Making<'_> {
                     Found { standing: verdict.standing.clone(), is_settled, observed: verdict.observed.clone() };
                 all.entry(address.clone()).or_default().insert(host.clone(), found);
             }
+        }
+        for (address, host) in self.scope.held().filter(|(address, _)| all.contains_key(address)).collect::<Vec<_>>() {
+            let standing = Standing::Unknown("it was not looked at: something that is left out needs it".to_owned());
+            let found = Found { standing, ..Found::default() };
+            all.entry(address.clone()).or_default().insert(host.clone(), found);
         }
         all
     }
@@ -891,7 +1066,8 @@ fn summary(changes: &[Change]) -> Summary {
     for change in changes {
         match change.action {
             Action::Create => summary.create += 1,
-            Action::Update | Action::Move => summary.update += 1,
+            Action::Update => summary.update += 1,
+            Action::Move => summary.moved += 1,
             Action::Destroy => summary.destroy += 1,
             Action::Adopt => summary.adopt += 1,
             Action::Forget => summary.forget += 1,

@@ -9,11 +9,24 @@ use super::{Making, Operation};
 
 impl Making<'_> {
     /// Asks each kind how its recorded placements are taken away.
-    pub(super) fn remove(&mut self, memory: &BTreeMap<Address, Memory>, watched: &BTreeMap<HostName, Vec<String>>) {
-        let recorded = super::recorded_blocks(self.input.state);
-        let owners = super::owners(self.desired);
-        let scene = Scene { blocks: &recorded, facts: self.input.facts, memory, watched, owners: &owners };
-        for (address, record) in &self.input.state.resources {
+    pub(super) fn remove(
+        &mut self,
+        memory: &BTreeMap<Address, Memory>,
+        watched: &BTreeMap<HostName, Vec<String>>,
+        owners: &BTreeMap<HostName, BTreeMap<String, Address>>,
+    ) {
+        // What this run leaves alone takes nothing away with it.
+        let recorded = super::recorded_blocks(self.state);
+        let going =
+            recorded.iter().filter(|(address, _)| self.scope.has(address) && !self.scope.forgotten.contains(*address));
+        let going = going.map(|(address, block)| (address.clone(), block.clone())).collect();
+        let scene = Scene { blocks: &going, facts: self.input.facts, memory, watched, owners };
+        for (address, record) in self.state.resources.iter().filter(|(address, _)| self.scope.has(address)) {
+            if self.scope.forgotten.contains(address) {
+                let gone = record.placements.keys().map(|host| (host.clone(), Verdict::default()));
+                self.removed.insert(address.clone(), gone.collect());
+                continue;
+            }
             let Some(kind) = kind_of(address) else { continue };
             if self.unknown.contains(address) {
                 continue;
@@ -24,7 +37,8 @@ impl Making<'_> {
             // An apply that was cut off may have begun the new form of a block: that is taken away as well.
             let forms = std::iter::once(&record.block).chain(record.pending.as_ref());
             let mut gone = BTreeMap::new();
-            for host in record.placements.keys().filter(|host| !wanted.contains(host)) {
+            let leaves = |host: &&HostName| !wanted.contains(host) && !self.scope.holds(address, host);
+            for host in record.placements.keys().filter(leaves) {
                 let mut whole = Verdict::default();
                 for block in forms.clone() {
                     let verdict = match is_reached(&scene, host) {
@@ -35,7 +49,9 @@ impl Making<'_> {
                 }
                 gone.insert(host.clone(), whole);
             }
-            if record.block.lifecycle.prevent_destroy
+            // An apply that set it and was cut off has set it.
+            let is_protected = forms.clone().any(|block| block.lifecycle.prevent_destroy);
+            if is_protected
                 && gone.values().any(|verdict| !verdict.differences.is_empty())
                 && self.input.request.operation != Operation::RefreshOnly
             {

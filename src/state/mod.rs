@@ -3,8 +3,9 @@
 
 pub mod file;
 mod local;
+pub mod moves;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -72,6 +73,9 @@ pub struct Record {
     pub pending: Option<Block>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "once")]
     pub placements: BTreeMap<HostName, Placement>,
+    /// Addresses that it had before: a host may still carry one, until an apply has seen that none does.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub formerly: BTreeSet<Address>,
 }
 
 /// A resource on one host.

@@ -42,6 +42,7 @@ fn example() -> State {
         block: block(&address, "hunter2"),
         pending: Some(block(&address, "hunter2")),
         placements: [("hv1".into(), placement)].into(),
+        formerly: [Address::root("external_volume", "old")].into(),
     };
     let connection = Connection {
         reach: Reach::Ssh(Ssh { address: "10.0.0.1".into(), ..Ssh::default() }),

@@ -16,6 +16,7 @@ pub fn plan(plan: &Plan) -> Value {
         "complete": plan.complete,
         "operation": plan.operation,
         "summary": plan.summary,
+        "targets": plan.targets,
         "changes": plan.changes,
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "files": plan.files,
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn every_plan_is_as_published() {
-        for sample in [sample::empty(), sample::first_apply(), sample::trouble()] {
+        for sample in [sample::empty(), sample::first_apply(), sample::trouble(), sample::moved()] {
             assert_eq!(violations(PLAN, &plan(&sample)), Vec::<String>::new());
         }
     }
@@ -163,6 +164,32 @@ mod tests {
             spoil(&mut value);
             assert_eq!(violations(PLAN, &value), [*expected]);
         }
+    }
+
+    #[test]
+    fn a_move_and_a_limit_are_told_to_machines() {
+        let value = plan(&sample::moved());
+        assert_eq!(value["changes"][0]["action"], "move");
+        assert_eq!(value["changes"][0]["moved_from"], "external_volume.disk");
+        assert_eq!(value["changes"][1].get("moved_from"), None);
+        assert_eq!(value["summary"]["move"], 3);
+        assert_eq!(
+            value["targets"],
+            json!({
+                "option": "target", "named": ["image.app"],
+                "resources": [
+                    { "address": "external_volume.fast", "why": "needed-by", "of": "image.app[\"a\"]" },
+                    { "address": "image.app[\"a\"]", "why": "named" },
+                    { "address": "image.app[\"b\"]", "why": "named" },
+                    { "address": "image_storage.main", "why": "needed-by", "of": "external_volume.fast" },
+                ],
+            })
+        );
+        assert_eq!(plan(&sample::empty())["targets"], Value::Null);
+        let mut broken = value.clone();
+        broken["targets"]["option"] = json!("only");
+        broken["changes"][0]["moved_from"] = json!(1);
+        assert_eq!(violations(PLAN, &broken).len(), 2, "{:?}", violations(PLAN, &broken));
     }
 
     #[test]
@@ -272,6 +299,7 @@ mod tests {
             block: volume.clone(),
             pending: Some(volume.clone()),
             placements: [(host("hv1"), placement)].into(),
+            formerly: [address("external_volume.old")].into(),
         };
         let connection =
             |reach| Connection { reach, becomes_root: true, connect_timeout: std::time::Duration::from_secs(10) };

@@ -10,8 +10,8 @@ use crate::model::hazard::Acceptance;
 use crate::model::{Address, Guard, Hazard, HostName, Impact, Inverse, Size, Step, escape, escape_line};
 use crate::plan::{Action, Change, ChangedAttribute, Drift, Operation, Plan, Room};
 
-use super::shell;
 use super::style::{Ink, Style, count, pad, width};
+use super::{shell, targets};
 
 /// What the reader wants to see of a plan.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,8 +35,17 @@ const BY_HAND: &str = "changed by hand since the last apply";
 pub fn render(plan: &Plan, options: &Options) -> String {
     let view = View::new(plan, *options);
     let (changes, told) = view.changes();
-    let sections =
-        [view.probed(), view.hazards(), view.unknown(), view.drift(&told), changes, view.files(), view.rooms()];
+    let targets = plan.targets.as_ref().map(|targets| targets::head(targets, options.style)).unwrap_or_default();
+    let sections = [
+        targets,
+        view.probed(),
+        view.hazards(),
+        view.unknown(),
+        view.drift(&told),
+        changes,
+        view.files(),
+        view.rooms(),
+    ];
     let mut text = String::new();
     for section in sections.iter().filter(|section| !section.is_empty()) {
         text.push_str(section);
@@ -255,11 +264,12 @@ impl<'a> View<'a> {
     fn changes(&self) -> (String, BTreeSet<Placement<'a>>) {
         let mut told = BTreeSet::new();
         let mut text = String::new();
-        let columns = self.plan.changes.iter().map(|change| width(&safe(&change.address))).max().unwrap_or(0).min(40);
+        let columns = self.plan.changes.iter().map(|change| width(&name(change))).max().unwrap_or(0).min(40);
         let mut adopted = 0;
         for change in &self.plan.changes {
             let happenings = self.happenings(change, &mut told);
-            if happenings.is_empty() && !(change.hosts.is_empty() && change.action == Action::Forget) {
+            let is_forgotten = change.hosts.is_empty() && change.action == Action::Forget;
+            if happenings.is_empty() && !is_forgotten && change.moved_from.is_none() {
                 continue;
             }
             if change.action == Action::Adopt && happenings.iter().all(|(_, one)| one.ink == Ink::Neutral) {
@@ -432,13 +442,14 @@ impl<'a> View<'a> {
             _ if sign == " " => ("~", Ink::Attention),
             _ => (sign, ink),
         };
-        let address = safe(&change.address);
+        let address = name(change);
         let sign = self.paint(ink, sign);
         let head = |more: &str| match more {
             "" => format!("{sign} {address}\n"),
             more => format!("{sign} {}  {more}\n", pad(&address, columns)),
         };
         match happenings {
+            [] if change.moved_from.is_some() => head("only the address changes"),
             [] => head("no longer managed"),
             [(hosts, only)] if only.lines.len() == 1 && !matches!(only.symbol, "+" | "~" | "-" | "→") => {
                 head(&format!("{}  {}", listed(hosts), only.lines.join("")))
@@ -587,7 +598,8 @@ impl<'a> View<'a> {
         let plan = self.plan;
         let mut text = String::new();
         let is_quiet = plan.steps.is_empty() && !plan.has_changes();
-        let is_sound = plan.complete && plan.blocking().next().is_none();
+        let is_sound =
+            plan.is_decided() && (plan.complete || plan.targets.is_some()) && plan.blocking().next().is_none();
         if plan.operation == Operation::RefreshOnly {
             text.push_str(&self.refreshed());
         } else if is_quiet && is_sound {
@@ -613,6 +625,9 @@ impl<'a> View<'a> {
             text.push_str(&format!("{}\n", self.paint(Ink::Bad, &note)));
         }
         text.push_str(&self.blocked());
+        if let Some(targets) = &plan.targets {
+            text.push_str(&format!("{}\n", self.paint(Ink::Attention, &targets::note(targets))));
+        }
         text.push_str(&format!("Plan hash: {}\n", plan.hash));
         text
     }
@@ -660,7 +675,7 @@ impl<'a> View<'a> {
             format!("{} to update", summary.update),
             format!("{} to destroy", summary.destroy),
         ];
-        for (number, what) in [(summary.adopt, "to adopt"), (summary.forget, "to forget")] {
+        for (number, what) in [(summary.moved, "to move"), (summary.adopt, "to adopt"), (summary.forget, "to forget")] {
             if number > 0 {
                 parts.push(format!("{number} {what}"));
             }
@@ -733,6 +748,14 @@ pub(super) fn felt(impact: Impact) -> Option<&'static str> {
         Impact::IoPause => Some("guests: I/O pauses"),
         Impact::Remount => Some("guests: remount"),
         Impact::Offline => Some("guests must be off"),
+    }
+}
+
+/// The address of a change; of one that moves, both.
+fn name(change: &Change) -> String {
+    match &change.moved_from {
+        Some(old) => format!("{} -> {}", safe(old), safe(&change.address)),
+        None => safe(&change.address),
     }
 }
 

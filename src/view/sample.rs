@@ -7,19 +7,19 @@ use crate::model::{
     Question, Step,
 };
 use crate::plan::{
-    Action, BasedOn, Change, ChangedAttribute, Drift, FORMAT_VERSION, FileChange, Operation, Plan, Room, Summary,
-    UnknownHost,
+    Action, BasedOn, Change, ChangedAttribute, Choice, Drift, FORMAT_VERSION, FileChange, Operation, Plan, Room,
+    Summary, Target, Targets, UnknownHost, Why,
 };
 
-pub(super) fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     text.parse().expect(text)
 }
 
-pub(super) fn host(name: &str) -> HostName {
+pub(crate) fn host(name: &str) -> HostName {
     name.into()
 }
 
-pub(super) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
+pub(crate) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
     let attribute = |(name, value): &(&str, &str)| {
         ((*name).to_owned().into(), Attribute::default_value(Datum::Text((*value).to_owned())))
     };
@@ -34,12 +34,13 @@ pub(super) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
 }
 
 /// A plan that does nothing.
-pub(super) fn empty() -> Plan {
+pub(crate) fn empty() -> Plan {
     Plan {
         format_version: FORMAT_VERSION.to_owned(),
         larder_version: "0.1.0".to_owned(),
         hash: "sha256:9b0e6c5f2d".to_owned(),
         complete: true,
+        targets: None,
         operation: Operation::Apply,
         based_on: BasedOn { lineage: None, serial: 3 },
         summary: Summary::default(),
@@ -55,6 +56,8 @@ pub(super) fn empty() -> Plan {
         hosts: BTreeMap::new(),
         desired: BTreeMap::new(),
         memory: BTreeMap::new(),
+        moved: BTreeMap::new(),
+        forgotten: Default::default(),
         outputs: BTreeMap::new(),
         max_hosts_at_once: 0,
         parallelism: 10,
@@ -64,10 +67,11 @@ pub(super) fn empty() -> Plan {
     }
 }
 
-pub(super) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Change {
+pub(crate) fn change(text: &str, action: Action, hosts: &[(&str, Action)]) -> Change {
     let address = address(text);
     Change {
         kind: address.kind.to_string(),
+        moved_from: None,
         address,
         action,
         hosts: hosts.iter().map(|(name, action)| (host(name), *action)).collect(),
@@ -218,6 +222,49 @@ pub(super) fn first_apply() -> Plan {
     ]
     .map(|block| (block.address.clone(), block))
     .into();
+    plan.complete = false;
+    plan
+}
+
+/// A volume and a host under new names, a part of the whole, something that goes without a step.
+pub(super) fn moved() -> Plan {
+    let mut plan = empty();
+    let named = |text: &str, old: &str, action, hosts: &[(&str, Action)]| Change {
+        moved_from: Some(address(old)),
+        ..change(text, action, hosts)
+    };
+    plan.changes = vec![
+        named(
+            "external_volume.fast",
+            "external_volume.disk",
+            Action::Move,
+            &[("hv1", Action::Update), ("hv2", Action::Unchanged)],
+        ),
+        change("external_volume.old", Action::Forget, &[("hv1", Action::Forget)]),
+        named("host.node", "host.hv1", Action::Move, &[]),
+        named("image.app[\"a\"]", "image.web[\"a\"]", Action::Move, &[("hv1", Action::Unchanged)]),
+        named("image.app[\"b\"]", "image.web[\"b\"]", Action::Update, &[("hv1", Action::Update)])
+            .differing("hv1", &[("mode", "0600", "0660")]),
+        change("image_storage.main", Action::Unchanged, &[("hv1", Action::Unchanged), ("hv2", Action::Unchanged)]),
+    ];
+    plan.moved = plan.changes.iter().filter_map(|one| Some((one.moved_from.clone()?, one.address.clone()))).collect();
+    plan.forgotten = [address("external_volume.old")].into();
+    plan.summary = Summary { moved: 3, update: 1, forget: 1, unchanged: 1, ..Summary::default() };
+    plan.steps = vec![
+        step("external_volume.fast", "hv1", "fstab", "replace the line of /srv/disk in /etc/fstab", &["edit_fstab"]),
+        step("image.app[\"b\"]", "hv1", "chmod", "set the mode of /srv/disk/b.raw to 0660", &["set_mode"]),
+    ];
+    let target = |text: &str, why, of: Option<&str>| Target { address: address(text), why, of: of.map(address) };
+    plan.targets = Some(Targets {
+        option: Choice::Target,
+        named: vec!["image.app".parse().expect("a selector")],
+        resources: vec![
+            target("external_volume.fast", Why::NeededBy, Some("image.app[\"a\"]")),
+            target("image.app[\"a\"]", Why::Named, None),
+            target("image.app[\"b\"]", Why::Named, None),
+            target("image_storage.main", Why::NeededBy, Some("external_volume.fast")),
+        ],
+    });
     plan.complete = false;
     plan
 }

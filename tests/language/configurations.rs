@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use larder::config::{Evaluated, Inputs, VarSource, load};
 use larder::model::block::Attributes as _;
-use larder::model::{Address, Block, HostName, Problem};
+use larder::model::{Address, Block, HostName, Problem, Selector};
 
 use crate::kinds::kinds;
 
@@ -486,7 +486,7 @@ fn mistakes_have_codes_and_places() {
         ("host \"a\" {\n  depends_on = [image.b]\n}\n", &["reference-to-undeclared-resource 2:17"]),
         ("host \"a\" {\n  lifecycle {\n    accept = [\"in-use\"]\n  }\n}\n", &["invalid-accept 3:15"]),
         ("host \"a\" {\n  lifecycle {\n    ignore_changes = [addres]\n  }\n}\n", &["invalid-ignore-changes 3:23"]),
-        ("import {\n  to = host.a\n}\n", &["not-supported 1:1"]),
+        ("import {\n  to = host.a\n}\n", &["import-undeclared 1:1"]),
         ("host \"a\" {\n  dynamic \"x\" {\n  }\n}\n", &["invalid-dynamic 2:3"]),
         ("moved {\n  from = 1\n  to   = host.a\n}\n", &["invalid-address 2:10"]),
         ("larder {\n  required_version = \">= 99\"\n}\n", &["required-version 2:22"]),
@@ -502,6 +502,56 @@ fn mistakes_have_codes_and_places() {
         ("locals {\n  a = = 1\n}\nlocals {\n  b = 'x'\n}\n", &["syntax 2:7", "syntax 5:7"]),
     ] {
         assert_eq!(problems(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn statements_that_contradict_each_other_or_what_is_declared_are_refused() {
+    let host = "host \"a\" {\n  address = \"x\"\n}\n";
+    let hosts = "host \"b\" {\n  for_each = toset([\"k\"])\n  address  = \"x\"\n}\n";
+    let moved = |from: &str, to: &str| format!("moved {{\n  from = {from}\n  to   = {to}\n}}\n");
+    let removed = |from: &str, rest: &str| format!("removed {{\n  from = {from}\n{rest}}}\n");
+    let import = |to: &str| format!("import {{\n  to = {to}\n}}\n");
+    for (text, expected) in [
+        (moved("image.a", "image.a"), &["moved-to-itself 1:1"][..]),
+        (moved("module.a", "module.a"), &["moved-to-itself 1:1"]),
+        (moved("image.a", "image.a[0]"), &[]),
+        (moved("image.a", "image.b") + &moved("image.a", "image.c"), &["moved-twice 5:1"]),
+        (moved("image.a", "image.c") + &moved("image.b", "image.c"), &["moved-twice 5:1"]),
+        (moved("image.a", "image.b") + &moved("image.a", "image.b"), &[]),
+        (moved("image.a", "image.b") + &moved("image.b", "image.c"), &[]),
+        (moved("image.a", "image.b") + &moved("image.b", "image.a"), &["moved-in-a-circle 1:1"]),
+        (moved("image.a[0]", "image.b") + &moved("image.b", "image.a[1]"), &[]),
+        (moved("module.a", "module.a.module.b"), &["moved-in-a-circle 1:1"]),
+        (moved("module.a", "module.b") + &moved("module.b.image.x", "module.a.image.x"), &["moved-in-a-circle 1:1"]),
+        (moved("image.a", "host.a"), &["moved-to-another-kind 1:1"]),
+        (moved("image.a", "module.a"), &["moved-to-another-kind 1:1"]),
+        (moved("imag.a", "image.b"), &["invalid-address 2:10"]),
+        (moved("image.a", "image.*"), &["invalid-address 3:10"]),
+        (moved("image.a[var.x]", "image.b"), &["invalid-address 2:10"]),
+        (host.to_owned() + &moved("host.a", "host.c"), &["moved-still-declared 4:1"]),
+        (host.to_owned() + &moved("host.a[0]", "host.a"), &[]),
+        (host.to_owned() + &moved("host.c", "host.a"), &[]),
+        (hosts.to_owned() + &moved("host.b", "host.c"), &["moved-still-declared 5:1"]),
+        (hosts.to_owned() + &moved("host.b[\"l\"]", "host.c"), &[]),
+        (hosts.to_owned() + &moved("host.b", "host.b[\"k\"]"), &[]),
+        (host.to_owned() + &removed("host.a", ""), &["removed-still-declared 4:1"]),
+        (hosts.to_owned() + &removed("host.b", ""), &["removed-still-declared 5:1"]),
+        (hosts.to_owned() + &removed("host.b[\"l\"]", ""), &[]),
+        (removed("module.m[\"a\"].image.x", "  lifecycle {\n    destroy = false\n  }\n"), &[]),
+        (
+            removed("module.m", "  destroy = false\n  lifecycle {\n    destroy = true\n  }\n"),
+            &["conflicting-attributes 5:15"],
+        ),
+        (removed("image.a", "  destroy = 1 == 1\n"), &["wrong-type 3:13"]),
+        (removed("image.a", "  lifecycle {\n    prevent_destroy = true\n  }\n"), &["unknown-attribute 4:5"]),
+        (host.to_owned() + &import("host.a"), &[]),
+        (hosts.to_owned() + &import("host.b"), &[]),
+        (hosts.to_owned() + &import("host.b[\"l\"]"), &["import-undeclared 5:1"]),
+        ("import {\n  to = host.a\n  id = \"x\"\n}\n".to_owned() + host, &["not-supported 3:8"]),
+        ("import {\n}\n".to_owned(), &["missing-attribute 1:1"]),
+    ] {
+        assert_eq!(problems(&text), expected, "{text}");
     }
 }
 
@@ -527,9 +577,23 @@ moved {
   from = module.m["a b"].module.n.image.a
   to   = module.m["a b"].image.b["c"]
 }
+moved {
+  from = image.c
+  to   = image.d
+}
+moved {
+  from = module.a
+  to   = module.b["k"]
+}
 removed {
   from    = external_volume.old
   destroy = true
+}
+removed {
+  from = module.gone[0]
+  lifecycle {
+    destroy = false
+  }
 }
 "#,
     );
@@ -537,11 +601,25 @@ removed {
     let desired = evaluated.desired;
     assert_eq!((desired.settings.state_path.as_str(), desired.settings.parallelism), ("x.json", 3));
     assert_eq!((desired.settings.max_destroy, desired.settings.max_hosts_at_once), (1, 0));
-    assert_eq!(desired.moved[0].from.to_string(), "image.a[\"x y\"]");
-    assert_eq!(desired.moved[0].to.to_string(), "image.b[0]");
-    assert_eq!(desired.moved[1].from.to_string(), "module.m[\"a b\"].module.n.image.a");
-    assert_eq!(desired.moved[1].to.to_string(), "module.m[\"a b\"].image.b[\"c\"]");
-    assert!(desired.removed[0].destroy);
+    assert_eq!(desired.statements.moved[0].from.to_string(), "image.a[\"x y\"]");
+    assert_eq!(desired.statements.moved[0].to.to_string(), "image.b[0]");
+    assert_eq!(desired.statements.moved[1].from.to_string(), "module.m[\"a b\"].module.n.image.a");
+    assert_eq!(desired.statements.moved[1].to.to_string(), "module.m[\"a b\"].image.b[\"c\"]");
+    // An end without a key is the instance that has none, where the other end has one.
+    let ends =
+        |number: usize| (desired.statements.moved[number].from.clone(), desired.statements.moved[number].to.clone());
+    let block = |name: &str| Selector::Block(Address::root("image", name));
+    assert_eq!(ends(2), (block("c"), block("d")));
+    assert!(matches!(ends(3), (Selector::ModuleInstance(from), Selector::ModuleInstance(_)) if from[0].key.is_none()));
+    let removed = &desired.statements.removed;
+    assert_eq!(
+        removed.iter().map(|one| (one.from.to_string(), one.destroy)).collect::<Vec<_>>(),
+        [("external_volume.old".to_owned(), true), ("module.gone[0]".to_owned(), false)]
+    );
+    let prefix = [larder::model::address::ModuleStep { name: "m".into(), key: None }];
+    let inner = desired.statements.within(&prefix);
+    assert_eq!(inner.moved[2].to.to_string(), "module.m.image.d");
+    assert_eq!(inner.removed[1].from.to_string(), "module.m.module.gone[0]");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use super::source::{Sources, Span};
 use super::syntax::{Body, Expr};
 use super::types::Type;
 use super::value::{Data, Fields, Value};
-use super::{Desired, Evaluated, Output, settings};
+use super::{Desired, Evaluated, Output, Statements, settings};
 use crate::model::address::ModuleStep;
 use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
@@ -252,7 +252,7 @@ impl<'a> World<'a> {
             self.evaluate(&node, kinds);
         }
         let mut outputs = BTreeMap::new();
-        let (mut moved, mut removed) = (Vec::new(), Vec::new());
+        let mut statements = Statements::default();
         for frame in 0..self.frames.len() {
             self.validate_variables(frame);
             self.checks(frame);
@@ -263,8 +263,7 @@ impl<'a> World<'a> {
             }
             let steps = &self.frames[frame].steps;
             if !self.frames[frame].is_sketch {
-                moved.extend(declarations.moved.iter().map(|one| one.within(steps)));
-                removed.extend(declarations.removed.iter().map(|one| one.within(steps)));
+                statements.extend(declarations.statements.within(steps));
             }
         }
         for (name, block) in &self.modules[ROOT].declarations.outputs {
@@ -274,7 +273,7 @@ impl<'a> World<'a> {
         let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
         let (in_error, blocks) =
             std::mem::take(&mut self.blocks).into_iter().partition(|(address, _)| self.in_error.contains(address));
-        let desired = Desired { blocks, outputs, settings, moved, removed, wants_facts: self.wants_facts };
+        let desired = Desired { blocks, outputs, settings, statements, wants_facts: self.wants_facts };
         let problems = in_order(std::mem::take(&mut self.problems));
         (self, Evaluated { desired, in_error, problems })
     }

@@ -56,20 +56,21 @@ impl Fstab {
         Fstab { lines, text: text.to_owned() }
     }
 
-    /// The lines that belong to a resource by its mark, or that mount something at one of its paths.
-    pub fn lines_for(&self, address: &str, paths: &[&str]) -> Vec<&Line> {
+    /// The lines that belong to a resource by its mark, or that mount something at one of its paths. `names` are the addresses
+    /// that the mark may hold.
+    pub fn lines_for(&self, names: &[String], paths: &[&str]) -> Vec<&Line> {
         let concerns = |entry: &Entry| match entry.id() {
-            Some(id) => id == address,
+            Some(id) => names.contains(&id),
             None => paths.contains(&normalised(&entry.target).as_str()),
         };
         self.lines.iter().filter(|line| line.entry.as_ref().is_some_and(concerns)).collect()
     }
 
     /// The lines of other resources that mount something at a path.
-    pub fn claimed_by_others(&self, address: &str, path: &str) -> Option<String> {
+    pub fn claimed_by_others(&self, names: &[String], path: &str) -> Option<String> {
         let entries = self.lines.iter().filter_map(|line| line.entry.as_ref());
         let mut at_path = entries.filter(|entry| normalised(&entry.target) == path);
-        at_path.find_map(|entry| entry.id().filter(|id| id != address))
+        at_path.find_map(|entry| entry.id().filter(|id| !names.contains(id)))
     }
 
     /// The text after an edit: the first of the old lines becomes the new one, the others go; with no old line the new one
@@ -194,11 +195,14 @@ mod tests {
     #[test]
     fn entries_are_found_however_they_are_written() {
         let fstab = Fstab::parse(TABLE);
-        let lines = fstab.lines_for("external_volume.iso", &["/srv/my iso#1"]);
+        let names = |text: &str| vec![text.to_owned()];
+        let lines = fstab.lines_for(&names("external_volume.iso"), &["/srv/my iso#1"]);
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0].entry.as_ref().map(|entry| entry.source.as_str()), Some("/dev/sdb1"));
-        assert_eq!(fstab.lines_for("external_volume.a\"", &[]).len(), 1);
-        assert_eq!(fstab.claimed_by_others("external_volume.b", "/data"), Some("external_volume.a\"".into()));
+        assert_eq!(fstab.lines_for(&names("external_volume.a\""), &[]).len(), 1);
+        let claimed = |names: &[String]| fstab.claimed_by_others(names, "/data");
+        assert_eq!(claimed(&names("external_volume.b")), Some("external_volume.a\"".into()));
+        assert_eq!(claimed(&[names("external_volume.b"), names("external_volume.a\"")].concat()), None);
     }
 
     #[test]

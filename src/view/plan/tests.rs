@@ -95,6 +95,45 @@ fn trouble_is_told_first_and_promises_nothing() {
 }
 
 #[test]
+fn what_moves_shows_both_addresses_and_a_part_says_that_it_is_one() {
+    insta::assert_snapshot!(shown(&sample::moved()), @r#"
+    Targeted: 2 named, 4 in all:
+      external_volume.fast  needed by image.app["a"]
+      image.app["a"]        named
+      image.app["b"]        named
+      image_storage.main    needed by external_volume.fast
+
+    → external_volume.disk -> external_volume.fast
+        ~ hv1  replace the line of /srv/disk in /etc/fstab
+    . external_volume.old                       hv1  kept on disk, no longer managed
+    → host.hv1 -> host.node                     only the address changes
+    → image.web["a"] -> image.app["a"]          only the address changes
+    ~ image.web["b"] -> image.app["b"]
+        ~ hv1  mode 0600 -> 0660
+
+    Plan: 0 to create, 1 to update, 0 to destroy, 3 to move, 1 to forget, 1 unchanged. 2 steps on 1 host; no guest is interrupted.
+    This plan is partial (-target): what lies outside was neither asked nor changed. Plan without it to see everything.
+    Plan hash: sha256:9b0e6c5f2d
+    "#);
+    let mut plan = sample::moved();
+    plan.targets.as_mut().expect("targets").option = crate::plan::Choice::Exclude;
+    plan.changes.retain(|change| change.action == Action::Unchanged);
+    (plan.summary, plan.steps) = (Summary { unchanged: 1, ..Summary::default() }, Vec::new());
+    plan.moved.clear();
+    insta::assert_snapshot!(shown(&plan), @r#"
+    Left out: 2 named, 4 in all:
+      external_volume.fast  needed by image.app["a"]
+      image.app["a"]        named
+      image.app["b"]        named
+      image_storage.main    needed by external_volume.fast
+
+    No changes. 1 resource on 2 hosts is as configured.
+    This plan is partial (-exclude): what lies outside was neither asked nor changed. Plan without it to see everything.
+    Plan hash: sha256:9b0e6c5f2d
+    "#);
+}
+
+#[test]
 fn verbose_shows_each_command_as_it_runs() {
     let mut plan = sample::first_apply();
     plan.hazards.clear();

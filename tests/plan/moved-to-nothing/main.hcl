@@ -1,0 +1,44 @@
+host "hv1" {
+  address = "192.0.2.11"
+}
+
+host "hv2" {
+  address = "192.0.2.12"
+}
+
+image_storage "main" {
+  hosts = [host.hv1, host.hv2]
+  owner = "libvirt-qemu"
+  group = "kvm"
+  mode  = "0770"
+}
+
+external_volume "fast" {
+  storage     = image_storage.main
+  mount_point = "/srv/disk"
+  tmpfs {
+    size = "64MiB"
+  }
+}
+
+external_volume "ram" {
+  storage     = image_storage.main
+  mount_point = "/srv/ram"
+  tmpfs {
+    size = "64MiB"
+  }
+}
+
+image "web" {
+  for_each = toset(["a", "b"])
+  volume   = external_volume.fast
+  hosts    = [host.hv1]
+  name     = "${each.key}.raw"
+  format   = "raw"
+  size     = "1MiB"
+}
+
+moved {
+  from = external_volume.disk
+  to   = external_volume.fats
+}
