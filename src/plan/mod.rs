@@ -895,9 +895,8 @@ impl Making<'_> {
 
     /// Whether a host has a part in the run; others may have been asked for their facts alone.
     fn concerns(&self, host: &HostName) -> bool {
-        let of_run = |address: &Address| {
-            address.is(host::NAME) && self.scope.has(address) && host::name_of(address) == *host
-        };
+        let of_run =
+            |address: &Address| address.is(host::NAME) && self.scope.has(address) && host::name_of(address) == *host;
         !self.scope.is_partial()
             || self.judged.values().chain(self.removed.values()).any(|verdicts| verdicts.contains_key(host))
             || self.input.desired.keys().any(of_run)
