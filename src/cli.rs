@@ -202,6 +202,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration of what lives on hosts; read them only
+    Discover {
+        /// The name of a host block, or `[user@]address[:port]` or `local` for a host that has none yet
+        #[arg(value_name = "HOST", required = true)]
+        hosts: Vec<String>,
+        /// Write it to this file, which must not exist, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// A directory that shall be a volume although nothing is mounted there; may stand several times
+        #[arg(long, value_name = "DIR", action = ArgAction::Append)]
+        path: Vec<String>,
+        #[command(flatten)]
+        variables: Variables,
+    },
     /// Show the volumes, images and hosts as they are now
     Status {
         #[command(flatten)]
@@ -223,6 +237,14 @@ pub enum Command {
         /// Print a text as it is, without quotes
         #[arg(long)]
         raw: bool,
+    },
+    /// Say what the code of an error, a warning or a hazard means, and how to mend it
+    Explain {
+        /// The code as it stands in the message; without it, all codes are listed
+        code: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Print the graph of resources
     Graph {

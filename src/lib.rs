@@ -14,6 +14,7 @@
 //! | [`transport`] | the one door to a host: one connection and one remote shell, through SSH or here |
 //! | [`probe`] | asks every host once; reads, never writes |
 //! | [`plan`](mod@plan) | the pure heart: desired + facts + state -> [`plan::Plan`] |
+//! | [`discover`] | what was found on hosts against the plan of it: what is adopted as it is, what becomes a remark |
 //! | [`apply`] | carries a plan out and decides nothing; journal; what the state remembers of it |
 //! | [`lab`] | throwaway container hosts |
 //! | [`view`] | what people and machines see: plans, problems, status, reports, progress |
@@ -58,6 +59,8 @@ pub mod transport;
 pub mod probe;
 
 pub mod plan;
+
+pub mod discover;
 
 pub mod apply;
 

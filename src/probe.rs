@@ -60,6 +60,47 @@ async fn ask(
     Ok((HostFacts::Reached(answers), session))
 }
 
+/// Asks further questions through the sessions, one round trip for each host, all hosts at the same time. A host that is lost
+/// meanwhile has no session any more and is [`HostFacts::Unreachable`]: half of what it said would be taken for all of it.
+pub async fn ask_more(
+    questions: BTreeMap<HostName, Vec<Question>>,
+    facts: &mut Facts,
+    sessions: &mut BTreeMap<HostName, Session>,
+) {
+    let mut asked = JoinSet::new();
+    for (name, questions) in questions {
+        let known = facts.hosts.get(&name);
+        let is_new = |question: &Question| match known {
+            Some(HostFacts::Reached(answers)) => !answers.contains_key(question),
+            _ => false,
+        };
+        let new: Vec<Question> = questions.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            continue;
+        }
+        let Some(mut session) = sessions.remove(&name) else {
+            facts.hosts.insert(name, HostFacts::Unreachable("the connection was lost".to_owned()));
+            continue;
+        };
+        asked.spawn(async move {
+            let answers = session.ask(&new).await;
+            (name, answers, session)
+        });
+    }
+    while let Some(joined) = asked.join_next().await {
+        let Ok((name, answers, session)) = joined else { continue };
+        facts.round_trips.insert(name.clone(), session.round_trips());
+        if let Some(why) = session.gone() {
+            facts.hosts.insert(name, HostFacts::Unreachable(why.to_owned()));
+            continue;
+        }
+        if let Some(HostFacts::Reached(known)) = facts.hosts.get_mut(&name) {
+            known.extend(answers);
+        }
+        sessions.insert(name, session);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -91,6 +132,13 @@ mod tests {
         }
         assert!(matches!(facts.host(&"down".into()), HostFacts::Unreachable(why) if why.contains("-oX")));
         assert_eq!(sessions.keys().map(HostName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        let (mut facts, mut sessions) = (facts, sessions);
+        let further =
+            |name: &str| (HostName::from(name), vec![Question::new(["hello", "7"]), Question::new(["hello", "x"])]);
+        ask_more(["a", "down"].map(further).into(), &mut facts, &mut sessions).await;
+        assert!(matches!(facts.host(&"a".into()).answer(&Question::new(["hello", "x"])), Answer::Said(_)));
+        assert_eq!([facts.round_trips[&"a".into()], facts.round_trips[&"b".into()]], [2, 1]);
+        assert!(matches!(facts.host(&"down".into()), HostFacts::Unreachable(why) if why.contains("-oX")));
         for session in sessions.into_values() {
             session.close().await;
         }

@@ -139,7 +139,7 @@ fn standard_input_goes_to_standard_output() {
     assert!(wrong.err.contains("--> <stdin>:"), "{}", wrong.err);
     let wrong = run(&["-"], b"a = \"\xff\"\n").expect(1);
     assert!(wrong.out.is_empty() && wrong.err.contains("is not UTF-8"), "{}", wrong.err);
-    run(&["-", "a.hcl"], LOOSE.as_bytes()).expect(3).says("invalid-arguments");
+    run(&["-", "a.hcl"], LOOSE.as_bytes()).expect(3).says("invalid-option");
     assert_eq!(text(place.path().join("a.hcl")), LOOSE);
 }
 
@@ -152,7 +152,7 @@ fn one_bad_file_keeps_no_other_from_being_formatted() {
     let run = larder(place.path(), &["fmt"], b"").expect(1);
     assert_eq!(run.out, "b.hcl\nd.hcl\n");
     for words in
-        ["a.hcl:3:1", "This bracket has no partner", "c.hcl:1:7", "is not UTF-8", "gone.hcl cannot be read", "3 errors"]
+        ["a.hcl:2:13", "This bracket is not closed", "c.hcl:1:7", "is not UTF-8", "gone.hcl cannot be read", "3 errors"]
     {
         assert!(run.err.contains(words), "no {words:?} in {}", run.err);
     }
@@ -238,6 +238,8 @@ fn repository() -> Vec<(String, String)> {
         collect(&root.join(directory), &mut paths);
     }
     paths.push(root.join("README.md"));
+    // What is broken on purpose cannot be formatted.
+    paths.retain(|path| !path.starts_with(root.join("tests/broken")));
     let mut all = Vec::new();
     for path in paths {
         let name = path.strip_prefix(root).expect("below it").display().to_string();

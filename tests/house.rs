@@ -9,7 +9,7 @@ use larder::kinds;
 
 /// From left to right; each uses only what stands left of it. The foundation for all that is pure comes first, what speaks to
 /// people last.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "model",
     "kinds",
     "state",
@@ -18,6 +18,7 @@ const ORDER: [&str; 14] = [
     "transport",
     "probe",
     "plan",
+    "discover",
     "apply",
     "lab",
     "view",

@@ -362,3 +362,110 @@ fn an_image_in_use_is_neither_grown_nor_given_away() {
     site.apply();
     assert_eq!(site.on("hv1", &["stat", "-c", "%s %U", "/srv/local/a.raw"]), "2097152 libvirt-qemu\n");
 }
+
+#[test]
+fn an_overlay_is_made_on_its_very_image_and_neither_grows() {
+    let site = Site::up(&["hv1"]);
+    let local = |name: &str| {
+        format!(
+            "external_volume \"{name}\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/{name}\"\n  directory {{}}\n}}\n"
+        )
+    };
+    let all = |base: &str, web: &str, more: &str| {
+        [
+            storage(&["hv1"]),
+            local("local"),
+            local("other"),
+            image("base", "local", "qcow2", base, ""),
+            image("disk", "local", "raw", "1MiB", "  name = \"a:b.raw\"\n"),
+            image("web", "local", "qcow2", web, "  backing = image.base\n"),
+            image("top", "other", "qcow2", web, "  backing = image.web\n"),
+            image("db", "other", "qcow2", "2MiB", &format!("  backing = image.disk\n{more}")),
+        ]
+        .concat()
+    };
+    site.write(&all("4MiB", "8MiB", ""));
+    let plan = site.apply_exactly();
+    let order: Vec<_> =
+        plan["steps"].as_array().expect("steps").iter().map(|step| step["id"].as_str().unwrap_or_default()).collect();
+    let at = |id: &str| order.iter().position(|one| *one == id).unwrap_or_else(|| panic!("no {id} in {order:?}"));
+    assert!(
+        at("image.base@hv1/create") < at("image.web@hv1/create")
+            && at("image.web@hv1/create") < at("image.top@hv1/create")
+    );
+    let said = info(&site, "/srv/other/db.qcow2");
+    assert_eq!(
+        (&said["backing-filename"], &said["backing-filename-format"]),
+        (&"/srv/local/a:b.raw".into(), &"raw".into())
+    );
+    // What is written to the base is seen through the chain, and a guest of the top writes nowhere else.
+    site.sh("hv1", "qemu-io -f qcow2 -c 'write -P 7 1M 64k' /srv/local/base.qcow2");
+    let base = site.sh("hv1", "sha256sum /srv/local/*");
+    site.sh(
+        "hv1",
+        "qemu-io -f qcow2 -c 'read -P 7 1M 64k' -c 'write -P 9 2M 64k' /srv/other/top.qcow2 | grep -v failed",
+    );
+    assert_eq!(site.sh("hv1", "sha256sum /srv/local/*"), base);
+    site.assert_settled();
+    std::fs::remove_file(site.state()).expect("the state goes");
+    assert_eq!(site.plan()["summary"]["adopt"], 8, "all is found again without the state");
+    site.apply();
+
+    // Neither end of a chain grows.
+    site.write(&all("6MiB", "16MiB", ""));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["backing-in-use"; 3], "{plan:#}");
+    assert!(message(&plan, "backing-in-use").contains("image.web is an overlay of it"), "{plan:#}");
+    assert_eq!(plan["steps"], serde_json::json!([]));
+    site.write(&all("4MiB", "8MiB", ""));
+
+    // Another chain than the one that is wanted is told, and left alone.
+    let table = [
+        ("rebase -u -b /srv/local/base.qcow2 -F qcow2 /srv/other/db.qcow2", "which is not image.disk"),
+        (
+            "rebase -u -b /srv/local/a:b.raw -F qcow2 /srv/other/db.qcow2",
+            "takes its backing file for qcow2, and image.disk is raw",
+        ),
+        ("rebase -u -b '' /srv/other/db.qcow2", "has no backing file, and is to be an overlay of image.disk"),
+        ("rebase -u -b nbd://192.0.2.1/x -F raw /srv/other/db.qcow2", "which is no path"),
+    ];
+    for (command, words) in table {
+        site.sh("hv1", &format!("qemu-img {command}"));
+        let plan = site.refused();
+        assert!(message(&plan, "wrong-source").contains(words), "{command}: {plan:#}");
+    }
+    site.sh("hv1", "qemu-img rebase -u -b ../local/./a:b.raw -F raw /srv/other/db.qcow2");
+    site.assert_settled();
+
+    // A base that is gone is not made anew below its overlays, with the state and without it.
+    site.sh("hv1", "mv /srv/local/base.qcow2 /root");
+    for _ in 0..2 {
+        let plan = site.refused();
+        assert!(message(&plan, "backing-in-use").contains("image.web is an overlay of it"), "{plan:#}");
+        assert_eq!(actions(&plan, "image.base", "hv1"), [""; 0]);
+        let _ = std::fs::remove_file(site.state());
+    }
+    site.sh("hv1", "mv /root/base.qcow2 /srv/local");
+    site.apply();
+}
+
+#[test]
+fn an_overlay_that_could_not_be_one_is_refused_with_its_place() {
+    let site = Site::up(&["hv1"]);
+    let table = [
+        ("raw", "1MiB", "", "a raw image has no backing image"),
+        ("qcow2", "1MiB", "  allocation = \"full\"\n", "an overlay is not allocated beforehand"),
+        ("qcow2", "512KiB", "", "an overlay of 512KiB shows only a part of image.base"),
+        ("qcow2", "1MiB", "  hosts = [host.hv2]\n", "image.base is not on hv2"),
+    ];
+    for (format, size, more, words) in table {
+        let blocks = [
+            storage(&["hv1", "hv2"]),
+            LOCAL.to_owned(),
+            image("base", "local", "raw", "1MiB", "  hosts = [host.hv1]\n"),
+            image("web", "local", format, size, &format!("  backing = image.base\n{more}")),
+        ];
+        let run = site.write(&blocks.concat()).larder(&["validate"]).expect(1).says(words);
+        assert!(run.err.contains("main.hcl:"), "{}", run.err);
+    }
+}

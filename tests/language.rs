@@ -11,5 +11,7 @@ mod hostile;
 mod kinds;
 #[path = "language/modules.rs"]
 mod modules;
+#[path = "language/recovery.rs"]
+mod recovery;
 #[path = "language/unknown.rs"]
 mod unknown;

@@ -32,7 +32,7 @@ pub(super) fn run(global: &Global, wanted: &Formatting, terminal: &Terminal) -> 
         [only] if only == Path::new("-") => formatter.input(),
         paths if paths.iter().any(|path| path == Path::new("-")) => {
             let problem = Problem::error(
-                "invalid-arguments",
+                "invalid-option",
                 "`-` stands beside other paths",
                 "Standard input is formatted alone: leave the other paths out, or the `-`.",
             );
@@ -170,7 +170,7 @@ impl Formatter<'_> {
     fn deliver(&mut self, text: &str) {
         if let Err(error) = self.terminal.deliver(text) {
             let detail = format!("{error}. What was written is not whole.");
-            self.problem("unwritable-output", "Standard output cannot be written".to_owned(), &detail);
+            self.problem("unwritable-file", "Standard output cannot be written".to_owned(), &detail);
         }
     }
 

@@ -78,7 +78,7 @@ fn ignored(own: &Path) -> Result<(), Problem> {
     });
     written.map_err(|error| {
         Problem::error(
-            "lab-unwritable",
+            "lab-file",
             format!("{} cannot be written: {error}", path.display()),
             "The lab keeps what it needs beside the configuration. Run where you may write.",
         )
@@ -88,7 +88,7 @@ fn ignored(own: &Path) -> Result<(), Problem> {
 fn ssh(lab: &Lab, host: &str, command: &[String]) -> Outcome {
     if lab.connection(&HostName::from(host), None).is_none() {
         return Err(Problem::error(
-            "no-such-host",
+            "lab-no-such-host",
             format!("the lab has no host {host:?}"),
             "`larder lab list` shows those that are up; `larder lab up` starts them.",
         )
@@ -96,7 +96,7 @@ fn ssh(lab: &Lab, host: &str, command: &[String]) -> Outcome {
     }
     let failed = |error: &dyn std::fmt::Display| {
         Failure::from(Problem::error(
-            "ssh-failed",
+            "lab-command-failed",
             "ssh could not be started",
             format!("{error}. Install openssh-client."),
         ))

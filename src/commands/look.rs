@@ -96,7 +96,10 @@ fn unknown_names(workspace: &Workspace, looked: &Looked, state: &State) -> Resul
     Ok(plan::unknown_names(&looked.request.limit, &looked.desired.blocks, state, &pairs))
 }
 
-async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, Vec<Question>)>) -> (Facts, Sessions) {
+pub(super) async fn ask(
+    workspace: &Workspace,
+    questions: BTreeMap<HostName, (Connection, Vec<Question>)>,
+) -> (Facts, Sessions) {
     let mut reachable = BTreeMap::new();
     let mut nowhere = BTreeMap::new();
     for (host, (connection, questions)) in questions {
@@ -112,7 +115,7 @@ async fn ask(workspace: &Workspace, questions: BTreeMap<HostName, (Connection, V
 }
 
 /// What the configuration may read of each host that answered.
-fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
+pub(super) fn host_facts(facts: &Facts) -> BTreeMap<HostName, serde_json::Value> {
     let known = facts
         .hosts
         .iter()

@@ -1,6 +1,8 @@
 //! One verb a file, each a recipe that reads aloud. Only here is anything printed.
 
 mod apply;
+mod discover;
+mod explain;
 mod fmt;
 mod graph;
 mod lab;
@@ -104,9 +106,14 @@ async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
             apply::run(global, planning, locking, approval, true, terminal).await
         }
         Command::Show { plan, verbose, .. } => show::run(global, plan.as_deref(), *verbose, terminal),
+        Command::Discover { hosts, out, path, variables } => {
+            let wanted = discover::Wanted { hosts, out: out.as_deref(), paths: path, variables };
+            discover::run(global, &wanted, terminal).await
+        }
         Command::Status { variables, .. } => status::run(global, variables, terminal).await,
         Command::State(command) => state::run(global, command, terminal),
         Command::Output { name, raw, .. } => output::run(global, name.as_deref(), *raw, terminal),
+        Command::Explain { code, .. } => explain::run(code.as_deref(), terminal),
         Command::Graph { variables, format } => graph::run(global, variables, format, terminal),
         Command::Lab(command) => lab::run(global, command, terminal).await,
         Command::ForceUnlock => state::force_unlock(global, terminal),
@@ -126,6 +133,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Show { json, .. }
         | Command::Status { json, .. }
         | Command::Output { json, .. }
+        | Command::Explain { json, .. }
         | Command::Version { json } => *json,
         Command::Plan { planning, .. } | Command::Apply { planning, .. } | Command::Destroy { planning, .. } => {
             planning.json

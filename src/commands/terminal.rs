@@ -1,7 +1,8 @@
 //! Where commands speak to people and machines: the one place that prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -29,6 +30,8 @@ pub(super) struct Terminal {
     /// JSON comes as one object a line.
     is_stream: bool,
     is_tty: bool,
+    /// Codes of which the run has said where more stands about them.
+    explained: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
 impl Terminal {
@@ -36,7 +39,14 @@ impl Terminal {
         let no_color = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let style = |is_tty: bool| if is_tty && !no_color { Style::Coloured } else { Style::Plain };
         let is_tty = std::io::stdout().is_terminal();
-        Terminal { out: style(is_tty), err: style(std::io::stderr().is_terminal()), is_json, is_stream, is_tty }
+        Terminal {
+            out: style(is_tty),
+            err: style(std::io::stderr().is_terminal()),
+            is_json,
+            is_stream,
+            is_tty,
+            explained: Arc::default(),
+        }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -93,13 +103,25 @@ impl Terminal {
     pub(super) fn problems(&self, problems: &Problems, sources: &BTreeMap<String, String>) {
         match self.is_json {
             true => self.json(&view::problems::json(problems)),
-            false => self.hint(view::problems::render(problems, sources, self.err).trim_end()),
+            false => self.warnings(problems, sources),
         }
     }
 
     pub(super) fn warnings(&self, problems: &Problems, sources: &BTreeMap<String, String>) {
-        if !problems.is_empty() {
-            self.hint(view::problems::render(problems, sources, self.err).trim_end());
+        if problems.is_empty() {
+            return;
+        }
+        self.hint(view::problems::render(problems, sources, self.err).trim_end());
+        self.more(problems.iter().map(|problem| problem.code.as_str()));
+    }
+
+    /// Says where more stands about codes, of each once in a run.
+    fn more<'a>(&self, codes: impl Iterator<Item = &'a str>) {
+        let known: BTreeSet<_> = codes.filter_map(view::explain::find).map(|entry| entry.code.as_str()).collect();
+        let Ok(mut explained) = self.explained.lock() else { return };
+        let new: Vec<_> = known.into_iter().filter(|code| explained.insert(code)).collect();
+        if let Some(hint) = view::explain::hint(&new) {
+            self.hint(&format!("\n{hint}"));
         }
     }
 
@@ -119,7 +141,10 @@ impl Terminal {
     pub(super) fn plan(&self, plan: &Plan, elapsed: Option<Duration>, verbose: bool) {
         match self.is_json {
             true => self.json(&view::json::plan(plan)),
-            false => self.say(&view::plan::render(plan, &view::plan::Options { style: self.out, verbose, elapsed })),
+            false => {
+                self.say(&view::plan::render(plan, &view::plan::Options { style: self.out, verbose, elapsed }));
+                self.more(plan.blocking().map(|hazard| hazard.code.as_str()));
+            }
         }
     }
 

@@ -8,8 +8,9 @@ use crate::config::{self, Configuration, Desired, Inputs, Statements};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
-use crate::model::{Connection, HostName, Moved, Problem, Problems, Selector};
-use crate::plan::Plan;
+use crate::model::problem::in_order;
+use crate::model::{Block, Connection, HostName, Moved, Problem, Problems, Selector};
+use crate::plan::{self, Plan};
 use crate::state::{Holder, LocalState, State};
 
 use super::{Exit, Failure};
@@ -28,17 +29,27 @@ pub(super) struct Workspace {
 impl Workspace {
     /// Reads and evaluates the configuration, without asking any host.
     pub(super) fn open(global: &Global, variables: &Variables) -> Result<Self, Failure> {
+        Workspace::open_with(global, variables, None)
+    }
+
+    /// The same, as if this text stood in a further file, under this name.
+    pub(super) fn open_with(
+        global: &Global,
+        variables: &Variables,
+        further: Option<(&str, &str)>,
+    ) -> Result<Self, Failure> {
         let directory = directory(global);
-        let loaded = config::load(&directory, &inputs(variables), kinds::table());
+        let loaded = config::load_with(&directory, &inputs(variables), kinds::table(), further);
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
         let unsupported = unsupported(&evaluated.desired);
-        let revealed = revealed(&evaluated.desired);
+        let revealed = revealed(evaluated.desired.blocks.values().chain(evaluated.in_error.values()));
         let problems: Problems =
             loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).chain(revealed).collect();
         if problems.iter().any(Problem::is_error) {
-            return Err(failed(problems));
+            let all = evaluated.desired.blocks.into_iter().chain(evaluated.in_error).collect();
+            return Err(failed(in_order(problems.into_iter().chain(plan::conflicts(&all)).collect())));
         }
         let state = LocalState::new(state_path(global, &directory, &evaluated.desired.settings.state_path));
         let lab = global.lab.then(|| Lab::at(lab_directory(&directory)));
@@ -159,9 +170,9 @@ fn unsupported(desired: &Desired) -> Problems {
 }
 
 /// Sensitive values where they could not stay secret: on hosts, in plans and in the state.
-fn revealed(desired: &Desired) -> Problems {
+fn revealed<'a>(blocks: impl Iterator<Item = &'a Block>) -> Problems {
     let mut problems = Problems::new();
-    for block in desired.blocks.values() {
+    for block in blocks {
         let Some(schema) = kinds::kind_of(&block.address).map(|kind| kind.schema()) else { continue };
         let is_secret = |name: &str, attributes: &[kinds::schema::AttributeSchema]| {
             attributes.iter().any(|one| one.name == name && one.secret)

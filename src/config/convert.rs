@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::eval::sentence;
 use super::number::Number;
+use super::syntax::{Expr, Node};
 use super::types::{Field, Type};
 use super::value::{Data, Fields, Object, Value};
 
@@ -16,6 +18,40 @@ pub(super) struct Misfit {
 impl Misfit {
     fn new(why: impl Into<String>) -> Self {
         Misfit { path: String::new(), why: why.into() }
+    }
+
+    /// What is wrong with a value of that type, as sentences.
+    pub(super) fn sentences(&self, given: &Type, wanted: &Type) -> String {
+        match (self.path.is_empty(), wanted.is_primitive()) {
+            (true, true) => format!("It is {}: {self}.", with_article(given)),
+            (true, false) => format!("It is {}: {self}. The type is {wanted}.", with_article(given)),
+            (false, _) => format!("{}. The type is {wanted}.", sentence(&self.to_string())),
+        }
+    }
+
+    /// The same without names of elements, which are a part of the value.
+    pub(super) fn concealed(self, is_secret: bool) -> Self {
+        if is_secret { Misfit { path: String::new(), ..self } } else { self }
+    }
+
+    /// The part of the expression that does not fit, as far as it is written out.
+    pub(super) fn part<'e>(&self, expr: &'e Expr) -> &'e Expr {
+        let mut part = expr;
+        // `[1].size["a"]`
+        for step in self.path.split(['[', '.']).filter(|step| !step.is_empty()) {
+            let step = step.trim_end_matches(']').trim_matches('"');
+            let inner = match &part.node {
+                Node::Tuple(elements) => step.parse::<usize>().ok().and_then(|index| elements.get(index)),
+                Node::Object(items) => items
+                    .iter()
+                    .find(|(key, _)| key.literal_text().is_some_and(|name| name.as_ref() == step))
+                    .map(|(_, value)| value),
+                _ => None,
+            };
+            let Some(inner) = inner else { break };
+            part = inner;
+        }
+        part
     }
 
     fn within(mut self, step: String) -> Self {

@@ -1,7 +1,7 @@
 //! What the blocks of all files declare, before any value is known: variables, locals, resources, outputs, checks,
 //! settings. Two declarations of one name are a problem that shows both places.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::source::{Sources, Span};
@@ -26,7 +26,23 @@ pub(super) struct Declarations {
     pub calls: BTreeMap<Arc<str>, Block>,
     pub settings: Option<Block>,
     pub statements: Statements,
+    /// What somebody meant to declare, as word and name: nothing is known of it, but it is not missing.
+    pub lost: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Something could not be read whose name is not known either.
+    pub has_gaps: bool,
     pub problems: Problems,
+}
+
+impl Declarations {
+    /// Whether something of this kind and name may have been meant to be declared.
+    pub(super) fn is_lost(&self, word: &str, name: &str) -> bool {
+        self.has_gaps || self.lost.contains(&(Arc::from(word), Arc::from(name)))
+    }
+
+    /// Whether something of this kind may have been meant to be declared.
+    pub(super) fn any_lost(&self, word: &str) -> bool {
+        self.has_gaps || self.lost.iter().any(|(lost, _)| lost.as_ref() == word)
+    }
 }
 
 /// A resource block.
@@ -34,6 +50,8 @@ pub(super) struct Resource {
     pub kind: &'static dyn Kind,
     pub name: Arc<str>,
     pub block: Block,
+    /// Another resource has the address already. This one is only looked at for its mistakes.
+    pub is_repeated: bool,
 }
 
 impl std::fmt::Debug for Resource {
@@ -86,7 +104,8 @@ impl Declarer<'_> {
     }
 
     fn body(&mut self, body: Body) {
-        for attribute in body.attributes {
+        self.found.has_gaps |= body.has_gaps;
+        for attribute in body.attributes.into_iter().filter(|attribute| !attribute.value.is_broken()) {
             let detail = format!(
                 "A file holds blocks only. To give a variable its value, write this into a file `*.vars.hcl`; to name a \
                  value, write `locals {{ {} = ... }}`.",
@@ -120,7 +139,10 @@ impl Declarer<'_> {
                 }
                 "provider" | "terraform" => "Larder has no providers; its settings are in `larder { ... }`.".to_owned(),
                 _ => match did_you_mean(&word, known) {
-                    Some(close) => format!("There is no kind of block `{word}`. Did you mean `{close}`?"),
+                    Some(close) => {
+                        self.lose(close, &block);
+                        format!("There is no kind of block `{word}`. Did you mean `{close}`?")
+                    }
                     None => format!("There is no kind of block `{word}`."),
                 },
             };
@@ -176,6 +198,7 @@ impl Declarer<'_> {
             };
             let summary = format!("`{word}` has {} here", count(block.labels.len(), "label"));
             self.problem(block.header, "wrong-labels", summary, detail);
+            self.lose(word, block);
             return None;
         }
         let Some((name, span)) = block.labels.first() else { return Some(Arc::from("")) };
@@ -185,6 +208,14 @@ impl Declarer<'_> {
             return None;
         }
         Some(name.clone())
+    }
+
+    /// Remembers the names that a block would have declared.
+    fn lose(&mut self, word: &str, block: &Block) {
+        let word: Arc<str> = Arc::from(word);
+        let names = block.labels.iter().map(|(label, _)| label.clone());
+        let lost = names.chain(block.body.attributes.iter().map(|attribute| attribute.name.clone()));
+        self.found.lost.extend(lost.map(|name| (word.clone(), name)));
     }
 
     fn named(&mut self, name: Arc<str>, block: Block, table: fn(&mut Declarations) -> &mut BTreeMap<Arc<str>, Block>) {
@@ -202,16 +233,17 @@ impl Declarer<'_> {
         let number = self.found.resources.len();
         let first = self.found.by_name.get(&word).and_then(|names| names.get(&name)).copied();
         if let Some(first) = first {
-            let first = self.at(self.found.resources[first].block.header);
-            let detail = format!("The first is at {first}. Rename or remove one of the two.");
+            let at = self.at(self.found.resources[first].block.header);
+            let detail = format!("The first is at {at}. Rename or remove one of the two.");
             self.problem(block.header, "duplicate-address", format!("`{word}.{name}` is declared twice"), detail);
-            return;
+        } else {
+            self.found.by_name.entry(word).or_default().insert(name.clone(), number);
         }
-        self.found.by_name.entry(word).or_default().insert(name.clone(), number);
-        self.found.resources.push(Resource { kind, name, block });
+        self.found.resources.push(Resource { kind, name, block, is_repeated: first.is_some() });
     }
 
     fn locals(&mut self, block: Block) {
+        self.found.has_gaps |= block.body.has_gaps;
         for inner in &block.body.blocks {
             self.problem(inner.header, "unknown-block", "`locals` holds no blocks", "Write `name = value`.");
         }
@@ -298,7 +330,7 @@ pub(super) fn unexpected(
 ) -> Problems {
     let mut problems = Vec::new();
     for attribute in &body.attributes {
-        if attributes.contains(&attribute.name.as_ref()) {
+        if attributes.contains(&attribute.name.as_ref()) || attribute.value.is_broken() {
             continue;
         }
         let name = &attribute.name;

@@ -18,10 +18,12 @@ pub(super) struct Unfit {
     pub code: &'static str,
     pub summary: String,
     pub detail: String,
+    /// The element of a list that is the reason.
+    pub element: Option<usize>,
 }
 
 fn unfit(code: &'static str, summary: impl Into<String>, detail: impl Into<String>) -> Unfit {
-    Unfit { code, summary: summary.into(), detail: detail.into() }
+    Unfit { code, summary: summary.into(), detail: detail.into(), element: None }
 }
 
 /// The value in the type of the attribute; `None` for null, which is absence.
@@ -35,7 +37,7 @@ pub(super) fn datum(schema: &AttributeSchema, value: &Value) -> Result<Option<Da
             // What is wrong with a text mostly quotes the text.
             true => Unfit {
                 summary: format!("`{}` cannot be this", schema.name),
-                detail: format!("{} More cannot be said: the value is sensitive.", shape(schema.ty)),
+                detail: format!("{} More cannot be said: the value is sensitive.", wanted(schema)),
                 ..unfit
             },
             false => unfit,
@@ -85,7 +87,8 @@ fn decode(schema: &AttributeSchema, value: &Value) -> Result<Datum, Unfit> {
         }
         (Wanted::Texts, Data::List(_, elements)) => {
             let texts = elements.iter().map(|element| element.as_text().map(|text| text.to_string()));
-            Datum::Texts(texts.collect::<Option<_>>().ok_or_else(|| null_inside(schema))?)
+            let null = || Unfit { element: elements.iter().position(Value::is_null), ..null_inside(schema) };
+            Datum::Texts(texts.collect::<Option<_>>().ok_or_else(null)?)
         }
         (Wanted::TextMap, Data::Map(_, fields)) => {
             let texts = fields.iter().map(|(name, value)| Some((name.to_string(), value.as_text()?.to_string())));
@@ -140,7 +143,12 @@ fn examples(kinds: &[&str]) -> String {
 }
 
 fn wrong_type(schema: &AttributeSchema, value: &Value, why: &str) -> Unfit {
-    let detail = format!("It is {}: {why}. {}", with_article(&value.ty()), shape(schema.ty));
+    let given = with_article(&value.ty());
+    // The shape says what is required, and more of it.
+    let detail = match why.ends_with("is required") && !why.starts_with("at ") {
+        true => format!("It is {given}. {}", shape(schema.ty)),
+        false => format!("It is {given}: {why}. {}", shape(schema.ty)),
+    };
     unfit("wrong-type", format!("`{}` cannot be this", schema.name), detail)
 }
 
@@ -153,11 +161,45 @@ fn one_of(schema: &AttributeSchema, text: &str) -> Result<String, Unfit> {
     if schema.one_of.is_empty() || schema.one_of.contains(&text) {
         return Ok(text.to_owned());
     }
-    let allowed = schema.one_of.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
     let close = crate::model::problem::did_you_mean(text, schema.one_of.iter().copied());
     let advice = close.map_or(String::new(), |close| format!(" Did you mean \"{close}\"?"));
     let summary = format!("`{}` cannot be {}", schema.name, serde_json::Value::from(text));
-    Err(unfit("not-allowed", summary, format!("It is one of {allowed}.{advice}")))
+    Err(unfit("invalid-value", summary, format!("{}{advice}", wanted(schema))))
+}
+
+/// What the attribute takes, as one sentence.
+fn wanted(schema: &AttributeSchema) -> String {
+    if schema.one_of.is_empty() {
+        return shape(schema.ty);
+    }
+    let allowed = schema.one_of.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
+    format!("It is one of {allowed}.")
+}
+
+/// What to write where the attribute is missing, and what it is.
+pub(super) fn missing(schema: &AttributeSchema) -> String {
+    let one_of = schema.one_of.first().map(|text| format!("\"{text}\""));
+    let example = one_of.unwrap_or_else(|| match schema.ty {
+        Wanted::Text => "\"...\"".to_owned(),
+        Wanted::Path => "\"/srv/images\"".to_owned(),
+        Wanted::File => "\"images/debian.qcow2\"".to_owned(),
+        Wanted::Bool => "true".to_owned(),
+        Wanted::Integer => "1".to_owned(),
+        Wanted::Size => "\"40GiB\"".to_owned(),
+        Wanted::Mode => "\"0770\"".to_owned(),
+        Wanted::Duration => "\"10s\"".to_owned(),
+        Wanted::Texts => "[\"...\"]".to_owned(),
+        Wanted::TextMap => "{ name = \"...\" }".to_owned(),
+        Wanted::IntegerMap => "{ name = 1 }".to_owned(),
+        Wanted::Any => "...".to_owned(),
+        Wanted::Resource(kinds) => first(kinds),
+        Wanted::Resources(kinds) => format!("[{}]", first(kinds)),
+    });
+    let allowed = match schema.one_of {
+        [] => String::new(),
+        _ => format!(" {}", wanted(schema)),
+    };
+    format!("Add `{} = {example}`. {}{allowed}", schema.name, schema.doc)
 }
 
 /// An absolute path without `.`, doubled or trailing slashes.
@@ -264,7 +306,8 @@ fn resource(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unfi
             true => Ok(Datum::Resource(address.clone())),
             false => {
                 let summary = format!("`{address}` is of another kind");
-                Err(unfit("wrong-kind", summary, shape(Wanted::Resource(kinds))))
+                let detail = format!("It is a {}. {}", address.kind, shape(Wanted::Resource(kinds)));
+                Err(unfit("wrong-kind", summary, detail))
             }
         };
     }
@@ -313,7 +356,8 @@ fn resources(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unf
     let mut unknown = false;
     for (index, element) in elements.iter().enumerate() {
         if element.is_null() {
-            return Err(unfit(CODE, format!("Element {index} is null"), shape(Wanted::Resources(kinds))));
+            let null = unfit(CODE, format!("Element {index} is null"), shape(Wanted::Resources(kinds)));
+            return Err(Unfit { element: Some(index), ..null });
         }
         match resource(kinds, element) {
             Ok(Datum::Resource(address)) => {
@@ -323,7 +367,7 @@ fn resources(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unf
             }
             Ok(_) => unknown = true,
             Err(error) => {
-                return Err(Unfit { detail: format!("Element {index}: {}", error.detail), ..error });
+                return Err(Unfit { element: Some(index), ..error });
             }
         }
     }

@@ -156,12 +156,21 @@ impl<'a> Evaluator<'a> {
         let (problems, depth) = (self.problems.len(), self.depth);
         let mut values: Vec<(String, String)> = Vec::new();
         for name in names.into_iter().take(8) {
-            let text = self.sources.slice(name.span).to_owned();
-            if text.is_empty() || text.contains('\n') || values.iter().any(|(known, _)| *known == text) {
-                continue;
-            }
-            if let Ok(value) = self.eval(name) {
-                values.push((text, value.for_message()));
+            // Where a name has no value, what it is read from may have one.
+            let mut at = Some(name);
+            while let Some(name) = at {
+                let text = self.sources.slice(name.span).to_owned();
+                let value = self.eval(name);
+                at = match &name.node {
+                    Node::Attribute(inner, ..) | Node::Index(inner, _) if value.is_err() => Some(inner),
+                    _ => None,
+                };
+                let Ok(value) = value else { continue };
+                let shown = value.for_message();
+                let says_something = !text.is_empty() && !text.contains('\n') && shown != text;
+                if says_something && values.iter().all(|(known, _)| *known != text) {
+                    values.push((text, shown));
+                }
             }
         }
         self.problems.truncate(problems);
@@ -201,7 +210,7 @@ impl<'a> Evaluator<'a> {
     pub(super) fn eval_as(&mut self, expr: &Expr, ty: &Type, code: &str, summary: &str) -> Evaluated {
         let value = self.eval(expr)?;
         convert(&value, ty).map_err(|misfit| {
-            let given = value.ty().words();
+            let given = with_article(&value.ty());
             self.fail(expr, code, summary, format!("It is {given}: {misfit}."))
         })
     }
@@ -221,6 +230,7 @@ impl<'a> Evaluator<'a> {
     fn eval_node(&mut self, expr: &Expr) -> Evaluated {
         match &expr.node {
             Node::Literal(value) => Ok(value.clone()),
+            Node::Broken => Err(Failed::Poisoned),
             Node::Parentheses(inner) => self.eval(inner),
             Node::Variable(name) => match self.local(name) {
                 Some(value) => Ok(value),
@@ -261,14 +271,14 @@ impl<'a> Evaluator<'a> {
             Node::Call(call) => functions::call(self, expr, call),
             Node::Conditional(parts) => self.conditional(expr, parts),
             Node::Negate(inner) => {
-                let number = self.operand(expr, inner, &Type::Number)?;
+                let number = self.operand(expr, inner, "-", &Type::Number)?;
                 Ok(match &number.data {
                     Data::Number(value) => Value::from(value.negated()).marked(number.sensitive),
                     _ => number,
                 })
             }
             Node::Not(inner) => {
-                let value = self.operand(expr, inner, &Type::Bool)?;
+                let value = self.operand(expr, inner, "!", &Type::Bool)?;
                 Ok(match value.data {
                     Data::Bool(holds) => Value::from(!holds).marked(value.sensitive),
                     _ => value,
@@ -641,20 +651,20 @@ impl<'a> Evaluator<'a> {
     }
 
     /// An operand of the type, not null, perhaps unknown.
-    fn operand(&mut self, expr: &Expr, operand: &Expr, ty: &Type) -> Evaluated {
+    fn operand(&mut self, expr: &Expr, operand: &Expr, sign: &str, ty: &Type) -> Evaluated {
         let value = self.eval(operand)?;
         if value.is_null() {
             return Err(self.fail_at(
                 operand.span,
                 expr,
                 "operation-failed",
-                "The operand is null",
-                format!("The operator takes {}.", with_article(ty)),
+                format!("`{sign}` cannot take null"),
+                format!("It takes {}s. Use `coalesce` or a condition where it can be null.", ty.words()),
             ));
         }
         convert(&value, ty).map_err(|misfit| {
             let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
-            self.fail_at(operand.span, expr, "invalid-operand", "The operator cannot take this", detail)
+            self.fail_at(operand.span, expr, "invalid-operand", format!("`{sign}` cannot take this"), detail)
         })
     }
 
@@ -670,7 +680,8 @@ impl<'a> Evaluator<'a> {
             .marked(sensitive));
         }
         let ty = if matches!(operator, Binary::And | Binary::Or) { Type::Bool } else { Type::Number };
-        let (left_value, right_value) = (self.operand(expr, left, &ty), self.operand(expr, right, &ty));
+        let sign = operator.sign();
+        let (left_value, right_value) = (self.operand(expr, left, sign, &ty), self.operand(expr, right, sign, &ty));
         let (left, right) = (left_value?, right_value?);
         let sensitive = left.sensitive || right.sensitive;
         let value = match (&left.data, &right.data) {
@@ -1041,7 +1052,7 @@ fn is_name(expr: &Expr) -> bool {
 /// Calls `visit` with each expression that stands directly in this one, those of templates too.
 pub(super) fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     match &expr.node {
-        Node::Literal(_) | Node::Variable(_) | Node::Item => {}
+        Node::Literal(_) | Node::Variable(_) | Node::Item | Node::Broken => {}
         Node::Template(parts) => each_of_parts(parts, visit),
         Node::Tuple(elements) => elements.iter().for_each(visit),
         Node::Object(items) => {
@@ -1092,6 +1103,7 @@ pub(super) fn missing_name(owner: &str, what: &str, name: &str, known: &[&str]) 
     }
     match known {
         [] => format!("{owner} has no {what}s at all."),
+        [only] => format!("{owner} has no {what} `{name}`; there is only `{only}`."),
         _ => {
             let mut listed = known.iter().take(12).map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
             if known.len() > 12 {

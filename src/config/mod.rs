@@ -18,6 +18,7 @@ mod module_lock;
 mod module_source;
 mod modules;
 mod number;
+mod outline;
 mod parse;
 mod references;
 mod settings;
@@ -28,7 +29,7 @@ mod types;
 mod value;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
@@ -49,7 +50,7 @@ pub use variables::VarSource;
 use eval::Found;
 use modules::{Module, ROOT};
 use source::{Source, Sources};
-use variables::Given;
+use variables::AllGiven;
 
 /// What a configuration is read with.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +64,10 @@ pub struct Inputs {
 /// What reading a directory gave.
 #[derive(Debug)]
 pub struct Loaded {
-    /// `None` if a file cannot be read or parsed.
+    /// `None` if there is none. What could not be read of it is among the problems, which are errors then.
     pub configuration: Option<Configuration>,
-    /// The texts of all files by the name that places use, also of those with errors.
+    /// The texts of all files by the name that places use, also of those with errors. Values of sensitive variables are
+    /// made unreadable in them.
     pub sources: BTreeMap<String, String>,
     pub problems: Problems,
 }
@@ -77,7 +79,7 @@ pub struct Configuration {
     by_name: BTreeMap<String, String>,
     /// The root, then the modules that it calls.
     modules: Vec<Module>,
-    given: Vec<Given>,
+    given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
 }
@@ -92,6 +94,8 @@ impl std::fmt::Debug for Configuration {
 #[derive(Debug)]
 pub struct Evaluated {
     pub desired: Desired,
+    /// Instances with something wrong in them; that is unknown in their blocks.
+    pub in_error: Blocks,
     /// Errors and warnings, in the order of the text.
     pub problems: Problems,
 }
@@ -120,17 +124,28 @@ pub struct Output {
 
 /// Reads the `*.hcl` files of a directory, and the values of variables.
 pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kind]) -> Loaded {
+    load_with(directory, inputs, kinds, None)
+}
+
+/// The same, as if this text stood in a further file of the directory, under this name.
+pub fn load_with(
+    directory: &Path,
+    inputs: &Inputs,
+    kinds: &'static [&'static dyn Kind],
+    further: Option<(&str, &str)>,
+) -> Loaded {
     let mut sources = Sources::default();
     let mut problems = Vec::new();
-    let modules = modules::load(directory, kinds, &mut sources, &mut problems);
-    let given = match &modules {
-        Some(_) => variables::given(directory, inputs, &mut sources, &mut problems),
-        None => Vec::new(),
+    let modules = modules::load(directory, kinds, further, &mut sources, &mut problems);
+    let Some(modules) = modules.map(|found| found.modules) else {
+        return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     };
-    let by_name = sources.by_name();
-    let Some(modules) = modules.map(|found| found.modules).filter(|_| !problems.iter().any(Problem::is_error)) else {
-        return Loaded { configuration: None, sources: by_name, problems };
-    };
+    let given = variables::given(directory, inputs, &mut sources, &mut problems);
+    let none = AllGiven::default();
+    let values = |module: usize| if module == ROOT { &given } else { &none };
+    let secrets = modules.iter().enumerate();
+    let secrets = secrets.flat_map(|(number, module)| variables::secrets(&module.declarations, values(number)));
+    let by_name = sources.by_name(&secrets.collect::<Vec<_>>());
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,
@@ -146,7 +161,7 @@ pub fn load(directory: &Path, inputs: &Inputs, kinds: &'static [&'static dyn Kin
 /// The packages that the modules of a directory come from, as far as modules can be read: one that is not fetched yet may
 /// name more.
 pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Vec<GitSource> {
-    let found = modules::load(directory, kinds, &mut Sources::default(), &mut Vec::new());
+    let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut Vec::new());
     found.map(|found| found.packages).unwrap_or_default()
 }
 
@@ -154,6 +169,12 @@ impl Configuration {
     /// The texts of all files by the name that places use.
     pub fn sources(&self) -> &BTreeMap<String, String> {
         &self.by_name
+    }
+
+    /// The kinds and names of all resource blocks of the root module, of those too that have no instance.
+    pub fn names(&self) -> BTreeSet<(String, String)> {
+        let blocks = self.modules[ROOT].declarations.resources.iter();
+        blocks.map(|resource| (resource.kind.name().to_owned(), resource.name.to_string())).collect()
     }
 
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are

@@ -10,8 +10,8 @@ use super::eval::sentence;
 use super::module_lock::{self, LOCK_FILE, Lock};
 use super::module_source::{self, GitSource, ModuleSource};
 use super::parse;
-use super::source::{self, Sources, Span};
-use super::syntax::Block;
+use super::source::{self, Source, Sources, Span};
+use super::syntax::{Block, Body};
 use super::value::{Fields, Value};
 use crate::kinds::Kind;
 use crate::model::{Problem, Problems};
@@ -45,10 +45,12 @@ pub(super) struct Module {
     pub is_fetched: bool,
 }
 
-/// Reads the root and everything that it calls. `None` if the directory of the root cannot be read.
+/// Reads the root and everything that it calls; `further` is the name and the text of one more file of the root. `None` if the
+/// directory of the root cannot be read.
 pub(super) fn load(
     directory: &Path,
     kinds: &'static [&'static dyn Kind],
+    further: Option<(&str, &str)>,
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Option<Modules> {
@@ -61,11 +63,12 @@ pub(super) fn load(
             return None;
         }
     };
-    if !names.iter().any(|name| is_configuration(name)) {
+    if further.is_none() && !names.iter().any(|name| is_configuration(name)) {
         let summary = format!("There is no configuration in {}", directory.display());
         let detail = "A configuration is one or more files `*.hcl`. Write one here, or name another directory with \
                       `-chdir`.";
         problems.push(Problem::error("no-configuration", summary, detail));
+        return None;
     }
     let mut loader = Loader {
         root: directory,
@@ -77,7 +80,7 @@ pub(super) fn load(
         packages: BTreeMap::new(),
         lock: None,
     };
-    let declarations = loader.declarations(directory, "");
+    let declarations = loader.declarations(directory, "", further);
     let (directory, border) = (directory.to_path_buf(), directory.to_path_buf());
     let root = FoundModule { directory: directory.clone(), border, shown: String::new() };
     loader.add(String::new(), root, declarations);
@@ -165,7 +168,7 @@ impl Loader<'_> {
     }
 
     /// What the files of a directory declare. `shown` is the directory as people see it, with a slash at its end.
-    fn declarations(&mut self, directory: &Path, shown: &str) -> Arc<Declarations> {
+    fn declarations(&mut self, directory: &Path, shown: &str, further: Option<(&str, &str)>) -> Arc<Declarations> {
         let key = canonical(directory);
         if let Some(known) = self.read.get(&key) {
             return known.clone();
@@ -179,18 +182,22 @@ impl Loader<'_> {
                 Err(error) => {
                     let detail = format!("{}. Check its permissions.", sentence(&error.to_string()));
                     self.problems.push(Problem::error("unreadable-file", format!("{shown} cannot be read"), detail));
+                    bodies.push(Body { has_gaps: true, ..Body::default() });
                     continue;
                 }
             };
             let (source, problem) = source::decode(&shown, bytes);
-            let is_text = problem.is_none();
             self.problems.extend(problem);
             let file = self.sources.add(source);
-            if is_text {
-                let (body, mut found) = parse::file(self.sources, file);
-                self.problems.append(&mut found);
-                bodies.push(body);
-            }
+            let (body, mut found) = parse::file(self.sources, file);
+            self.problems.append(&mut found);
+            bodies.push(body);
+        }
+        if let Some((name, text)) = further {
+            let file = self.sources.add(Source::new(name.to_owned(), text.to_owned()));
+            let (body, mut found) = parse::file(self.sources, file);
+            self.problems.append(&mut found);
+            bodies.push(body);
         }
         let declarations = Arc::new(declare::declare(self.sources, bodies, self.kinds));
         self.read.insert(key, declarations.clone());
@@ -207,7 +214,7 @@ impl Loader<'_> {
                 self.report(module, block.header, "too-complex", "There are too many modules", detail);
                 return;
             }
-            let declarations = self.declarations(&found.directory, &found.shown);
+            let declarations = self.declarations(&found.directory, &found.shown, None);
             let parent = &self.modules[module].address;
             let address = match parent.is_empty() {
                 true => format!("module.{name}"),
@@ -228,7 +235,10 @@ impl Loader<'_> {
 
     /// Where the module of a block is.
     fn find(&mut self, module: usize, block: &Block, way: &[PathBuf]) -> Option<FoundModule> {
-        let Some(attribute) = block.body.attribute("source") else {
+        let Some(attribute) = block.body.attribute("source").filter(|attribute| !attribute.value.is_broken()) else {
+            if !block.body.lacks("source", &["source"]) {
+                return None;
+            }
             let detail = "Name the directory of the module: `source = \"./modules/pool\"`.";
             self.report(module, block.header, "missing-attribute", "`source` is missing", detail);
             return None;

@@ -1,7 +1,10 @@
 //! Text to syntax tree: hcl-edit reads the grammar, this file keeps the bytes of each node, reads numbers with all their
 //! digits and gives templates and heredocs the white space that HCL gives them.
 //!
-//! A file with errors is read item by item, so that each item can say what is wrong with it.
+//! A file with errors is read item by item, and so are blocks with errors, so that one mistake hides no other.
+
+mod mistake;
+mod recover;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +16,8 @@ use hcl::edit::{Span as _, parser};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::number::Number;
-use super::source::{self, Sources, Span};
+use super::outline;
+use super::source::{Sources, Span};
 use super::syntax::{Attribute, Binary, Block, Body, Call, Expr, For, Node, Part};
 use super::types::Type;
 use super::value::Value;
@@ -28,41 +32,31 @@ const LONGEST_CHAIN: usize = 64;
 /// Reads a whole file. What could be read is returned even when there are problems.
 pub(super) fn file(sources: &Sources, file: u32) -> (Body, Problems) {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
     if text.len() > LONGEST_FILE {
         let problem =
             Problem::error("too-large", "This file is too large", "A configuration file may have up to 8 MiB.");
-        return (Body::default(), vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
+        let nothing = Body { has_gaps: true, ..Body::default() };
+        return (nothing, vec![problem.at(sources.place(reader.span(0..1)).as_ref())]);
     }
-    let outline = source::outline(text);
-    let readable = source::without_large_numbers(text, &outline);
-    if let Some(unclosed) = &outline.unclosed {
-        reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
-    } else if let Ok(body) = parser::parse_body(&readable) {
-        let body = reader.body(&body);
-        return (body, reader.problems);
-    }
-    let mut whole = Body::default();
-    for item in outline.items {
-        reader.base = item.start;
-        match parser::parse_body(&readable[item.clone()]) {
-            Ok(body) => {
-                let body = reader.body(&body);
-                whole.attributes.extend(body.attributes);
-                whole.blocks.extend(body.blocks);
-            }
-            Err(error) => reader.syntax(&text[item], &error),
-        }
-    }
-    (whole, reader.problems)
+    let outline = outline::outline(text);
+    let body = match outline.unclosed {
+        None => parser::parse_body(&outline::without_large_numbers(text, &outline.large_numbers)).ok(),
+        Some(_) => None,
+    };
+    let body = match body {
+        Some(body) => reader.body(&body),
+        None => reader.pieces(0..text.len(), 0),
+    };
+    (body, reader.problems)
 }
 
 /// Reads one expression that stands alone.
 pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
-    let outline = source::outline(text);
-    let readable = source::without_large_numbers(text, &outline);
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+    let outline = outline::outline(text);
+    let readable = outline::without_large_numbers(text, &outline.large_numbers);
     if let Some(unclosed) = outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
         return Err(reader.problems);
@@ -74,7 +68,7 @@ pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems>
         Ok(Expression::Parenthesis(inner)) => {
             let inner = inner.into_inner();
             // Spans count from the bracket that was added.
-            let mut shifted = Reader { sources, file, base: 0, problems: Vec::new() };
+            let mut shifted = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
             shifted.base = 0usize.wrapping_sub(shift);
             let expr = shifted.expr(&inner);
             if shifted.problems.is_empty() { Ok(expr) } else { Err(shifted.problems) }
@@ -95,7 +89,7 @@ pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems>
 /// Reads a text as a template, as `templatefile` does.
 pub(super) fn template(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new() };
+    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
     match parser::parse_template(text) {
         Ok(template) => {
             let expr = reader.template(&template, Quoting::Bare, reader.span(0..text.len()));
@@ -114,6 +108,8 @@ struct Reader<'a> {
     /// What to add to the offsets of the parser.
     base: usize,
     problems: Problems,
+    /// Where something is reported that the parser would stumble over again.
+    said: Vec<usize>,
 }
 
 /// How the text of a template is written.
@@ -144,40 +140,24 @@ impl Reader<'_> {
         self.problems.push(Problem::error(code, summary, detail).at(self.sources.place(span).as_ref()));
     }
 
-    /// What the grammar says, in a person's words.
+    /// What the grammar says of a text.
     fn syntax(&mut self, text: &str, error: &parser::Error) {
-        let offset = error.location().offset().min(text.len());
-        let rest = text.get(offset..).unwrap_or("");
-        let length = rest.chars().next().map_or(0, char::len_utf8);
+        let mut offset = error.location().offset();
         let message = error.message().trim_end_matches('.').replace('\n', "; ");
-        let (summary, advice) = match rest.chars().next() {
-            _ if message.contains("redefined object key") => {
-                ("This key is written twice", "Each key stands once in an object. Remove one of the two.")
-            }
-            _ if message.contains("redefined attribute") => {
-                ("This attribute is set twice", "Each attribute stands once in a block. Remove one of the two.")
-            }
-            _ if message.contains("at most 64 nested") => {
-                ("This is nested too deeply", "Name a part of it in `locals`.")
-            }
-            _ if message.contains("at most 128 chained") => {
-                ("This has too many operators", "Name a part of it in `locals`, or use `sum`, `join` or `alltrue`.")
-            }
-            Some('\'') => ("Texts are written in double quotes", "Replace `'` by `\"`."),
-            Some(';') => ("Lines do not end with a semicolon", "Remove it."),
-            Some(',') if text[..offset].trim_end().ends_with(['[', '(', ',']) => {
-                ("An expression is missing here", "Add one, or remove the comma.")
-            }
-            Some('\\') => {
-                ("This escape sequence does not exist", "Use \\n, \\r, \\t, \\\", \\\\, \\uNNNN or \\UNNNNNNNN.")
-            }
-            _ => (
-                "This is not valid here",
-                "A block on one line holds at most one attribute; arguments are written `name = value`.",
-            ),
+        // Of an attribute as a whole the parser often knows only that it is none; of the value it knows more.
+        if offset == 0
+            && message.contains("unexpected token")
+            && let Some(value) = mistake::value_of(text)
+            && let Err(of_value) = parser::parse_expr(text[value..].trim_end())
+        {
+            offset = value + of_value.location().offset();
+        }
+        let mistake = mistake::of(text, offset, &message);
+        let detail = match mistake.is_vague {
+            true => format!("{} The parser says: {message}.", mistake.advice),
+            false => mistake.advice.to_owned(),
         };
-        let code = if message.contains("redefined attribute") { "duplicate-attribute" } else { "syntax" };
-        self.problem(offset..offset + length, code, summary, format!("{advice} The parser says: {message}."));
+        self.problem(mistake.at, mistake.code, mistake.summary, detail);
     }
 
     fn body(&mut self, body: &structure::Body) -> Body {
@@ -190,12 +170,7 @@ impl Reader<'_> {
                     let name_span = self.span_of(attribute.key.span(), value.span);
                     let name: Arc<str> = Arc::from(attribute.key.as_str());
                     if !names.insert(name.clone()) {
-                        self.problem_at(
-                            name_span,
-                            "duplicate-attribute",
-                            format!("`{name}` is set twice"),
-                            "Each attribute stands once in a block. Remove one of the two.",
-                        );
+                        self.set_twice(&name, name_span);
                     }
                     read.attributes.push(Attribute { name, name_span, value });
                 }
@@ -206,6 +181,11 @@ impl Reader<'_> {
             }
         }
         read
+    }
+
+    fn set_twice(&mut self, name: &str, span: Span) {
+        let detail = "Each attribute stands once in a block. Remove one of the two.";
+        self.problem_at(span, "duplicate-attribute", format!("`{name}` is set twice"), detail);
     }
 
     fn block(&mut self, block: &structure::Block) -> Block {
@@ -353,6 +333,18 @@ impl Reader<'_> {
 
     fn traversal(&mut self, traversal: &ast::Traversal, span: Span) -> Expr {
         let inner = self.expr(&traversal.expr);
+        if let (Node::Literal(value), Some(TraversalOperator::LegacyIndex(_))) =
+            (&inner.node, traversal.operators.first().map(|operator| operator.value()))
+            && value.as_number().is_some()
+        {
+            self.problem_at(
+                span,
+                "syntax",
+                "This is not a number",
+                "A text, like an IP address, is written in quotes.",
+            );
+            return Expr { span, node: Node::Broken };
+        }
         if traversal.operators.len() > LONGEST_CHAIN {
             let detail = format!("At most {LONGEST_CHAIN} steps follow each other. Name a part of it in `locals`.");
             self.problem_at(span, "syntax", "This is nested too deeply", detail);

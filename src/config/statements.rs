@@ -228,11 +228,16 @@ impl Reader<'_> {
     /// An attribute that names a resource, a block or a module, written like a reference.
     fn end(&mut self, block: &Block, name: &str) -> Option<Selector> {
         let Some(attribute) = block.body.attribute(name) else {
-            let detail = format!("Add `{name} = KIND.NAME`.");
-            let problem = Problem::error("missing-attribute", format!("`{name}` is missing"), detail);
-            self.problems.push(problem.at(self.sources.place(block.header).as_ref()));
+            if block.body.lacks(name, &["from", "to", "destroy", "id"]) {
+                let detail = format!("Add `{name} = KIND.NAME`.");
+                let problem = Problem::error("missing-attribute", format!("`{name}` is missing"), detail);
+                self.problems.push(problem.at(self.sources.place(block.header).as_ref()));
+            }
             return None;
         };
+        if attribute.value.is_broken() {
+            return None;
+        }
         match selector_of(self.sources, &attribute.value) {
             Ok(selector) => {
                 let kind = selector.address().map(|address| address.kind.as_ref());
@@ -242,13 +247,13 @@ impl Reader<'_> {
                         Some(near) => format!("There is no kind of resource `{kind}`. Did you mean `{near}`?"),
                         None => format!("There is no kind of resource `{kind}`."),
                     };
-                    self.problem(attribute, "not-an-address", "This names no kind of resource", &detail);
+                    self.problem(attribute, "invalid-address", "This names no kind of resource", &detail);
                     return None;
                 }
                 Some(selector)
             }
             Err(detail) => {
-                self.problem(attribute, "not-an-address", "This is not an address", &detail);
+                self.problem(attribute, "invalid-address", "This is not an address", &detail);
                 None
             }
         }
@@ -266,6 +271,7 @@ impl Reader<'_> {
             let value = match self.sources.slice(attribute.value.span) {
                 "true" => true,
                 "false" => false,
+                _ if attribute.value.is_broken() => return None,
                 _ => {
                     let detail = "`destroy` is `true` or `false`, written out: deleting data is never computed.";
                     self.problem(attribute, "wrong-type", "This is neither true nor false", detail);

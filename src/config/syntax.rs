@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::source::Span;
 use super::value::Value;
+use crate::model::problem::did_you_mean;
 
 #[derive(Debug, Clone)]
 pub(super) struct Expr {
@@ -32,6 +33,8 @@ pub(super) enum Node {
     Not(Box<Expr>),
     For(Box<For>),
     Parentheses(Box<Expr>),
+    /// What could not be read, which is reported.
+    Broken,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +88,8 @@ pub(super) enum Binary {
 pub(super) struct Body {
     pub attributes: Vec<Attribute>,
     pub blocks: Vec<Block>,
+    /// Something of it could not be read and is not here, so nothing can be said about what is missing.
+    pub has_gaps: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -103,9 +108,38 @@ pub(super) struct Block {
     pub body: Body,
 }
 
+impl Binary {
+    /// As it is written.
+    pub(super) fn sign(self) -> &'static str {
+        match self {
+            Binary::Add => "+",
+            Binary::Subtract => "-",
+            Binary::Multiply => "*",
+            Binary::Divide => "/",
+            Binary::Remainder => "%",
+            Binary::Equal => "==",
+            Binary::NotEqual => "!=",
+            Binary::Less => "<",
+            Binary::LessOrEqual => "<=",
+            Binary::Greater => ">",
+            Binary::GreaterOrEqual => ">=",
+            Binary::And => "&&",
+            Binary::Or => "||",
+        }
+    }
+}
+
 impl Body {
     pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name.as_ref() == name)
+    }
+
+    /// Whether the attribute is certainly not there, not even misspelt. `known` are the names that the body may hold.
+    pub(super) fn lacks(&self, name: &str, known: &[&str]) -> bool {
+        let is_meant =
+            |other: &str| !known.contains(&other) && did_you_mean(other, known.iter().copied()) == Some(name);
+        let is_there = |attribute: &Attribute| attribute.name.as_ref() == name || is_meant(&attribute.name);
+        !self.has_gaps && !self.attributes.iter().any(is_there)
     }
 
     pub(super) fn blocks<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a Block> {
@@ -114,6 +148,11 @@ impl Body {
 }
 
 impl Expr {
+    /// Whether it could not be read.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.node, Node::Broken)
+    }
+
     /// The expression without parentheses around it.
     pub(super) fn bare(&self) -> &Expr {
         match &self.node {

@@ -99,7 +99,7 @@ impl Type {
             Type::Map(inner) => format!("map of {}", inner.words()),
             Type::Tuple(_) => "tuple".to_owned(),
             Type::Object(_) => "object".to_owned(),
-            Type::Resource(kind) => format!("resource {kind}"),
+            Type::Resource(kind) => format!("{kind} resource"),
             Type::AnyResource => "resource".to_owned(),
             other => other.to_string(),
         }

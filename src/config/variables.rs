@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::convert::{convert, with_article};
+use super::convert::convert;
 use super::declare::{Declarations, unexpected};
 use super::eval::{Evaluator, Failed, Found, Scope, missing_name};
 use super::source::{self, Source, Sources, Span};
@@ -42,17 +42,26 @@ pub(super) enum GivenValue {
     Expr(Box<Expr>),
 }
 
-/// Reads all given values in the order of precedence, the last one counts.
+/// All values that the user gives.
+#[derive(Debug, Default)]
+pub(super) struct AllGiven {
+    /// In the order of precedence: the last one counts.
+    pub values: Vec<Given>,
+    /// Some could not be read, so none is missing.
+    pub has_gaps: bool,
+}
+
+/// Reads all given values.
 pub(super) fn given(
     directory: &Path,
     inputs: &super::Inputs,
     sources: &mut Sources,
     problems: &mut Problems,
-) -> Vec<Given> {
-    let mut all = Vec::new();
+) -> AllGiven {
+    let mut all = AllGiven::default();
     for (name, text) in &inputs.environment {
         if let Some(name) = name.strip_prefix("LARDER_VAR_").filter(|name| !name.is_empty()) {
-            all.push(Given {
+            all.values.push(Given {
                 name: Arc::from(name),
                 value: GivenValue::Text(text.clone()),
                 origin: format!("`LARDER_VAR_{name}`"),
@@ -71,14 +80,14 @@ pub(super) fn given(
         match var {
             VarSource::File(path) => read_file(path, &path.display().to_string(), sources, problems, &mut all),
             VarSource::Text(text) => match text.split_once('=') {
-                Some((name, value)) if !name.trim().is_empty() => all.push(Given {
+                Some((name, value)) if !name.trim().is_empty() => all.values.push(Given {
                     name: Arc::from(name.trim()),
                     value: GivenValue::Text(value.to_owned()),
                     origin: "`-var`".to_owned(),
                     must_exist: true,
                 }),
                 _ => problems.push(Problem::error(
-                    "invalid-var",
+                    "invalid-option",
                     "`-var` is not given a name and a value",
                     "Write it like `-var name=value`.",
                 )),
@@ -88,37 +97,51 @@ pub(super) fn given(
     all
 }
 
-fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut Vec<Given>) {
+fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut AllGiven) {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let detail = format!("{}. Check the path and its permissions.", super::eval::sentence(&error.to_string()));
             problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
+            all.has_gaps = true;
             return;
         }
     };
     let (source, problem) = source::decode(name, bytes);
-    let is_text = problem.is_none();
     problems.extend(problem);
     let file = sources.add(source);
-    if !is_text {
-        return;
-    }
     let (body, found) = parse::file(sources, file);
     problems.extend(found);
+    all.has_gaps |= body.has_gaps;
     for block in &body.blocks {
         let detail = "A file of values holds `name = value` only; variables are declared in another `*.hcl` file.";
         let problem = Problem::error("unexpected-block", "A block stands in a file of values", detail);
         problems.push(problem.at(sources.place(block.header).as_ref()));
     }
     for attribute in body.attributes {
-        all.push(Given {
+        all.values.push(Given {
             name: attribute.name,
             value: GivenValue::Expr(Box::new(attribute.value)),
             origin: name.to_owned(),
             must_exist: false,
         });
     }
+}
+
+/// What is written out as the value of a sensitive variable: its default, and what files of values give it.
+pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
+    let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
+    let is_secret =
+        |block: &Block| block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value));
+    let mut spans = Vec::new();
+    for (name, block) in declarations.variables.iter().filter(|(_, block)| is_secret(block)) {
+        spans.extend(block.body.attribute("default").map(|attribute| attribute.value.span));
+        spans.extend(given.values.iter().filter(|given| given.name == *name).filter_map(|given| match &given.value {
+            GivenValue::Expr(expr) => Some(expr.span),
+            GivenValue::Text(_) => None,
+        }));
+    }
+    spans
 }
 
 /// A scope without any name: the values of variables are written out.
@@ -147,6 +170,8 @@ impl Scope for NoNames<'_> {
 
 /// What a `variable` block says, less its validation.
 struct Declared {
+    /// Whether nothing is wrong with it. Its value is looked at in any case.
+    fits: bool,
     ty: Type,
     default: Option<Value>,
     sensitive: bool,
@@ -156,22 +181,22 @@ struct Declared {
 /// The value of each variable, or that it is in error.
 pub(super) fn values(
     declarations: &Declarations,
-    given: &[Given],
+    given: &AllGiven,
     sources: &Sources,
     scope: &dyn Scope,
     problems: &mut Problems,
 ) -> BTreeMap<Arc<str>, Found> {
     let mut values = BTreeMap::new();
     let mut last: BTreeMap<&str, &Given> = BTreeMap::new();
-    for given in given {
-        if !declarations.variables.contains_key(&given.name) {
+    for given in &given.values {
+        if !declarations.variables.contains_key(&given.name) && !declarations.is_lost("variable", &given.name) {
             undeclared(declarations, given, sources, problems);
         }
         last.insert(&given.name, given);
     }
     for (name, block) in &declarations.variables {
         let mut evaluator = Evaluator::new(scope, sources);
-        let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied());
+        let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied(), given.has_gaps);
         problems.append(&mut evaluator.problems);
         values.insert(name.clone(), value.map_or(Found::Poisoned, Found::Value));
     }
@@ -190,11 +215,18 @@ fn undeclared(declarations: &Declarations, given: &Given, sources: &Sources, pro
     }
 }
 
-fn one(evaluator: &mut Evaluator<'_>, name: &str, block: &Block, given: Option<&Given>) -> Option<Value> {
+fn one(
+    evaluator: &mut Evaluator<'_>,
+    name: &str,
+    block: &Block,
+    given: Option<&Given>,
+    has_gaps: bool,
+) -> Option<Value> {
     let declared = declared(evaluator, block)?;
     let (value, span) = match given {
         None => match declared.default {
-            Some(default) => return Some(default.marked(declared.sensitive)),
+            Some(default) => return declared.fits.then(|| default.marked(declared.sensitive)),
+            None if has_gaps || block.body.has_gaps || !declared.fits => return None,
             None => {
                 let detail = format!(
                     "Give it a `default`, or a value in `larder.vars.hcl`, with `-var {name}=...` or in the environment as \
@@ -206,8 +238,19 @@ fn one(evaluator: &mut Evaluator<'_>, name: &str, block: &Block, given: Option<&
         },
         Some(given) => (given_value(evaluator, name, &declared, given, block.header)?, span_of(given, block)),
     };
-    let origin = given.map_or(String::new(), |given| format!("Given in {}. ", given.origin));
-    fitting(evaluator, name, declared, value, span, &origin)
+    let written = match given.map(|given| (&given.value, &given.origin)) {
+        Some((GivenValue::Expr(expr), _)) => Written::At(expr),
+        Some((GivenValue::Text(_), origin)) => Written::In(origin, span),
+        None => Written::In("", span),
+    };
+    fitting(evaluator, name, declared, value, &written)
+}
+
+/// Where a value is written: an expression, or a text that stands in no file.
+enum Written<'a> {
+    At(&'a Expr),
+    /// The origin as people know it, and the place of what asks for the value.
+    In(&'a str, Span),
 }
 
 /// The value of a variable of a module: what the call gives, with its place, else the default.
@@ -215,14 +258,15 @@ pub(super) fn input(
     evaluator: &mut Evaluator<'_>,
     name: &str,
     block: &Block,
-    given: Option<(Value, Span)>,
+    given: Option<(Value, &Expr)>,
     call: Span,
 ) -> Option<Value> {
     // What is wrong with the declaration is said once, for the module.
     let declared = declared(evaluator, block)?;
     match (given, &declared.default) {
-        (Some((value, span)), _) => fitting(evaluator, name, declared, value, span, ""),
-        (None, Some(default)) => Some(default.clone().marked(declared.sensitive)),
+        (Some((value, expr)), _) => fitting(evaluator, name, declared, value, &Written::At(expr)),
+        (None, Some(default)) => declared.fits.then(|| default.clone().marked(declared.sensitive)),
+        (None, None) if !declared.fits || block.body.has_gaps => None,
         (None, None) => {
             let described = block.body.attribute("description").and_then(|attribute| attribute.value.literal_text());
             let what = described.map_or(String::new(), |text| format!(" It is: {text}"));
@@ -239,22 +283,38 @@ fn fitting(
     name: &str,
     declared: Declared,
     value: Value,
-    span: Span,
-    origin: &str,
+    written: &Written<'_>,
 ) -> Option<Value> {
+    let (origin, span) = match written {
+        Written::At(expr) => ("", expr.span),
+        Written::In(origin, span) => (*origin, *span),
+    };
     let value = match (value.is_null() && !declared.nullable, &declared.default) {
         (true, Some(default)) => default.clone(),
+        (true, None) if !declared.fits => return None,
         (true, None) => {
             let summary = format!("Variable `{name}` cannot be null");
-            report(evaluator, span, "null-variable", summary, "It says `nullable = false` and has no default.".into());
+            report(
+                evaluator,
+                span,
+                "invalid-variable-value",
+                summary,
+                "It says `nullable = false` and has no default.".into(),
+            );
             return None;
         }
         _ => value,
     };
     match convert(&value, &declared.ty) {
-        Ok(value) => Some(value.marked(declared.sensitive)),
+        Ok(value) => declared.fits.then(|| value.marked(declared.sensitive)),
         Err(misfit) => {
-            let detail = format!("{origin}It is {}: {misfit}. The type is {}.", with_article(&value.ty()), declared.ty);
+            let misfit = misfit.concealed(declared.sensitive || value.is_sensitive_anywhere());
+            let said = misfit.sentences(&value.ty(), &declared.ty);
+            let detail = if origin.is_empty() { said } else { format!("Given in {origin}. {said}") };
+            let span = match written {
+                Written::At(expr) => misfit.part(expr).span,
+                Written::In(..) => span,
+            };
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, span, "invalid-variable-value", summary, detail);
             None
@@ -342,9 +402,13 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
     evaluator.problems.extend(found);
     let mut flag = |name: &str, default: bool| match block.body.attribute(name) {
         None => default,
-        Some(attribute) => match literal(evaluator, &attribute.value, "This block").and_then(|value| value.as_bool()) {
-            Some(value) => value,
+        Some(attribute) => match literal(evaluator, &attribute.value, "This block").map(|value| value.as_bool()) {
+            Some(Some(value)) => value,
             None => {
+                fits = false;
+                default
+            }
+            Some(None) => {
                 let detail = format!("`{name}` is `true` or `false`, written out.");
                 report(evaluator, attribute.value.span, "wrong-type", "This is neither true nor false".into(), detail);
                 fits = false;
@@ -365,16 +429,17 @@ fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
             match convert(&value, &ty) {
                 Ok(value) => Some(value),
                 Err(misfit) => {
-                    let detail = format!("It is {}: {misfit}. The type is {ty}.", with_article(&value.ty()));
+                    let misfit = misfit.concealed(sensitive);
+                    let detail = misfit.sentences(&value.ty(), &ty);
                     let summary = "The default does not fit the type".to_owned();
-                    report(evaluator, attribute.value.span, "invalid-default", summary, detail);
+                    report(evaluator, misfit.part(&attribute.value).span, "invalid-default", summary, detail);
                     fits = false;
                     None
                 }
             }
         }
     };
-    fits.then_some(Declared { ty: ty?, default, sensitive, nullable })
+    Some(Declared { fits, ty: ty?, default, sensitive, nullable })
 }
 
 /// The type that an expression like `list(object({ name = string }))` means.
@@ -383,6 +448,7 @@ pub(super) fn type_constraint(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Res
     const TYPES: &str =
         "Types are string, number, bool, any, list(...), set(...), map(...), tuple([...]) and object({...}).";
     match &expr.bare().node {
+        Node::Broken => Err(Failed::Poisoned),
         Node::Variable(name) => match name.as_ref() {
             "string" => Ok(Type::Text),
             "number" => Ok(Type::Number),
@@ -461,9 +527,9 @@ fn field(evaluator: &mut Evaluator<'_>, expr: &Expr) -> Result<Field, Failed> {
             match convert(&value, &ty) {
                 Ok(_) => value,
                 Err(misfit) => {
-                    let detail = format!("It is {}: {misfit}. The type is {ty}.", with_article(&value.ty()));
+                    let detail = misfit.sentences(&value.ty(), &ty);
                     let summary = "The default does not fit the type".to_owned();
-                    report(evaluator, default.span, "invalid-default", summary, detail);
+                    report(evaluator, misfit.part(default).span, "invalid-default", summary, detail);
                     return Err(Failed::Reported);
                 }
             }

@@ -56,8 +56,12 @@ static SCHEMA: Schema = Schema {
         ),
         A::optional("mode", Type::Mode, "Mode of the volume's root directory; default: the storage's."),
         A::optional("options", Type::Texts, "Mount options, added to the kind's own."),
-        A::optional("persist", Type::Text, "What mounts it at boot: \"fstab\" (default) or \"none\".")
-            .one_of(&["fstab", "systemd", "none"]),
+        A::optional(
+            "persist",
+            Type::Text,
+            "What mounts it at boot: \"fstab\" (default) or \"none\". Under `ignore_changes` /etc/fstab is left as it is once the volume is there.",
+        )
+        .one_of(&["fstab", "systemd", "none"]),
     ],
     blocks: &[
         BlockSchema {
@@ -154,7 +158,7 @@ impl Kind for ExternalVolume {
     }
 
     fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
-        vec![mount_point(block).to_owned()]
+        block.text("mount_point").map(str::to_owned).into_iter().collect()
     }
 
     fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
@@ -274,7 +278,7 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             "conflicting-blocks",
             format!("{} has {}", block.address, several.join(" and ")),
             "Keep exactly one of the blocks directory, bind, tmpfs or device.",
-            block.place.as_deref(),
+            block.nested(several[1]).and_then(|second| second.place.as_deref()),
         ),
     }
     if block.text("persist") == Some("systemd") {
@@ -311,17 +315,14 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
         );
     }
     for option in block.texts("options") {
-        let bad = option.is_empty() || option.contains([',', ' ', '\t', '\n']);
-        if bad {
+        if !is_one_option(option) {
             error(
                 "invalid-value",
                 format!("{option:?} is not one mount option"),
                 "Write each option as an element of its own, without commas and white space.",
                 block.place_of("options"),
             );
-        } else if matches!(option.as_str(), "remount" | "bind" | "move" | "bg" | "noauto")
-            || option.starts_with(fstab::ID_OPTION)
-        {
+        } else if is_larders_own(option) {
             error(
                 "invalid-value",
                 format!("the option {option} is Larder's to give"),
@@ -351,6 +352,30 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
     problems
 }
 
+fn is_one_option(option: &str) -> bool {
+    !option.is_empty() && !option.contains([',', ' ', '\t', '\n'])
+}
+
+/// Options that say what kind of mount it is, when it is mounted or whose it is.
+fn is_larders_own(option: &str) -> bool {
+    matches!(option, "remount" | "bind" | "move" | "bg" | "noauto") || option.starts_with(fstab::ID_OPTION)
+}
+
+/// Whether an option of a line in fstab is one that a block would name: not one that is so anyhow, that speaks of the boot only,
+/// or that attributes and nested blocks stand for.
+pub(super) fn is_option_of_the_user(option: &str) -> bool {
+    let key = option.split('=').next().unwrap_or_default();
+    let is_default = FLAGS.iter().any(|(_, off)| *off == option) || matches!(option, "defaults" | "atime");
+    let has_a_place = matches!(key, "size" | "mode" | "uid" | "gid" | "subvol" | "subvolid" | "rbind");
+    is_one_option(option) && !is_larders_own(option) && !is_for_boot_only(option) && !is_default && !has_a_place
+}
+
+/// The flags of a mount that a block has to name: those that are neither a default nor taken over from the mount that its source
+/// lies in.
+pub(super) fn beyond_the_defaults(mount: &Mount, inherited: Option<&Mount>) -> Vec<&'static str> {
+    option_differences(&[], mount, inherited).1
+}
+
 fn file_system(name: &str) -> Option<&'static FileSystem> {
     FILE_SYSTEMS.iter().find(|one| one.name == name)
 }
@@ -378,13 +403,7 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
                 .at(device.place_of("path")),
             );
         }
-        let letters = path.strip_prefix("/dev/").unwrap_or("");
-        let unstable = ["sd", "vd", "xvd", "hd"].iter().any(|prefix| {
-            letters.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
-        }) || ["nvme", "mmcblk", "nbd", "loop", "md", "dm-"].iter().any(|prefix| {
-            letters.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        });
-        if unstable {
+        if is_unstable(path) {
             problems.push(
                 Problem::error(
                     "unstable-device-name",
@@ -409,6 +428,16 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
         );
     }
     problems
+}
+
+/// Whether a name below /dev is given out anew at each boot.
+pub(super) fn is_unstable(path: &str) -> bool {
+    let letters = path.strip_prefix("/dev/").unwrap_or("");
+    ["sd", "vd", "xvd", "hd"].iter().any(|prefix| {
+        letters.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    }) || ["nvme", "mmcblk", "nbd", "loop", "md", "dm-"]
+        .iter()
+        .any(|prefix| letters.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())))
 }
 
 fn mount_point(block: &Block) -> &str {
@@ -921,7 +950,7 @@ impl<'a> Look<'a> {
                     "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
                 );
             }
-            let found = device.tag("LABEL").unwrap_or("").replace('\\', "");
+            let found = device.label();
             if found != label && !self.was_ours(device) {
                 refuse(
                     HazardCode::NotBlank,
@@ -1282,6 +1311,10 @@ impl<'a> Look<'a> {
         if !old.is_empty() {
             verdict.observed.insert("fstab".to_owned(), old.join("\n"));
         }
+        let is_there = !lines.is_empty() || matches!(self.mounted(), Mounted::Ours(_));
+        if is_there && self.block.lifecycle.ignore_changes.contains("persist") {
+            return;
+        }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };
         let want = new.clone().unwrap_or_else(|| "absent".to_owned());
         let draft = edit_draft(self.at, old, new, &self.ground.fstab.text);
@@ -1304,6 +1337,8 @@ impl<'a> Look<'a> {
             Source::Device { path, .. } => match entry.source.split_once('=') {
                 Some(("UUID", uuid)) => tag("UUID").is_some_and(|own| own.eq_ignore_ascii_case(uuid.trim_matches('"'))),
                 Some(("LABEL", label)) => tag("LABEL").as_deref() == Some(label.trim_matches('"')),
+                // What udev calls after the partition, mount(8) finds by that name.
+                Some(("PARTUUID", uuid)) => *path == format!("/dev/disk/by-partuuid/{}", uuid.trim_matches('"')),
                 _ => {
                     entry.source == *path
                         || matches!(&self.device, Some(Found::Device(device)) if device.path == entry.source)
@@ -1316,7 +1351,10 @@ impl<'a> Look<'a> {
     fn does_the_same(&self, line: &Line, wanted: &Entry) -> bool {
         let Some(entry) = line.entry.as_ref().filter(|entry| entry.id().is_none()) else { return false };
         let own = |option: &&String| !option.starts_with("x-larder.") && *option != "nofail" && *option != "defaults";
-        let has_all = wanted.options.iter().filter(own).all(|option| entry.options.contains(option));
+        let is_tmpfs = matches!(self.source, Source::Tmpfs { .. });
+        let has =
+            |option: &String| entry.options.contains(option) || is_tmpfs && means_for_a_tmpfs(&entry.options, option);
+        let has_all = wanted.options.iter().filter(own).all(has);
         let is_ro = |options: &[String]| options.iter().any(|option| option == "ro");
         fstab::normalised(&entry.target) == self.at
             && self.is_same_source(entry)
@@ -1747,6 +1785,22 @@ fn is_for_boot_only(option: &str) -> bool {
     ) || ["x-", "X-", "comment="].iter().any(|prefix| option.starts_with(prefix))
 }
 
+/// Whether the options of a tmpfs in fstab come to the same as a wanted one (tmpfs(5)): sizes in whole pages, modes as octal
+/// digits, and what is not said is root's with mode 1777.
+fn means_for_a_tmpfs(options: &[String], wanted: &str) -> bool {
+    let Some((name, wanted)) = wanted.split_once('=') else { return false };
+    let said = options.iter().rev().find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
+    let pages = |text: &str| text.parse::<Size>().ok().map(|size| size.0.div_ceil(4096));
+    let mode = |text: &str| text.parse::<Mode>().ok();
+    let number = |text: &str| text.parse::<u32>().ok();
+    match name {
+        "size" => said.is_some_and(|said| pages(said).is_some() && pages(said) == pages(wanted)),
+        "mode" => mode(said.unwrap_or("1777")).is_some_and(|said| mode(wanted) == Some(said)),
+        "uid" | "gid" => number(said.unwrap_or("0")).is_some_and(|said| number(wanted) == Some(said)),
+        _ => false,
+    }
+}
+
 /// The flags of a mount that are either on or off, and what turns each off (mount(8), "file-system-independent mount options").
 const FLAGS: [(&str, &str); 8] = [
     ("ro", "rw"),
@@ -1876,6 +1930,28 @@ mod tests {
         for (wanted, options, super_options, missing, surplus) in table {
             let found = option_differences(wanted, &mount(options, super_options), None);
             assert_eq!(found, (missing.to_vec(), surplus.to_vec()), "{wanted:?} against {options} {super_options}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_tmpfs_is_read_by_meaning() {
+        let table = [
+            ("size=16M,mode=770", "size=16777216", true),
+            ("size=16M,mode=770", "mode=0770", true),
+            ("size=16M,mode=770", "uid=0", true),
+            ("size=16M,mode=770", "uid=64055", false),
+            ("size=16M,uid=64055", "uid=64055", true),
+            ("size=16M", "mode=1777", true),
+            ("size=16M", "mode=0770", false),
+            ("size=50%", "size=16777216", false),
+            ("defaults", "size=16777216", false),
+            ("size=8M,size=16M", "size=16777216", true),
+            ("size=16M,uid=qemu", "uid=0", false),
+            ("nosuid", "noexec", false),
+        ];
+        for (line, wanted, expected) in table {
+            let options: Vec<_> = line.split(',').map(str::to_owned).collect();
+            assert_eq!(means_for_a_tmpfs(&options, wanted), expected, "{line} against {wanted}");
         }
     }
 

@@ -24,7 +24,7 @@ use super::ground::{self, Ground, Permissions};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Need, Remedy, Standing, Verdict};
-use super::{Kind, Scene, host, kind_of};
+use super::{Kind, Scene, backing, host, kind_of};
 
 #[derive(Debug)]
 pub struct Image;
@@ -57,6 +57,11 @@ static SCHEMA: Schema = Schema {
         ),
         A::optional("group", Type::Text, "By name or number; default: the volume's."),
         A::optional("mode", Type::Mode, "Default \"0660\" where the volume has an owner or a group."),
+        A::optional(
+            "backing",
+            Type::Resource(&["image"]),
+            "The image that this one is an overlay of (qcow2). Neither of the two grows while the overlay exists.",
+        ),
     ],
     blocks: &[],
 };
@@ -94,10 +99,13 @@ impl Kind for Image {
                 block.default_to("mode", Datum::Mode(Mode::new(0o660).expect("twelve bits")));
             }
         }
-        check(block, all)
+        check(block, all).into_iter().chain(backing::check(block, all)).collect()
     }
 
     fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName> {
+        if block.is_unknown("hosts") {
+            return Vec::new();
+        }
         let own: Vec<_> = block.resources("hosts").iter().map(host::name_of).collect();
         if !own.is_empty() {
             return own;
@@ -150,31 +158,11 @@ fn check(block: &Block, all: &Blocks) -> Problems {
         problems
             .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_deref())))
     };
-    if let Some(name) = block.text("name") {
-        if name.is_empty() || name.contains('/') || name == "." || name == ".." || name.chars().any(char::is_control) {
-            error(
-                format!("{name:?} is no file name"),
-                "A name has no slash and no control character, and is not `.` or `..`.",
-                "name",
-            );
-        } else if name.len() > LONGEST_NAME {
-            error(format!("the name has {} bytes", name.len()), "A name has at most 240 bytes.", "name");
-        } else if name.starts_with('.') && name.ends_with(".larder-new") || name.starts_with(".larder-trash") {
-            error(format!("{name:?} is a name that Larder uses itself"), "Choose another name.", "name");
-        }
+    if let Some(Err((summary, detail))) = block.text("name").map(check_name) {
+        error(summary, detail, "name");
     }
-    if let Some(size) = block.size("size") {
-        if size.0 == 0 {
-            error("an image of no bytes is of no use".to_owned(), "Write a size like \"40GiB\".", "size");
-        } else if !size.0.is_multiple_of(512) {
-            error(
-                format!("{size} is no multiple of 512 bytes"),
-                "Disks have sectors of 512 bytes: QEMU would round the size up.",
-                "size",
-            );
-        } else if size.0 > i64::MAX as u64 {
-            error(format!("{size} is larger than a file can be"), "A file has at most 8 EiB less one byte.", "size");
-        }
+    if let Some(Err((summary, detail))) = block.size("size").map(check_size) {
+        error(summary, detail, "size");
     }
     if block.text("format") == Some("raw") && block.text("allocation") == Some("metadata") {
         error(
@@ -196,13 +184,46 @@ fn check(block: &Block, all: &Blocks) -> Problems {
     problems
 }
 
+/// What is wrong with a file name, and the cure.
+pub(super) fn check_name(name: &str) -> Result<(), (String, &'static str)> {
+    if name.is_empty() || name.contains('/') || name == "." || name == ".." || name.chars().any(char::is_control) {
+        let cure = "A name has no slash and no control character, and is not `.` or `..`.";
+        return Err((format!("{name:?} is no file name"), cure));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err((format!("the name has {} bytes", name.len()), "A name has at most 240 bytes."));
+    }
+    if name.starts_with('.') && name.ends_with(".larder-new") || name.starts_with(".larder-trash") {
+        return Err((format!("{name:?} is a name that Larder uses itself"), "Choose another name."));
+    }
+    Ok(())
+}
+
+/// What is wrong with a size, and the cure.
+pub(super) fn check_size(size: Size) -> Result<(), (String, &'static str)> {
+    if size.0 == 0 {
+        return Err(("an image of no bytes is of no use".to_owned(), "Write a size like \"40GiB\"."));
+    }
+    if !size.0.is_multiple_of(512) {
+        let cure = "Disks have sectors of 512 bytes: QEMU would round the size up.";
+        return Err((format!("{size} is no multiple of 512 bytes"), cure));
+    }
+    if size.0 > i64::MAX as u64 {
+        return Err((format!("{size} is larger than a file can be"), "A file has at most 8 EiB less one byte."));
+    }
+    Ok(())
+}
+
 fn volume<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
     all.get(block.resource("volume")?)
 }
 
 /// Where the image can be seen: in the volume, and in what is mounted there.
-fn places(block: &Block, all: &Blocks) -> Vec<String> {
-    let Some(volume) = volume(block, all) else { return Vec::new() };
+pub(super) fn places(block: &Block, all: &Blocks) -> Vec<String> {
+    let Some(volume) = volume(block, all).filter(|volume| !volume.is_unknown("mount_point")) else { return Vec::new() };
+    if block.is_unknown("name") {
+        return Vec::new();
+    }
     let directories = kind_of(&volume.address).map(|kind| kind.image_directories(volume)).unwrap_or_default();
     directories.iter().map(|directory| in_directory(directory, block)).collect()
 }
@@ -308,14 +329,38 @@ impl Wanted<'_> {
         let permissions = self.permissions.or_for_qemu(qemu, Mode::new(0o660).expect("twelve bits"));
         let owner = permissions.owner_argument().unwrap_or_default();
         let mode = permissions.mode.map(|mode| mode.to_string()).unwrap_or_default();
-        let command =
-            Command::new(["create_image", &self.path, format, &size.0.to_string(), allocation, &owner, &mode]);
-        let draft = Draft::new("create", format!("allocate {} ({format}, {size}, {allocation})", self.path), command)
+        let size_argument = size.0.to_string();
+        let mut words = vec!["create_image", &self.path, format, &size_argument, allocation, &owner, &mode];
+        let mut what = format!("allocate {} ({format}, {size}, {allocation})", self.path);
+        let base = backing::base(self.block, scene.blocks);
+        let at = match base.map(|base| self.path_of_base(base, scene)).transpose()?.transpose() {
+            Ok(at) => at,
+            Err(standing) => {
+                verdict.standing = standing;
+                return Ok(());
+            }
+        };
+        if let (Some(base), Some(at)) = (base, &at) {
+            words.extend([at, base.text("format").unwrap_or("raw")]);
+            what = format!("make {} ({format}, {size}), an overlay of {at}", self.path);
+        }
+        let draft = Draft::new("create", what, Command::new(words))
             .guarded([ground::absent(&self.path)])
             .guarded(self.room.guard.clone())
             .without_inverse("an image that a guest may have used is not deleted");
         verdict.needs.push(self.need(scene, reserved(format, size, allocation), size, 1)?);
+        let overlay = backing::overlay_on(self.block, scene, self.host)?;
         let remedy = match scene.was_seen(self.address, self.host) && !self.room.volatile {
+            _ if overlay.is_some() => Remedy::Never(self.hazard(
+                HazardCode::BackingInUse,
+                format!(
+                    "{} is not on {}, and {} is an overlay of it: over a blank image that would be worthless",
+                    self.path,
+                    self.host,
+                    overlay.map(|overlay| overlay.address.to_string()).unwrap_or_default()
+                ),
+                "Put back the image that the overlay was made on.",
+            )),
             false => Remedy::Run(vec![draft]),
             true => Remedy::Ask(
                 self.hazard(
@@ -329,6 +374,17 @@ impl Wanted<'_> {
         let want = format!("{format}, {size}, {allocation}");
         verdict.differences.push(Difference::new("image", "absent", want, remedy));
         Ok(())
+    }
+
+    /// Where the backing image is, or is made before this one; else why that has to be waited for.
+    fn path_of_base(&self, base: &Block, scene: &Scene) -> Result<Result<String, Standing>, String> {
+        let volume = base.resource("volume").ok_or("the volume of the backing image is not known")?;
+        let room = scene.room(volume, self.host).ok_or_else(|| format!("{volume} is not known"))?;
+        match room.state {
+            RoomState::Unknown(why) => Err(why),
+            RoomState::Later(why) => Ok(Err(Standing::Later(why))),
+            RoomState::New { .. } | RoomState::Open { .. } => Ok(Ok(in_directory(&room.directory, base))),
+        }
     }
 
     /// An image that exists is compared; it is never made anew.
@@ -352,10 +408,10 @@ impl Wanted<'_> {
         }
         let doubt = match &file.header {
             Header::Unreadable(why) => Some(format!("is a qcow2 image that Larder does not understand: {why}")),
-            Header::Qcow2 { backing: Some(name), .. } => {
-                Some(format!("has the backing file {name:?}, and the block names none"))
+            Header::Qcow2 { needs, .. } => {
+                let mismatch = backing::mismatch(&file.header, path, self.block, scene.blocks);
+                mismatch.or_else(|| needs.first().map(|what| (*what).to_owned()))
             }
-            Header::Qcow2 { needs, .. } => needs.first().map(|what| (*what).to_owned()),
             Header::Raw => None,
         };
         if let Some(doubt) = doubt {
@@ -472,7 +528,15 @@ impl Wanted<'_> {
             .guarded(guard)
             .with_impact(Impact::Offline)
             .without_inverse("an image is never shrunk");
+        let overlay = backing::overlay_on(self.block, scene, self.host)?.map(|overlay| overlay.address.to_string());
+        let base = self.block.resource("backing").map(|base| format!("it is an overlay of {base}"));
+        let chained = overlay.map(|overlay| format!("{overlay} is an overlay of it")).or(base);
         let remedy = match (users.first(), lost) {
+            _ if chained.is_some() => Remedy::Never(self.hazard(
+                HazardCode::BackingInUse,
+                format!("{} on {} does not grow: {}", self.path, self.host, chained.unwrap_or_default()),
+                format!("Set size = \"{have}\". An overlay of a running guest grows by `virsh blockresize`; then set its new size here."),
+            )),
             (None, None) => Remedy::Run(vec![draft]),
             (None, Some(size)) => Remedy::Ask(
                 self.hazard(

@@ -26,7 +26,11 @@ static SCHEMA: Schema = Schema {
     doc: "A logical storage: the hosts that have access to its volumes.",
     attributes: &[
         A::required("hosts", Type::Resources(&["host"]), "The member hosts."),
-        A::optional("root", Type::Path, "Parent of default mount points; default /var/lib/larder/storages/NAME."),
+        A::optional(
+            "root",
+            Type::Path,
+            "Parent of default mount points; default /var/lib/larder/storages/NAME. Under `ignore_changes` it is not made before a volume needs it.",
+        ),
         A::optional("owner", Type::Text, "Owner of its volumes, by name or number, where they name none."),
         A::optional("group", Type::Text, "Group of its volumes, by name or number, where they name none."),
         A::optional("mode", Type::Mode, "Mode of its volumes where they name none."),
@@ -69,7 +73,7 @@ impl Kind for ImageStorage {
     }
 
     fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
-        vec![root(block).to_owned()]
+        block.text("root").map(str::to_owned).into_iter().collect()
     }
 
     fn questions(&self, block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {
@@ -94,8 +98,12 @@ pub fn root(block: &Block) -> &str {
 fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let facts = scene.host(host);
     let _ground = Ground::read(facts)?;
-    let lineage = path::read(facts, root(block))?;
     let mut verdict = Verdict::default();
+    if block.lifecycle.ignore_changes.contains("root") {
+        verdict.standing = Standing::Present; // the members are all that there is to it
+        return Ok(verdict);
+    }
+    let lineage = path::read(facts, root(block))?;
     if let Some(hazard) = ground::obstacle(&lineage, &block.address, host) {
         verdict.standing = Standing::Present;
         verdict.hazards.push(hazard);

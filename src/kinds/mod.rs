@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
 
 pub mod ask;
+mod backing;
 pub mod external_volume;
+pub mod found;
 pub mod ground;
 pub mod host;
 pub mod image;
@@ -22,8 +24,8 @@ pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
 ///
-/// `complete` runs while the configuration is evaluated. All other methods get blocks that are complete and known, from the
-/// configuration or from the state, and are pure.
+/// `complete` runs while the configuration is evaluated. `hosts` and `paths` say nothing of what is not known. All other methods
+/// get blocks that are complete and known, from the configuration or from the state, and are pure.
 pub trait Kind: Sync {
     /// The word of the configuration.
     fn name(&self) -> &'static str;
@@ -31,9 +33,9 @@ pub trait Kind: Sync {
     /// What a block of the kind may hold.
     fn schema(&self) -> &'static Schema;
 
-    /// Fills in the defaults of a block whose attributes fit the schema, and reports what the schema cannot say.
-    /// `all` holds the completed blocks that this one depends on. Where something that a default needs is
-    /// [`Datum::Unknown`](crate::model::Datum::Unknown), so is the default.
+    /// Fills in the defaults of a block, and reports what the schema cannot say. `all` holds the completed blocks that this one
+    /// depends on. An attribute that does not fit the schema is [`Datum::Unknown`](crate::model::Datum::Unknown), as one whose
+    /// value is not known yet; where a default needs it, so is the default.
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems;
 
     /// The hosts on which the resource has something to do, in the order of the configuration.

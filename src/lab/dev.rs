@@ -99,7 +99,11 @@ pub(super) fn attach(lab: &Lab, file: &Path) -> Result<String, Problem> {
     };
     match name.strip_prefix("/dev/") {
         Some(short) => Ok(short.to_owned()),
-        None => Err(Problem::error("lab-losetup", format!("`{name}` is not the name of a loop device"), "")),
+        None => Err(Problem::error(
+            "lab-command-failed",
+            format!("losetup gave `{name}`, which is no loop device"),
+            "Which version of util-linux is this? (`losetup --version`)",
+        )),
     }
 }
 

@@ -152,7 +152,11 @@ impl Engine {
         sent?;
         match packed.success() {
             true => Ok(()),
-            false => Err(Problem::error("lab-command-failed", format!("`tar` failed ({packed})"), "")),
+            false => Err(Problem::error(
+                "lab-command-failed",
+                format!("`tar` failed ({packed})"),
+                "Look whether there is room in the directory of the lab, then run it again.",
+            )),
         }
     }
 
@@ -194,7 +198,11 @@ impl Engine {
         let port = text.lines().next().and_then(|line| line.trim().rsplit_once(':')?.1.parse().ok());
         port.ok_or_else(|| {
             let program = self.program;
-            Problem::error("lab-no-engine", format!("{program} tells no port of `{}`: {}", host.name, text.trim()), "")
+            Problem::error(
+                "lab-no-engine",
+                format!("{program} tells no port of `{}`: {}", host.name, text.trim()),
+                "Run `larder lab down`, then `larder lab up`.",
+            )
         })
     }
 }

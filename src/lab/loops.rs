@@ -64,7 +64,7 @@ pub(super) fn attached(lab: &Lab) -> Result<Vec<Loop>, Problem> {
     let text = losetup(lab, &words.map(OsStr::new))?;
     parse(&text).map_err(|error| {
         Problem::error(
-            "lab-losetup",
+            "lab-command-failed",
             format!("the output of `losetup --list --json` is not understood: {error}"),
             "A lab cannot tell which loop devices are its own. Which version of util-linux is this? (`losetup --version`)",
         )

@@ -760,7 +760,11 @@ fn canonical(dir: &Path) -> PathBuf {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(Problem::error("lab-internal", format!("work on the lab broke off: {error}"), "")),
+        Err(error) => Err(Problem::error(
+            "lab-internal",
+            format!("work on the lab broke off: {error}"),
+            "This is a mistake in Larder. Run `larder lab down`, and report it with this message.",
+        )),
     }
 }
 

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Statements;
 use crate::kinds::{self, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
 use crate::model::moved;
+use crate::model::problem::in_order;
 use crate::model::{
-    Address, Block, Blocks, Connection, Facts, Hazard, HazardCode, HostFacts, HostName, Problem, Problems, Question,
-    Step,
+    Address, Block, Blocks, Connection, Datum, Facts, Hazard, HazardCode, HostFacts, HostName, Problem, Problems,
+    Question, Step,
 };
 use crate::state::moves::{self, Pairs};
 use crate::state::{State, without_secrets};
@@ -491,33 +492,27 @@ fn memory(state: &State, moves: &[moved::Moved], desired: &Blocks) -> BTreeMap<A
     all
 }
 
-/// Two resources with one path on one host.
+/// Two resources with one path on one host, as far as the paths are known.
 pub fn conflicts(blocks: &Blocks) -> Problems {
     let mut problems = Problems::new();
     let mut named: BTreeMap<HostName, &Block> = BTreeMap::new();
     for block in blocks.values().filter(|block| block.address.is(host::NAME)) {
-        if let Some(first) = named.insert(host::name_of(&block.address), block) {
-            let name = host::name_of(&block.address);
-            problems.push(
-                Problem::error(
-                    "duplicate-host",
-                    format!("{} and {} are both called {name}", first.address, block.address),
-                    "Rename one of them.",
-                )
-                .at(block.place.as_deref()),
-            );
+        let name = host::name_of(&block.address);
+        if let Some(first) = named.insert(name.clone(), block) {
+            let summary = format!("{} and {} are both called {name}", first.address, block.address);
+            problems.push(of_instance(Problem::error("duplicate-host", summary, "Rename one of them."), block));
         }
     }
-    let known = blocks.values().filter(|block| !block.has_unknown());
-    let known = known.filter_map(|block| Some((block, kind_of(&block.address)?)));
+    let mut as_written: Vec<_> = blocks.values().filter_map(|block| Some((block, kind_of(&block.address)?))).collect();
+    as_written.sort_by_key(|(block, _)| block.place.as_deref());
     // Most paths are wanted once; only of the others the hosts matter.
     let (mut once, mut contested) = (HashSet::new(), HashSet::new());
-    for (block, kind) in known.clone() {
+    for (block, kind) in &as_written {
         contested.extend(kind.paths(block, blocks).into_iter().filter_map(|path| once.replace(path)));
     }
     drop(once);
     let mut owners: HashMap<(HostName, String), &Block> = HashMap::new();
-    for (block, kind) in known {
+    for (block, kind) in as_written {
         let paths: Vec<String> =
             kind.paths(block, blocks).into_iter().filter(|path| contested.contains(path)).collect();
         if paths.is_empty() {
@@ -531,25 +526,34 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
                     continue;
                 }
                 reported = true;
-                let at = |block: &Block| {
-                    block
-                        .place
-                        .as_ref()
-                        .map_or_else(String::new, |place| format!(" ({}:{})", place.file, place.start.line))
-                };
-                let place = crate::model::block::Attributes::place_of(block, "mount_point").or(block.place.as_deref());
-                problems.push(
-                    Problem::error(
-                        "duplicate-path",
-                        format!("{} and {} both want {path} on {host}", first.address, block.address),
-                        format!("{}{} has it first. Give one of them another path or name.", first.address, at(first)),
-                    )
-                    .at(place),
-                );
+                problems.push(shared_path(first, block, &host, path));
             }
         }
     }
-    problems
+    in_order(problems)
+}
+
+fn shared_path(first: &Block, block: &Block, host: &HostName, path: &str) -> Problem {
+    let at = first.place.as_ref().map_or_else(String::new, |place| format!(" ({}:{})", place.file, place.start.line));
+    let is_secret = |block: &Block| block.attributes.values().any(|attribute| attribute.sensitive);
+    let shown = if is_secret(first) || is_secret(block) { "one path" } else { path };
+    let problem = Problem::error(
+        "duplicate-path",
+        format!("{} and {} both want {shown} on {host}", first.address, block.address),
+        format!("{}{at} has it first. Give one of them another path or name.", first.address),
+    );
+    let gives_path =
+        |value: &Datum| matches!(value, Datum::Text(text) if path == text || path.ends_with(&format!("/{text}")));
+    let written = block.attributes.values().filter(|attribute| gives_path(&attribute.value));
+    let place = written.filter_map(|attribute| attribute.place.as_deref().cloned()).next();
+    let problem = of_instance(problem, block);
+    Problem { place: place.or(problem.place), ..problem }
+}
+
+fn of_instance(problem: Problem, block: &Block) -> Problem {
+    let is_one_of_many = block.address.key.is_some() || block.address.module.iter().any(|step| step.key.is_some());
+    let instance = is_one_of_many.then(|| block.address.to_string());
+    Problem { instance, ..problem }.at(block.place.as_deref())
 }
 
 /// A plan in the making.

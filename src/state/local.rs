@@ -216,7 +216,7 @@ impl LocalState {
         let detail = match error.kind() {
             io::ErrorKind::PermissionDenied => "Run as the user that owns it, or choose another place for the state.",
             io::ErrorKind::StorageFull => "Make room there and run again.",
-            _ => "",
+            _ => "Look at the path and at the file system that it lies on.",
         };
         Problem::error(code, format!("the state in {} {what}: {error}", self.path.display()), detail)
     }

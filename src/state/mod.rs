@@ -190,7 +190,11 @@ fn decode<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Problem> {
 }
 
 fn invalid(why: String) -> Problem {
-    Problem::error("state-invalid", format!("this is not a state that Larder can read: {why}"), "")
+    Problem::error(
+        "state-invalid",
+        format!("this is not a state that Larder can read: {why}"),
+        "Restore it from a backup.",
+    )
 }
 
 /// A map whose keys stand only once: the second would silently win.

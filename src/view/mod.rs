@@ -2,7 +2,10 @@
 //! only `progress` writes, for it draws while others work.
 
 pub mod diff;
+pub mod discovery;
+pub mod explain;
 pub mod graph;
+pub mod hcl;
 pub mod json;
 pub mod plan;
 pub mod problems;

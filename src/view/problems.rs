@@ -110,10 +110,22 @@ fn group<'a>(same: &[&Problem], sources: &BTreeMap<String, String>) -> Group<'a>
             }
         }
     }
+    if let Some(note) = instances(first) {
+        group = group.element(Level::NOTE.message(note));
+    }
     if !first.detail.is_empty() {
         group = group.element(Level::HELP.message(escape(&first.detail)));
     }
     group
+}
+
+/// Where a block has several instances: in which one it is.
+fn instances(problem: &Problem) -> Option<String> {
+    let instance = escape_line(problem.instance.as_ref()?);
+    Some(match problem.more_instances {
+        0 => format!("in {instance}"),
+        more => format!("in {instance}, and the same in {}", count(more, "more instance")),
+    })
 }
 
 /// `main.hcl:3:10`.
@@ -327,6 +339,23 @@ mod tests {
           = help: Did you mean `address`?
 
         6 errors.
+        "#);
+    }
+
+    #[test]
+    fn many_instances_with_one_problem_are_counted() {
+        let problem = Problem::error("invalid-size", "This is not a size", "Write it like \"30GiB\".")
+            .at(Some(&place("main.hcl", (4, 10), (4, 18))));
+        let problem = Problem { instance: Some("image.web[\"a\"]".into()), more_instances: 41, ..problem };
+        insta::assert_snapshot!(render(&[problem], &main_hcl(), Style::Plain), @r#"
+        error[invalid-size]: This is not a size
+         --> main.hcl:4:10
+          |
+        4 |         size = var.size
+          |                ^^^^^^^^
+          |
+          = note: in image.web["a"], and the same in 41 more instances
+          = help: Write it like "30GiB".
         "#);
     }
 

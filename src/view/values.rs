@@ -90,7 +90,7 @@ fn key_text(key: &str) -> String {
 }
 
 /// The text in quotes as HCL reads it; what a terminal would obey as an escape.
-fn quoted(words: &str) -> String {
+pub(super) fn quoted(words: &str) -> String {
     let mut text = String::from("\"");
     let mut buffer = [0; 4];
     let mut rest = words.chars().peekable();

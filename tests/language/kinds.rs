@@ -110,11 +110,11 @@ static KINDS: [Table; 4] = [
             doc: "",
         },
         complete: |block, all| {
-            if block.is_unknown("storage") {
+            let storage = block.resource("storage").and_then(|address| all.get(address));
+            if block.is_unknown("storage") || storage.is_some_and(|storage| storage.is_unknown("root")) {
                 block.default_to("mount_point", Datum::Unknown);
                 return Vec::new();
             }
-            let storage = block.resource("storage").and_then(|address| all.get(address));
             let Some(root) = storage.and_then(|storage| storage.text("root")) else {
                 return vec![Problem::error("test", "the storage was not completed before the volume", "")];
             };

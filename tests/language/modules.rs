@@ -375,7 +375,7 @@ fn mistakes_in_and_around_modules_have_codes_and_places() {
         ),
         (call("  a          = 1\n  depends_on = [module.x]\n"), &["main.hcl: reference-to-undeclared-module 4:17"]),
         (call("  a        = 1\n  for_each = [1]\n"), &["main.hcl: invalid-for-each 4:14"]),
-        (call("  a     = 1\n  count = 1\n  for_each = {}\n"), &["main.hcl: invalid-count 4:3"]),
+        (call("  a     = 1\n  count = 1\n  for_each = {}\n"), &["main.hcl: conflicting-attributes 4:3"]),
         (call("  a = local.x\n"), &["main.hcl: reference-to-undeclared-local-value 3:7"]),
     ] {
         assert_eq!(problems(&[("main.hcl", &main), ("m/main.hcl", module)]), expected, "{main}");

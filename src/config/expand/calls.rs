@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::declare::unexpected;
+use super::super::declare::{Declarations, unexpected};
 use super::super::eval::Found;
 use super::super::modules::ROOT;
 use super::super::references::{Reference, references};
@@ -49,6 +49,11 @@ impl Instances {
     }
 }
 
+/// All that a call of a module may hold.
+fn inputs(declarations: &Declarations) -> Vec<&str> {
+    META.iter().copied().chain(declarations.variables.keys().map(|name| name.as_ref())).collect()
+}
+
 impl World<'_> {
     /// Makes the instances of a module block.
     pub(super) fn expand_call(&mut self, frame: usize, name: &Arc<str>) {
@@ -57,9 +62,8 @@ impl World<'_> {
         // Of a module that cannot be read, that is said where it is read.
         let Some(module) = self.modules[here].children.get(name).copied() else { return };
         self.check_call(block, module);
-        let depends_on = self.depends_on(frame, &block.body);
-        let Ok(keys) = self.instances_of(frame, &block.body) else { return };
-        let Some(mut addresses) = depends_on else { return };
+        let mut addresses = self.depends_on(frame, &block.body).unwrap_or_default();
+        let keys = self.instances_of(frame, &block.body);
         for name in ["count", "for_each"] {
             if let Some(attribute) = block.body.attribute(name) {
                 addresses.extend(self.dependencies(frame, &references(&attribute.value), &Own::default()));
@@ -68,8 +72,8 @@ impl World<'_> {
         addresses.extend(self.frames[frame].depends_on.iter().cloned());
         let addresses: Addresses = Arc::new(addresses);
         let outer_sketch = self.frames[frame].is_sketch;
-        let Some(keys) = keys else {
-            self.wants_facts = true;
+        let Ok(Some(keys)) = keys else {
+            self.wants_facts |= keys.is_ok();
             let own =
                 Own { each: Some((Value::unknown(), Value::unknown())), count: Some(Value::unknown()), this: None };
             let inner = self.called(frame, module, name, None, own, addresses);
@@ -123,14 +127,16 @@ impl World<'_> {
 
     /// Reports what the block says and the module does not know.
     fn check_call(&mut self, block: &SyntaxBlock, module: usize) {
-        let variables = self.modules[module].declarations.variables.keys();
-        let known: Vec<&str> = META.iter().copied().chain(variables.map(|name| name.as_ref())).collect();
-        let owner = format!("Module `{}`", block.labels.first().map_or("", |(name, _)| name));
-        let problems = unexpected(self.sources, &block.body, &known, &[], &owner);
-        self.problems.extend(problems);
+        let declared = &self.modules[module].declarations;
+        if !declared.any_lost("variable") {
+            let known = inputs(declared);
+            let owner = format!("Module `{}`", block.labels.first().map_or("", |(name, _)| name));
+            let problems = unexpected(self.sources, &block.body, &known, &[], &owner);
+            self.problems.extend(problems);
+        }
         if let (Some(count), Some(_)) = (block.body.attribute("count"), block.body.attribute("for_each")) {
             let detail = "A block has instances by number or by key. Remove one of the two.";
-            self.report(count.name_span, "invalid-count", "`count` and `for_each` exclude each other", detail);
+            self.report(count.name_span, "conflicting-attributes", "`count` and `for_each` exclude each other", detail);
         }
     }
 
@@ -144,10 +150,13 @@ impl World<'_> {
         let Some(call) = self.frames[frame].steps.last() else { return };
         let Some(block) = self.declarations(parent).calls.get(&call.name) else { return };
         let given = block.body.attribute(name).filter(|_| !META.contains(&name.as_ref()));
+        // What was not given because of another mistake is not missing.
+        let is_missing = given.is_none() && block.body.lacks(name, &inputs(self.declarations(frame)));
         let value = self.with_evaluator(parent, own.clone(), |evaluator| {
             let input = match given {
-                Some(attribute) => Some((evaluator.eval(&attribute.value).ok()?, attribute.value.span)),
-                None => None,
+                Some(attribute) => Some((evaluator.eval(&attribute.value).ok()?, &attribute.value)),
+                None if is_missing => None,
+                None => return None,
             };
             variables::input(evaluator, name, declared, input, block.header)
         });

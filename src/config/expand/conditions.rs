@@ -62,6 +62,9 @@ impl World<'_> {
             return Some(known.into_iter().map(str::to_owned).collect());
         }
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
+            if attribute.value.is_broken() {
+                return None;
+            }
             let detail = "Write it like `ignore_changes = [mode]`.";
             self.report(attribute.value.span, CODE, "`ignore_changes` is not a list", detail);
             return None;
@@ -156,12 +159,12 @@ impl World<'_> {
         code: &str,
         of: &str,
     ) -> Option<bool> {
-        let problems =
-            unexpected(self.sources, &block.body, &["condition", "error_message"], &[], &format!("`{}`", block.word));
+        const ATTRIBUTES: &[&str] = &["condition", "error_message"];
+        let problems = unexpected(self.sources, &block.body, ATTRIBUTES, &[], &format!("`{}`", block.word));
         let mut fits = problems.is_empty();
         self.problems.extend(problems);
-        for name in ["condition", "error_message"] {
-            if block.body.attribute(name).is_none() {
+        for name in ATTRIBUTES {
+            if block.body.lacks(name, ATTRIBUTES) {
                 let detail = format!("`{}` needs `condition` and `error_message`.", block.word);
                 self.report(block.header, "missing-attribute", format!("`{name}` is missing"), detail);
                 fits = false;

@@ -10,7 +10,7 @@ use super::super::eval::Evaluator;
 use super::super::modules::clean;
 use super::super::references::{Reference, in_block, references};
 use super::super::source::{Sources, Span};
-use super::super::syntax::{Attribute as SyntaxAttribute, Body};
+use super::super::syntax::{Attribute as SyntaxAttribute, Body, Node};
 use super::super::value::Value;
 use super::dynamic::{Dynamic, are_single};
 use super::object::Shape;
@@ -25,6 +25,8 @@ pub(super) struct Contents<'a> {
     pub place: Option<Arc<Place>>,
     pub reads: Reads<'a>,
     pub shape: Shape,
+    /// Whether the nested blocks are all that was meant to stand there: of others a kind would say what follows from that.
+    has_all_blocks: bool,
     attributes: Written<'a>,
     blocks: Vec<Nested<'a>>,
 }
@@ -51,6 +53,10 @@ pub(super) struct Decoded {
     pub blocks: Vec<NestedBlock>,
     /// The values of attributes that take anything, exactly.
     pub originals: Originals,
+    /// Whether all of it is as the schema wants it. What is in error stands there as unknown.
+    pub fits: bool,
+    /// Whether the blocks are all that there will be, so that the kind can judge them.
+    pub has_all_blocks: bool,
 }
 
 pub(super) type Originals = BTreeMap<&'static str, Value>;
@@ -70,37 +76,42 @@ impl<'a> Contents<'a> {
             place: sources.place(resource.block.header).map(Arc::new),
             reads: Reads::new(body),
             shape: Shape::of(resource.kind),
+            has_all_blocks: has_all_blocks(resource),
             attributes: Written::new(sources, schema.attributes, body, resource.block.header),
             blocks: nested.collect(),
         }
     }
 
-    /// What the block says in the scope of the evaluator, files named from the directory `from`. `None` if something is in
-    /// error, all of which is reported.
-    pub(super) fn decode(&self, evaluator: &mut Evaluator<'_>, from: &str) -> Option<Decoded> {
+    /// What the block says in the scope of the evaluator, files named from the directory `from`. What is in error is reported.
+    pub(super) fn decode(&self, evaluator: &mut Evaluator<'_>, from: &str) -> Decoded {
         let schema = self.resource.kind.schema();
         let mut originals = Originals::new();
-        let attributes = self.attributes.decode(evaluator, &mut originals);
-        let mut fits = attributes.is_some();
+        let (mut attributes, mut fits) = self.attributes.decode(evaluator, &mut originals);
+        let mut has_all_blocks = self.has_all_blocks;
         let mut blocks = Vec::new();
         let mut is_repeated = false;
         for nested in &self.blocks {
             let found = match nested {
-                Nested::Fixed(schema, written) => written.decode_block(evaluator, schema).map(|block| vec![block]),
+                Nested::Fixed(schema, written) => {
+                    let (block, fits) = written.decode_block(evaluator, schema);
+                    Some((vec![block], fits))
+                }
                 Nested::Dynamic(dynamic) => {
                     is_repeated = true;
                     dynamic.as_ref().and_then(|dynamic| dynamic.blocks(evaluator))
                 }
             };
             match found {
-                Some(found) => blocks.extend(found),
-                None => fits = false,
+                Some((found, found_fits)) => {
+                    blocks.extend(found);
+                    fits &= found_fits;
+                }
+                None => (fits, has_all_blocks) = (false, false),
             }
         }
         if is_repeated {
             fits &= are_single(evaluator, schema.blocks, &blocks, self.resource.block.header);
         }
-        let mut attributes = attributes.filter(|_| fits)?;
         if !from.is_empty() {
             from_module(schema.attributes, &mut attributes, from);
             for block in &mut blocks {
@@ -108,8 +119,16 @@ impl<'a> Contents<'a> {
                 from_module(nested.map_or(&[][..], |nested| nested.attributes), &mut block.attributes, from);
             }
         }
-        Some(Decoded { attributes, blocks, originals })
+        Decoded { attributes, blocks, originals, fits, has_all_blocks }
     }
+}
+
+fn has_all_blocks(resource: &Resource) -> bool {
+    let schema = resource.kind.schema();
+    let body = &resource.block.body;
+    let is_known =
+        |word: &str| ["lifecycle", "dynamic"].contains(&word) || schema.blocks.iter().any(|block| block.name == word);
+    !body.has_gaps && body.blocks.iter().all(|block| is_known(&block.word) && !block.body.has_gaps)
 }
 
 impl<'a> Reads<'a> {
@@ -132,8 +151,11 @@ fn is_chosen(reference: &Reference<'_>) -> bool {
 
 /// The attributes of one body beside those of its schema, in the order of the schema.
 pub(super) struct Written<'a> {
+    body: &'a Body,
     header: Span,
     place: Option<Arc<Place>>,
+    /// There are no attributes but those of the schema, and nothing that could not be read.
+    is_as_known: bool,
     attributes: Vec<(&'static AttributeSchema, Option<WrittenAttribute<'a>>)>,
 }
 
@@ -155,23 +177,34 @@ impl<'a> Written<'a> {
             Some(WrittenAttribute { attribute, place: sources.place(attribute.value.span).map(Arc::new) })
         };
         let attributes = schema.iter().map(|known| (known, written(known))).collect();
-        Written { header, place: sources.place(header).map(Arc::new), attributes }
+        let is_known = |name: &str| schema.iter().any(|known| known.name == name);
+        let is_as_known = !body.has_gaps && body.attributes.iter().all(|attribute| is_known(&attribute.name));
+        Written { body, header, place: sources.place(header).map(Arc::new), is_as_known, attributes }
     }
 
-    /// The attributes in the types of the schema; `None` if one is in error.
-    fn decode(&self, evaluator: &mut Evaluator<'_>, originals: &mut Originals) -> Option<AttributeMap> {
+    /// The attributes in the types of the schema, and whether they fit. One that is in error, or was most likely meant to be
+    /// there, is unknown.
+    fn decode(&self, evaluator: &mut Evaluator<'_>, originals: &mut Originals) -> (AttributeMap, bool) {
         let mut attributes = AttributeMap::new();
         let mut fits = true;
         for (known, written) in &self.attributes {
+            let mut in_error = |place: Option<Arc<Place>>| {
+                let unknown = Attribute { value: Datum::Unknown, place, sensitive: known.secret };
+                attributes.insert(known.name.into(), unknown);
+                fits = false;
+            };
             let Some(WrittenAttribute { attribute, place }) = written else {
-                if known.required {
+                let is_missing = self.is_as_known || self.lacks(known.name);
+                if known.required && is_missing {
                     missing(evaluator, known, self.header);
-                    fits = false;
+                }
+                if known.required || !is_missing {
+                    in_error(None);
                 }
                 continue;
             };
             let Ok(value) = evaluator.eval(&attribute.value) else {
-                fits = false;
+                in_error(place.clone());
                 continue;
             };
             match decode::datum(known, &value) {
@@ -185,21 +218,36 @@ impl<'a> Written<'a> {
                 }
                 Ok(None) if known.required => {
                     missing(evaluator, known, attribute.value.span);
-                    fits = false;
+                    in_error(place.clone());
                 }
                 Ok(None) => {}
                 Err(unfit) => {
-                    evaluator.fail(&attribute.value, unfit.code, unfit.summary, unfit.detail);
-                    fits = false;
+                    let element = match (unfit.element, &attribute.value.bare().node) {
+                        (Some(index), Node::Tuple(elements)) => elements.get(index),
+                        _ => None,
+                    };
+                    let detail = match (unfit.element, element) {
+                        (Some(index), None) => format!("Element {index}: {}", unfit.detail),
+                        _ => unfit.detail,
+                    };
+                    evaluator.fail(element.unwrap_or(&attribute.value), unfit.code, unfit.summary, detail);
+                    in_error(place.clone());
                 }
             }
         }
-        fits.then_some(attributes)
+        (attributes, fits)
     }
 
-    pub(super) fn decode_block(&self, evaluator: &mut Evaluator<'_>, schema: &BlockSchema) -> Option<NestedBlock> {
-        let attributes = self.decode(evaluator, &mut Originals::new())?;
-        Some(NestedBlock { name: schema.name.to_owned(), attributes, blocks: Vec::new(), place: self.place.clone() })
+    /// Whether the body certainly lacks an attribute, which may also be misspelt.
+    fn lacks(&self, name: &str) -> bool {
+        let names: Vec<&str> = self.attributes.iter().map(|(known, _)| known.name).collect();
+        self.body.lacks(name, &names)
+    }
+
+    pub(super) fn decode_block(&self, evaluator: &mut Evaluator<'_>, schema: &BlockSchema) -> (NestedBlock, bool) {
+        let (attributes, fits) = self.decode(evaluator, &mut Originals::new());
+        let name = schema.name.to_owned();
+        (NestedBlock { name, attributes, blocks: Vec::new(), place: self.place.clone() }, fits)
     }
 }
 
@@ -220,6 +268,7 @@ fn is_reference(ty: Wanted) -> bool {
 }
 
 fn missing(evaluator: &mut Evaluator<'_>, schema: &AttributeSchema, span: Span) {
-    let problem = Problem::error("missing-attribute", format!("`{}` is missing", schema.name), schema.doc);
+    let summary = format!("`{}` is missing", schema.name);
+    let problem = Problem::error("missing-attribute", summary, decode::missing(schema));
     evaluator.problems.push(problem.at(evaluator.sources.place(span).as_ref()));
 }

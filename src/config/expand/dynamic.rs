@@ -35,18 +35,19 @@ impl World<'_> {
             return vec![at(*span, &format!("There is no block `{name}`"), detail)];
         };
         let mut problems = unexpected(self.sources, &block.body, &["for_each", "iterator"], &["content"], "`dynamic`");
-        if block.body.attribute("for_each").is_none() {
+        if block.body.lacks("for_each", &["for_each", "iterator"]) {
             let detail = "Give it the collection whose elements become blocks.".to_owned();
             problems.push(at(block.header, "`for_each` is missing", detail));
         }
         if let Some(attribute) = block.body.attribute("iterator")
-            && !matches!(attribute.value.node, Node::Variable(_))
+            && !matches!(attribute.value.node, Node::Variable(_) | Node::Broken)
         {
             let detail = "It is a name without quotes: `iterator = item`.".to_owned();
             problems.push(at(attribute.value.span, "`iterator` is no name", detail));
         }
         let mut contents = block.body.blocks("content");
         match (contents.next(), contents.next()) {
+            (None, _) if block.body.has_gaps => {}
             (None, _) => {
                 let detail = "Write what each block holds into `content { ... }`.".to_owned();
                 problems.push(at(block.header, "`content` is missing", detail));
@@ -86,8 +87,8 @@ impl<'a> Dynamic<'a> {
         })
     }
 
-    /// The blocks that it stands for; `None` if it is in error.
-    pub(super) fn blocks(&self, evaluator: &mut Evaluator<'_>) -> Option<Vec<NestedBlock>> {
+    /// The blocks that it stands for, and whether they fit; `None` if it is not known how many there are.
+    pub(super) fn blocks(&self, evaluator: &mut Evaluator<'_>) -> Option<(Vec<NestedBlock>, bool)> {
         let for_each = self.for_each;
         let elements = evaluator.eval(for_each).ok()?;
         if elements.is_sensitive_anywhere() {
@@ -120,19 +121,15 @@ impl<'a> Dynamic<'a> {
             evaluator.step(for_each, 1).ok()?;
             let element = Value::object(Fields::from([("key".into(), key), ("value".into(), value)]));
             let decode = |evaluator: &mut Evaluator<'_>| self.content.decode_block(evaluator, self.schema);
-            let one = evaluator.with_name(self.iterator, element, decode);
-            match one {
-                Some(mut one) => {
-                    // Whether there is such a block at all is not known.
-                    if elements.is_unknown() {
-                        one.attributes.values_mut().for_each(|attribute| attribute.value = Datum::Unknown);
-                    }
-                    blocks.push(one);
-                }
-                None => fits = false,
+            let (mut one, one_fits) = evaluator.with_name(self.iterator, element, decode);
+            // Whether there is such a block at all is not known.
+            if elements.is_unknown() {
+                one.attributes.values_mut().for_each(|attribute| attribute.value = Datum::Unknown);
             }
+            blocks.push(one);
+            fits &= one_fits;
         }
-        fits.then_some(blocks)
+        Some((blocks, fits))
     }
 }
 

@@ -13,7 +13,10 @@ use super::super::value::{Data, Value};
 use super::contents::{Contents, Decoded};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::host;
-use crate::model::{Address, Block, Datum, Key, Problem};
+use crate::kinds::schema::AttributeSchema;
+use crate::model::address::ModuleStep;
+use crate::model::block::AttributeMap;
+use crate::model::{Address, Attribute, Block, Datum, Key, Place, Problem};
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
@@ -35,14 +38,13 @@ impl World<'_> {
     /// The instances of a resource block. `fits` if it has nothing that its kind does not know.
     pub(super) fn resource(&mut self, frame: usize, number: usize, contents: &Contents<'_>, fits: bool) {
         let resource = contents.resource;
-        let before = self.problems.len();
         let instances = self.instances_of(frame, &resource.block.body);
         let depends_on = self.depends_on(frame, &resource.block.body);
-        let sound = fits && depends_on.is_some();
-        let Ok(instances) = instances else { return };
+        let is_sound = fits && depends_on.is_some();
         let block = self.address(frame, resource.kind.name(), &resource.name, None);
-        let Some(instances) = instances.filter(|_| !self.frames[frame].is_sketch) else {
-            self.wants_facts = true;
+        let is_in_error = instances.is_err();
+        let Some(instances) = instances.ok().flatten().filter(|_| !self.frames[frame].is_sketch) else {
+            self.wants_facts |= !is_in_error;
             let own = Own {
                 each: Some((Value::unknown_of(Type::Text), Value::unknown())),
                 count: Some(Value::unknown_of(Type::Number)),
@@ -50,7 +52,7 @@ impl World<'_> {
             };
             // Whatever the instances will be, mistakes in the block are mistakes.
             let decoded = self.decoded(frame, contents, &own);
-            if self.lifecycle(frame, resource, &own).is_some() && decoded.is_some() && sound {
+            if self.lifecycle(frame, resource, &own).is_some() && decoded.fits && is_sound && !is_in_error {
                 self.frames[frame].resources[number] = (Found::Value(Value::unknown()), Addresses::default());
             }
             return;
@@ -58,17 +60,19 @@ impl World<'_> {
         let common = self.common_dependencies(frame, contents, depends_on.unwrap_or_default());
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
         let mut addresses = Vec::with_capacity(instances.len());
-        let mut failed = !sound;
+        let is_one_of_many =
+            |key: Option<&Key>, steps: &[ModuleStep]| key.is_some() || steps.iter().any(|step| step.key.is_some());
         for (key, own) in instances {
             let address = key.as_ref().map_or_else(|| block.clone(), |key| block.keyed(key.clone()));
             addresses.push(address.clone());
-            match self.instance(frame, contents, address, &own, &common, sound) {
-                Some(value) => values.push((key, value)),
-                None => failed = true,
+            let before = self.problems.len();
+            let value = self.instance(frame, contents, &address, &own, &common, is_sound);
+            if is_one_of_many(key.as_ref(), &self.frames[frame].steps) {
+                self.problems[before..].iter_mut().for_each(|problem| problem.instance = Some(address.to_string()));
             }
-        }
-        if failed || self.problems[before..].iter().any(Problem::is_error) {
-            return;
+            // Without one of its instances the block has no value, and what refers to it is not judged.
+            let Some(value) = value else { return };
+            values.push((key, value));
         }
         let value = self.block_value(resource, values);
         self.frames[frame].resources[number] = (Found::Value(value), Arc::new(addresses.into_iter().collect()));
@@ -167,7 +171,7 @@ impl World<'_> {
         }
         if let (Some(count), Some(_)) = (body.attribute("count"), body.attribute("for_each")) {
             let detail = "A block has instances by number or by key. Remove one of the two.";
-            let problem = Problem::error("invalid-count", "`count` and `for_each` exclude each other", detail);
+            let problem = Problem::error("conflicting-attributes", "`count` and `for_each` exclude each other", detail);
             problems.push(problem.at(self.place(count.name_span).as_ref()));
         }
         let found = !problems.is_empty();
@@ -180,6 +184,9 @@ impl World<'_> {
         const CODE: &str = "invalid-depends-on";
         let Some(attribute) = body.attribute("depends_on") else { return Some(BTreeSet::new()) };
         let SyntaxNode::Tuple(elements) = &attribute.value.node else {
+            if attribute.value.is_broken() {
+                return None;
+            }
             let detail = "Write it like `depends_on = [iscsi_target.array]`.";
             self.report(attribute.value.span, CODE, "`depends_on` is not a list", detail);
             return None;
@@ -205,6 +212,10 @@ impl World<'_> {
             let declarations = self.declarations(frame);
             let number = declarations.by_name.get(&address.kind).and_then(|names| names.get(&address.name));
             let Some(number) = number else {
+                fits = false;
+                if declarations.is_lost(&address.kind, &address.name) {
+                    continue;
+                }
                 let known: Vec<String> = declarations
                     .resources
                     .iter()
@@ -214,7 +225,6 @@ impl World<'_> {
                 let detail = missing_name("The configuration", "resource", &address.block().to_string(), &known);
                 let summary = format!("There is no resource `{}`", address.block());
                 self.report(element.span, "reference-to-undeclared-resource", summary, detail);
-                fits = false;
                 continue;
             };
             let address = address.within(&self.frames[frame].steps);
@@ -245,8 +255,12 @@ impl World<'_> {
         call: &str,
         key: Option<&Key>,
     ) -> Option<BTreeSet<Address>> {
-        let calls = &self.declarations(frame).calls;
+        let declarations = self.declarations(frame);
+        let calls = &declarations.calls;
         if !calls.contains_key(call) {
+            if declarations.is_lost("module", call) {
+                return None;
+            }
             let known: Vec<&str> = calls.keys().map(|known| known.as_ref()).collect();
             let detail = missing_name("The configuration", "module", call, &known);
             let summary = format!("There is no module `{call}`");
@@ -368,47 +382,47 @@ impl World<'_> {
         ))
     }
 
-    /// The contents of the block for one instance. `None` if something is in error.
-    fn decoded(&mut self, frame: usize, contents: &Contents<'_>, own: &Own) -> Option<Decoded> {
+    /// The contents of the block for one instance.
+    fn decoded(&mut self, frame: usize, contents: &Contents<'_>, own: &Own) -> Decoded {
         let modules = self.modules;
         let from = &modules[self.frames[frame].module].from_root;
         self.with_evaluator(frame, own.clone(), |evaluator| contents.decode(evaluator, from))
     }
 
-    /// One instance: its block goes to `blocks`, its object is returned. `None` if it is in error.
+    /// One instance: its block goes to `blocks`, its object is returned. Of one that is in error as much as is certain.
     fn instance(
         &mut self,
         frame: usize,
         contents: &Contents<'_>,
-        address: Address,
+        address: &Address,
         own: &Own,
         common: &Common,
-        sound: bool,
+        is_sound: bool,
     ) -> Option<Value> {
         let resource = contents.resource;
         let decoded = self.decoded(frame, contents, own);
         let lifecycle = self.lifecycle(frame, resource, own);
-        let Decoded { attributes, blocks, originals } = decoded?;
-        let lifecycle = lifecycle?;
-        // A kind judges only blocks that fit its schema; of others it would say what follows from that.
-        if !sound {
-            return None;
-        }
+        let Decoded { attributes, blocks, originals, mut fits, has_all_blocks } = decoded;
+        fits &= is_sound && lifecycle.is_some();
+        let lifecycle = lifecycle.unwrap_or_default();
         let depends_on = self.instance_dependencies(frame, contents, own, common)?;
         let place = contents.place.clone();
         let mut block = Block { address: address.clone(), attributes, blocks, depends_on, lifecycle, place };
-        let mut problems = resource.kind.complete(&mut block, &self.blocks);
-        for problem in problems.iter_mut().filter(|problem| problem.place.is_none()) {
-            problem.place = block.place.as_deref().cloned();
+        let mut problems = match has_all_blocks {
+            true => resource.kind.complete(&mut block, &self.blocks),
+            false => Vec::new(),
+        };
+        for problem in &mut problems {
+            problem.place = problem.place.take().or_else(|| block.place.as_deref().cloned());
+            conceal(problem, &block);
         }
-        let failed = problems.iter().any(Problem::is_error);
+        fits &= !problems.iter().any(Problem::is_error);
+        let wrong: Vec<Place> = problems.iter().filter_map(|problem| problem.place.clone()).collect();
         self.problems.append(&mut problems);
-        if failed {
-            return None;
-        }
-        if block.has_unknown() {
+        if fits && block.has_unknown() {
             self.wants_facts = true;
-            if resource.kind.name() == host::NAME && self.facts.is_none() {
+            let needs_what_is_in_error = block.depends_on.iter().any(|needed| self.in_error.contains(needed));
+            if resource.kind.name() == host::NAME && self.facts.is_none() && !needs_what_is_in_error {
                 let unknown = block.attributes.iter().find(|(_, attribute)| attribute.value == Datum::Unknown);
                 let span = unknown
                     .and_then(|(name, _)| resource.block.body.attribute(name))
@@ -416,19 +430,66 @@ impl World<'_> {
                 let detail = "Hosts are evaluated before any of them is asked, so nothing in a `host` block can depend on \
                               facts.";
                 self.report(span, "host-needs-facts", format!("`{address}` depends on facts of a host"), detail);
-                return None;
+                fits = false;
             }
         }
-        let value = self.object(&contents.shape, &block, &originals);
+        let value = match fits {
+            true => self.object(&contents.shape, &block, &originals, &Value::null()),
+            false => {
+                let certain = certain(resource, &block, &wrong);
+                self.object(&contents.shape, &certain, &originals, &Value::unknown())
+            }
+        };
         if !value.fits(DEEPEST, LARGEST) {
-            let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
-            self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
+            // What comes after it in a chain begins anew and would say the same.
+            if !std::mem::replace(&mut self.is_too_deep, true) {
+                let detail = format!("Resources may refer to each other {DEEPEST} levels deep.");
+                self.report(resource.block.header, "too-complex", "This is nested too deeply", detail);
+            }
             return None;
         }
+        if resource.is_repeated {
+            return Some(value);
+        }
         self.blocks.insert(address.clone(), block);
-        self.instances.insert(address, value.clone());
-        self.postconditions(frame, resource, own, &value).then_some(value)
+        self.instances.insert(address.clone(), value.clone());
+        if !fits || !self.postconditions(frame, resource, own, &value) {
+            self.in_error.insert(address.clone());
+        }
+        Some(value)
     }
+}
+
+/// Takes what a kind says of a sensitive value out of the problem.
+fn conceal(problem: &mut Problem, block: &Block) {
+    let nested = block.blocks.iter().flat_map(|nested| &nested.attributes);
+    let is_meant =
+        |attribute: &Attribute| attribute.place.is_some() && attribute.place.as_deref() == problem.place.as_ref();
+    let mut secrets = block.attributes.iter().chain(nested).filter(|(_, attribute)| attribute.sensitive);
+    let Some((name, _)) = secrets.find(|(_, attribute)| is_meant(attribute)) else { return };
+    problem.summary = format!("`{name}` cannot be this");
+    problem.detail = "More cannot be said: the value is sensitive.".to_owned();
+}
+
+/// The block with nothing but what is certain, though something in it is wrong: the rest is unknown.
+fn certain(resource: &Resource, block: &Block, wrong: &[Place]) -> Block {
+    let unknown = |schema: &'static [AttributeSchema], attributes: &mut AttributeMap| {
+        for known in schema {
+            let attribute =
+                attributes.entry(known.name.into()).or_insert_with(|| Attribute::default_value(Datum::Unknown));
+            if attribute.place.as_deref().is_some_and(|place| wrong.contains(place)) {
+                attribute.value = Datum::Unknown;
+            }
+        }
+    };
+    let schema = resource.kind.schema();
+    let mut block = block.clone();
+    unknown(schema.attributes, &mut block.attributes);
+    for nested in &mut block.blocks {
+        let known = schema.blocks.iter().find(|known| known.name == nested.name);
+        unknown(known.map_or(&[], |known| known.attributes), &mut nested.attributes);
+    }
+    block
 }
 
 /// The name and the key of `module.NAME` or `module.NAME[key]`.

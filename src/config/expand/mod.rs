@@ -12,7 +12,7 @@ mod names;
 mod object;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ use super::types::Type;
 use super::value::{Data, Fields, Value};
 use super::{Desired, Evaluated, Output, Statements, settings};
 use crate::model::address::ModuleStep;
+use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
 use contents::Contents;
 use order::{Node, Thing};
@@ -39,6 +40,9 @@ const MOST_STEPS_OF_ALL: u64 = 50_000_000;
 
 /// The most parts of one value.
 const LARGEST: usize = 2_000_000;
+
+const INFINITE: &str = "The value is an infinite number";
+const DIVIDED: &str = "A division by zero makes it. Use a condition where the divisor can be 0.";
 
 /// Attributes that every resource block takes.
 const META: &[&str] = &["count", "for_each", "depends_on"];
@@ -60,9 +64,12 @@ pub(super) struct World<'a> {
     frames_of: Vec<Vec<usize>>,
     instances: HashMap<Address, Value>,
     pub blocks: Blocks,
+    /// Those of `blocks` in which something is wrong: the rest of them is kept, so that nothing else is hidden by it.
+    in_error: BTreeSet<Address>,
     pub problems: Problems,
     wants_facts: bool,
     dependency_count: usize,
+    is_too_deep: bool,
     steps_left: u64,
 }
 
@@ -193,9 +200,11 @@ impl<'a> World<'a> {
             frames_of: modules.iter().map(|_| Vec::new()).collect(),
             instances: HashMap::new(),
             blocks: Blocks::new(),
+            in_error: BTreeSet::new(),
             problems: Vec::new(),
             wants_facts: false,
             dependency_count: 0,
+            is_too_deep: false,
             steps_left: MOST_STEPS_OF_ALL,
         };
         let root = world.frame(ROOT, Arc::default(), 0, Own::default());
@@ -262,15 +271,11 @@ impl<'a> World<'a> {
         }
         let block = self.modules[ROOT].declarations.settings.as_ref();
         let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
-        let desired = Desired {
-            blocks: std::mem::take(&mut self.blocks),
-            outputs,
-            settings,
-            statements,
-            wants_facts: self.wants_facts,
-        };
-        let problems = tidy(std::mem::take(&mut self.problems));
-        (self, Evaluated { desired, problems })
+        let (in_error, blocks) =
+            std::mem::take(&mut self.blocks).into_iter().partition(|(address, _)| self.in_error.contains(address));
+        let desired = Desired { blocks, outputs, settings, statements, wants_facts: self.wants_facts };
+        let problems = in_order(std::mem::take(&mut self.problems));
+        (self, Evaluated { desired, in_error, problems })
     }
 
     fn evaluate(&mut self, node: &Node, kinds: &[&'static str]) {
@@ -292,8 +297,9 @@ impl<'a> World<'a> {
                 Thing::Output(name) => self.module_output(frame, name),
                 Thing::Call(name) => self.expand_call(frame, name),
                 Thing::Start => {
-                    let known = &self.declarations(frame).by_name;
-                    for kind in kinds.iter().filter(|kind| !known.contains_key(**kind)) {
+                    let declared = self.declarations(frame);
+                    let is_empty = |kind: &&&str| !declared.by_name.contains_key(**kind) && !declared.any_lost(kind);
+                    for kind in kinds.iter().filter(is_empty) {
                         let none = Found::Value(Value::map(Type::Resource(Arc::from(*kind)), Fields::default()));
                         self.frames[frame].kinds.insert(Arc::from(*kind), (none, Addresses::default()));
                     }
@@ -346,9 +352,9 @@ impl<'a> World<'a> {
         let mut evaluator = Evaluator::new(&names, sources);
         match evaluator.eval(expr) {
             Ok(value) => Ok(value),
-            Err(Failed::Reported) => Err(tidy(std::mem::take(&mut evaluator.problems))),
+            Err(Failed::Reported) => Err(in_order(std::mem::take(&mut evaluator.problems))),
             Err(Failed::Poisoned) if !evaluator.problems.is_empty() => {
-                Err(tidy(std::mem::take(&mut evaluator.problems)))
+                Err(in_order(std::mem::take(&mut evaluator.problems)))
             }
             Err(Failed::Poisoned) => Err(vec![Problem::error(
                 "in-error",
@@ -378,6 +384,12 @@ impl<'a> World<'a> {
         {
             let detail = format!("A value may nest {DEEPEST} levels deep and have {LARGEST} parts.");
             self.report(local.value.span, "too-complex", "This value is too large", detail);
+            found = Found::Poisoned;
+        }
+        if let Found::Value(value) = &found
+            && value.has_infinite()
+        {
+            self.report(local.value.span, "operation-failed", INFINITE, DIVIDED);
             found = Found::Poisoned;
         }
         self.frames[frame].locals.insert(name.clone(), (found, dependencies));
@@ -441,8 +453,11 @@ impl<'a> World<'a> {
         let mut fields = Gathered::new();
         let mut addresses = BTreeSet::new();
         let mut clashes = Vec::new();
-        let mut state = Found::Value(Value::null());
         let declarations = self.declarations(frame);
+        let mut state = match declarations.any_lost(kind) {
+            true => Found::Poisoned,
+            false => Found::Value(Value::null()),
+        };
         for number in declarations.by_name.get(kind).into_iter().flat_map(|names| names.values()) {
             let (found, of_block) = &self.frames[frame].resources[*number];
             match found {
@@ -474,7 +489,7 @@ impl<'a> World<'a> {
             let detail =
                 format!("An instance of a block is named NAME-KEY; another host is called `{name}` too. Rename one.");
             let header = declarations.resources[number].block.header;
-            self.report(header, "duplicate-name", format!("Two hosts are called `{name}`"), detail);
+            self.report(header, "duplicate-host", format!("Two hosts are called `{name}`"), detail);
         }
         let ty = Type::Resource(Arc::from(kind));
         let found = match state {
@@ -506,7 +521,9 @@ impl<'a> World<'a> {
             self.condition(frame, condition, &own, "precondition-failed", &format!("output.{name}"));
         }
         let Some(attribute) = block.body.attribute("value") else {
-            self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
+            if block.body.lacks("value", ATTRIBUTES) {
+                self.report(block.header, "missing-attribute", "`value` is missing", "An output has a `value`.");
+            }
             return None;
         };
         let (value, sensitive) = self.with_evaluator(frame, own, |evaluator| {
@@ -557,8 +574,7 @@ impl<'a> World<'a> {
         });
         let span = block.body.attribute("value").map_or(block.header, |attribute| attribute.value.span);
         if value.has_infinite() {
-            let detail = "A division by zero makes it. Use a condition where the divisor can be 0.";
-            self.report(span, "invalid-output", "The value is an infinite number", detail);
+            self.report(span, "operation-failed", INFINITE, DIVIDED);
             return None;
         }
         let json = value.to_json();
@@ -577,7 +593,7 @@ impl<'a> World<'a> {
         for (name, block) in &self.declarations(frame).checks {
             let problems = unexpected(self.sources, &block.body, &[], &["assert"], "`check`");
             self.problems.extend(problems);
-            if block.body.blocks("assert").next().is_none() {
+            if block.body.blocks("assert").next().is_none() && !block.body.has_gaps {
                 let detail = "Write `assert { condition = ..., error_message = ... }` into it, each on its own line.";
                 self.report(block.header, "missing-block", format!("Check `{name}` asserts nothing"), detail);
             }
@@ -595,15 +611,4 @@ fn references_of(body: &Body) -> Vec<Reference<'_>> {
         named.is_some_and(|named| named.file == span.file && named.start <= span.start && span.end <= named.end)
     };
     in_body(body).into_iter().filter(|reference| !within(reference.span)).collect()
-}
-
-/// Problems in the order of the text, each once: instances of one block repeat what is wrong with it.
-pub(super) fn tidy(mut problems: Problems) -> Problems {
-    problems.sort_by(|a, b| a.place.cmp(&b.place));
-    let mut seen = HashSet::new();
-    problems.retain(|problem| match &problem.place {
-        Some(place) => seen.insert((problem.code.clone(), format!("{place:?}"))),
-        None => true,
-    });
-    problems
 }

@@ -86,6 +86,14 @@ impl World<'_> {
         let root = reference.root.as_ref();
         let names = |names: Vec<&str>, what: &str, name: &str| missing_name("The configuration", what, name, &names);
         let wrong = |summary: &str, detail: &str| Some(Problem::error("invalid-reference", summary, detail));
+        let word = match root {
+            "var" => "variable",
+            "local" => "locals",
+            other => other,
+        };
+        if reference.member.as_ref().is_some_and(|name| declarations.is_lost(word, name)) {
+            return None;
+        }
         match (root, reference.member.as_deref()) {
             ("var", Some(name)) if !declarations.variables.contains_key(name) => {
                 let known = declarations.variables.keys().map(|known| known.as_ref()).collect();
@@ -103,20 +111,21 @@ impl World<'_> {
             ("var" | "local", None) => {
                 wrong(&format!("`{root}` cannot stand alone"), &format!("Name one of its values: `{root}.NAME`."))
             }
-            ("each", _) if own.each.is_none() => {
-                wrong("`each` has no meaning here", "It is the instance of a block with `for_each`.")
-            }
+            ("each", _) if own.each.is_none() => wrong(
+                "`each` has no meaning here",
+                "Only a block with `for_each` has instances with a key and a value.",
+            ),
             ("each", Some(name)) if !["key", "value"].contains(&name) => {
                 wrong("`each` has no such attribute", "There are `each.key` and `each.value`.")
             }
             ("count", _) if own.count.is_none() => {
-                wrong("`count` has no meaning here", "It is the instance of a block with `count`.")
+                wrong("`count` has no meaning here", "Only a block with `count` has instances with an index.")
             }
             ("count", Some(name)) if name != "index" => {
                 wrong("`count` has no such attribute", "There is `count.index`.")
             }
             ("self", _) if own.this.is_none() => {
-                wrong("`self` has no meaning here", "It is the resource itself in its `postcondition`.")
+                wrong("`self` has no meaning here", "Only a `postcondition` can speak of its own resource like that.")
             }
             ("path", Some(name)) if !self.modules[module].path.contains_key(name) => {
                 wrong("`path` has no such attribute", "There are `path.module`, `path.root` and `path.cwd`.")
@@ -173,7 +182,7 @@ impl World<'_> {
         };
         let output = named_output(call, reference)?;
         let child = &self.modules[*here.children.get(name)?];
-        if child.declarations.outputs.contains_key(output) {
+        if child.declarations.outputs.contains_key(output) || child.declarations.is_lost("output", output) {
             return None;
         }
         let known: Vec<&str> = child.declarations.outputs.keys().map(|known| known.as_ref()).collect();

@@ -45,7 +45,8 @@ fn attributes(schema: &'static [AttributeSchema]) -> impl Iterator<Item = (Arc<s
 }
 
 impl World<'_> {
-    pub(super) fn object(&self, shape: &Shape, block: &Block, originals: &Originals) -> Value {
+    /// The object of an instance. `absent` stands for a nested block that is not there.
+    pub(super) fn object(&self, shape: &Shape, block: &Block, originals: &Originals, absent: &Value) -> Value {
         let fields = shape.0.iter().map(|(name, part)| {
             let value = match part {
                 Part::Attribute(known) => self.field(known, &block.attributes, originals),
@@ -54,7 +55,7 @@ impl World<'_> {
                     let mut objects = blocks.map(|block| Value::object(self.fields(shape, &block.attributes)));
                     match nested.many {
                         true => Value::tuple(objects.collect()),
-                        false => objects.next().unwrap_or_else(Value::null),
+                        false => objects.next().unwrap_or_else(|| absent.clone()),
                     }
                 }
                 Part::HostName => Value::text(&block.address.default_name()),

@@ -207,8 +207,8 @@ impl World<'_> {
         }
     }
 
-    /// Everything in an order in which what is referred to comes first. Members of cycles are reported and left out,
-    /// which poisons what refers to them.
+    /// Everything in an order in which what is referred to comes first. Cycles are reported; what their members get from each
+    /// other has no value, which poisons what refers to it.
     pub(super) fn order(&mut self) -> Vec<Node> {
         let Graph { mut graph, spans, .. } = self.graph();
         let mut in_cycle: HashSet<NodeIndex> = HashSet::new();
@@ -234,8 +234,7 @@ impl World<'_> {
                 Thing::Kind(kind) => kind.as_ref() == host::NAME || graph.neighbors(index).next().is_some(),
                 _ => true,
             };
-            // What is not evaluated stays in error.
-            if is_read && !in_cycle.contains(&index) {
+            if is_read {
                 nodes.push(graph[index].clone());
             }
         }

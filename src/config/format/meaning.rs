@@ -5,16 +5,19 @@ use crate::config::syntax::{Attribute, Block, Body, Call, Expr, For, Node, Part}
 /// Whether all attributes and blocks are the same, in the same order. Brackets around the whole value of an attribute mean
 /// nothing.
 pub(super) fn is_same(one: &Body, other: &Body) -> bool {
-    let Body { attributes, blocks } = one;
-    all(attributes, &other.attributes, |one, other| {
-        let Attribute { name, name_span: _, value } = one;
-        *name == other.name && expressions(value.bare(), other.value.bare())
-    }) && all(blocks, &other.blocks, |one, other| {
-        let Block { word, header: _, labels, body } = one;
-        *word == other.word
-            && all(labels, &other.labels, |(one, _), (other, _)| one == other)
-            && is_same(body, &other.body)
-    })
+    let Body { attributes, blocks, has_gaps } = one;
+    !has_gaps
+        && !other.has_gaps
+        && all(attributes, &other.attributes, |one, other| {
+            let Attribute { name, name_span: _, value } = one;
+            *name == other.name && expressions(value.bare(), other.value.bare())
+        })
+        && all(blocks, &other.blocks, |one, other| {
+            let Block { word, header: _, labels, body } = one;
+            *word == other.word
+                && all(labels, &other.labels, |(one, _), (other, _)| one == other)
+                && is_same(body, &other.body)
+        })
 }
 
 fn all<T>(one: &[T], other: &[T], same: impl Fn(&T, &T) -> bool) -> bool {

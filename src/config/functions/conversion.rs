@@ -38,7 +38,6 @@ pub(super) const TABLE: &[Function] = &[
 fn to(arguments: &[Value], ty: Type) -> Outcome {
     let value = &arguments[0];
     convert(value, &ty).map_err(|misfit| {
-        let from = value.ty().words();
-        Fault::argument(0, format!("{from} cannot become {}: {misfit}", ty.words()))
+        Fault::argument(0, format!("this {} does not become a {}: {misfit}", value.ty().words(), ty.words()))
     })
 }

@@ -195,6 +195,9 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
         return value;
     }
     let Some(function) = find(&call.name) else {
+        for argument in &call.arguments {
+            let _ = evaluator.eval(argument);
+        }
         let detail = match did_you_mean(&call.name, names()) {
             Some(close) => format!("There is no function `{}`. Did you mean `{close}`?", call.name),
             None => format!("There is no function `{}`.", call.name),

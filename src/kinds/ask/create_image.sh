@@ -1,9 +1,14 @@
-# create_image PATH FORMAT BYTES ALLOCATION OWNER MODE: allocates an image where nobody else can reach it and links it into place,
-# so that no half image is ever seen and nothing that exists is overwritten. OWNER and MODE may be empty.
+# create_image PATH FORMAT BYTES ALLOCATION OWNER MODE [BASE BASEFORMAT]: allocates an image where nobody else can reach it and links
+# it into place, so that no half image is ever seen and nothing that exists is overwritten. OWNER and MODE may be empty. With BASE
+# it is an overlay of that image, which must be there; nothing that a guest wrote into it is obeyed.
+if [ -n "${7-}" ]; then
+    [ -f "$7" ] && [ ! -h "$7" ] || { echo "the backing image $7 is not there" >&2; return 1; }
+fi
 in_private "${1%/*}" || return 1
 (
     umask 077
-    case $2-$4 in
+    case $2-$4${7:+-over} in
+    qcow2-sparse-over) qemu-img create -q -u -f qcow2 -b "$7" -F "$8" ./image "$3" ;;
     raw-sparse) truncate -s "$3" ./image ;;
     raw-falloc) fallocate -l "$3" ./image ;;
     raw-full) head -c "$3" /dev/zero >./image && sync ./image ;;

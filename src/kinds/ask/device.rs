@@ -44,6 +44,11 @@ impl Device {
         self.signature.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// The label of the file system, without the escapes of blkid; empty where it has none.
+    pub fn label(&self) -> String {
+        self.tag("LABEL").unwrap_or("").replace('\\', "")
+    }
+
     /// What the device holds, for a sentence; `None` where nothing was found.
     pub fn contents(&self) -> Option<String> {
         let mut parts = Vec::new();

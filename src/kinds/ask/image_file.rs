@@ -25,6 +25,8 @@ pub enum Header {
     Qcow2 {
         virtual_size: Size,
         backing: Option<String>,
+        /// The format that it says its backing file has.
+        backing_format: Option<String>,
         /// What else its header asks for, that Larder does not do.
         needs: Vec<&'static str>,
     },
@@ -72,26 +74,28 @@ pub fn guard(facts: &HostFacts, path: &str) -> Known<Guard> {
     Ok(Guard { what: format!("the file {path}"), ask: question(path), status: reply.status, out: reply.out })
 }
 
-// The first line is stat's, with size, blocks and block size at its end; then the bytes of the header as hexadecimal pairs.
 fn parse(text: &str) -> Option<ImageFile> {
+    parse_with_bytes(text).map(|(file, _)| file)
+}
+
+/// The image and its first bytes.
+// The first line is stat's, with size, blocks and block size at its end; then the bytes of the header as hexadecimal pairs.
+pub(super) fn parse_with_bytes(text: &str) -> Option<(ImageFile, Vec<u8>)> {
     let (first, rest) = text.split_once('\n')?;
     let words: Vec<_> = first.split(' ').collect();
     let (inode, sizes) = words.split_at_checked(5)?;
     let inode = path::parse_inode(&inode.join(" "))?;
     let [length, blocks, block] = sizes else { return None };
     let (length, blocks, block): (u64, u64, u64) = (length.parse().ok()?, blocks.parse().ok()?, block.parse().ok()?);
-    let header = match inode.file_type {
+    let bytes = match inode.file_type {
         FileType::Regular => {
-            let bytes = rest
-                .split_ascii_whitespace()
-                .map(|pair| u8::from_str_radix(pair, 16))
-                .collect::<Result<Vec<_>, _>>()
-                .ok()?;
-            read_header(&bytes)
+            let pairs = rest.split_ascii_whitespace().map(|pair| u8::from_str_radix(pair, 16));
+            pairs.collect::<Result<Vec<_>, _>>().ok()?
         }
-        _ => Header::Raw,
+        _ => Vec::new(),
     };
-    Some(ImageFile { inode, length, allocated: blocks.checked_mul(block)?, header })
+    let header = read_header(&bytes);
+    Some((ImageFile { inode, length, allocated: blocks.checked_mul(block)?, header }, bytes))
 }
 
 /// Reads the header of qcow2 as QEMU's docs/interop/qcow2.txt describes it: magic, version, offset and length of the backing
@@ -130,7 +134,26 @@ fn read_header(bytes: &[u8]) -> Header {
         (!0x1f, "uses features that are not known"),
     ];
     let needs = table.into_iter().filter(|(bits, _)| features & bits != 0).map(|(_, what)| what).collect();
-    Header::Qcow2 { virtual_size: Size(size), backing, needs }
+    let backing_format =
+        backing.as_ref().and_then(|_| extension(bytes, if version == 3 { number(100, 4)? } else { 72 }));
+    Header::Qcow2 { virtual_size: Size(size), backing, backing_format, needs }
+}
+
+/// The name of the backing file's format, out of the header extensions that follow the header: type, length, and data up to the
+/// next multiple of 8 bytes.
+fn extension(bytes: &[u8], header_length: u64) -> Option<String> {
+    const BACKING_FORMAT: u32 = 0xe279_2aca;
+    let mut rest = bytes.get(usize::try_from(header_length).ok()?..)?;
+    loop {
+        let (head, data) = rest.split_at_checked(8)?;
+        let number = |at: usize| Some(u32::from_be_bytes(head.get(at..at + 4)?.try_into().ok()?));
+        let (kind, length) = (number(0)?, number(4)? as usize);
+        match kind {
+            0 => return None,
+            BACKING_FORMAT => return Some(String::from_utf8_lossy(data.get(..length)?).into_owned()),
+            _ => rest = data.get(length.checked_next_multiple_of(8)?..)?,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +169,7 @@ mod tests {
         bytes.extend(16u32.to_be_bytes());
         bytes.extend(size.to_be_bytes());
         bytes.resize(104, 0);
+        bytes[100..104].copy_from_slice(&104u32.to_be_bytes());
         bytes.extend(backing.unwrap_or("").bytes());
         bytes
     }
@@ -154,11 +178,16 @@ mod tests {
     fn headers_tell_format_size_and_backing_file() {
         assert_eq!(
             read_header(&qcow2(3, None, 40 << 30)),
-            Header::Qcow2 { virtual_size: Size(40 << 30), backing: None, needs: vec![] }
+            Header::Qcow2 { virtual_size: Size(40 << 30), backing: None, backing_format: None, needs: vec![] }
         );
         assert_eq!(
             read_header(&qcow2(2, Some("base.qcow2"), 1 << 30)),
-            Header::Qcow2 { virtual_size: Size(1 << 30), backing: Some("base.qcow2".into()), needs: vec![] }
+            Header::Qcow2 {
+                virtual_size: Size(1 << 30),
+                backing: Some("base.qcow2".into()),
+                backing_format: None,
+                needs: vec![]
+            }
         );
         let mut elsewhere = qcow2(3, None, 1 << 30);
         elsewhere[79] = 0b100;
@@ -168,6 +197,22 @@ mod tests {
         assert_eq!(read_header(b""), Header::Raw);
         assert!(matches!(read_header(&qcow2(9, None, 1)), Header::Unreadable(_)));
         assert!(matches!(read_header(&qcow2(3, None, 1)[..20]), Header::Unreadable(_)));
+    }
+
+    #[test]
+    fn the_format_of_the_backing_file_stands_in_an_extension() {
+        let table: [(&[u8], Option<&str>); 5] = [
+            (b"\xe2\x79\x2a\xca\0\0\0\x03raw\0\0\0\0\0", Some("raw")),
+            (b"\x68\x03\xf8\x57\0\0\0\x01x\0\0\0\0\0\0\0\xe2\x79\x2a\xca\0\0\0\x05qcow2", Some("qcow2")),
+            (b"\0\0\0\0\0\0\0\0\xe2\x79\x2a\xca\0\0\0\x03raw", None),
+            (b"\xe2\x79\x2a\xca\xff\xff\xff\xffraw", None),
+            (b"", None),
+        ];
+        for (extensions, expected) in table {
+            let bytes = [&[0; 104], extensions].concat();
+            assert_eq!(extension(&bytes, 104).as_deref(), expected, "{extensions:?}");
+        }
+        assert_eq!(extension(&[0; 8], u64::MAX), None);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! A reading never turns silence or a failure into "absent": it returns why the fact is unknown.
 
 pub mod device;
+pub mod device_names;
 pub mod fstab;
 pub mod image_file;
+pub mod image_listing;
 pub mod mounts;
 pub mod open_files;
 pub mod path;
@@ -23,8 +25,10 @@ pub type Known<T> = Result<T, Unknown>;
 /// The constant functions that questions use on the host, by name.
 pub const FUNCTIONS: &[(&str, &str)] = &[
     ("device_facts", include_str!("device.sh")),
+    ("device_names", include_str!("device_names.sh")),
     ("directory_entries", include_str!("entries.sh")),
     ("image_facts", include_str!("image.sh")),
+    ("image_listing", include_str!("image_listing.sh")),
     ("mounts_at", include_str!("mounts_at.sh")),
     ("open_files_below", include_str!("open_files.sh")),
     ("can_use", include_str!("can_use.sh")),

@@ -57,17 +57,27 @@ pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
     Ok(uses)
 }
 
+/// Whether everything that this question asks was asked by others already.
+pub fn is_covered(facts: &HostFacts, asked: &Question) -> bool {
+    let is_of_this_kind = asked.0.first() == question(&[]).0.first();
+    is_of_this_kind && asked.0[1..].iter().all(|path| covering_pattern(facts, path).is_some())
+}
+
 /// The question that was asked about the path or a directory above it.
 fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
+    covering_pattern(facts, &quote_glob(path))
+}
+
+// Quoting leaves the slashes where they are, so a pattern has the patterns of the directories above it.
+fn covering_pattern<'a>(facts: &'a HostFacts, pattern: &str) -> Option<&'a Question> {
     let HostFacts::Reached(answers) = facts else { return None };
     let first = question(&[]);
     let asked = answers
         .range(&first..)
         .map(|(question, _)| question)
         .take_while(|question| question.0.first() == first.0.first());
-    let covers = |question: &&Question| {
-        path::with_ancestors(path).iter().any(|above| question.0[1..].contains(&quote_glob(above)))
-    };
+    let covers =
+        |question: &&Question| path::with_ancestors(pattern).iter().any(|above| question.0[1..].contains(above));
     asked.into_iter().find(covers)
 }
 

@@ -1,0 +1,291 @@
+//! Volumes out of candidates: what each host has at a path, and which hosts have the same, so that they share a block.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::kinds::Kind;
+use crate::kinds::ask::Known;
+use crate::kinds::ask::device::{self, Found};
+use crate::kinds::ask::image_listing::Listing;
+use crate::kinds::ask::mounts::Mount;
+use crate::kinds::ask::path::{self, FileType};
+use crate::kinds::external_volume::{ExternalVolume, beyond_the_defaults, is_option_of_the_user};
+use crate::kinds::ground::{Ground, belongs_to_the_system};
+use crate::kinds::image_storage::ImageStorage;
+use crate::model::block::AttributeMap;
+use crate::model::{Address, Attribute, Block, Datum, HostFacts, HostName, Lifecycle, Mode, NestedBlock, Size};
+
+use super::mounts::{Candidate, Source, lines_at};
+use super::names::word;
+use super::{Finding, Managed, Regard, person, reference, unwritable};
+
+/// What one host has at a path.
+#[derive(Debug)]
+pub(super) struct FoundVolume {
+    host: HostName,
+    spec: Spec,
+    owner: String,
+    group: String,
+    mode: Mode,
+    /// Files in it that have no names of images.
+    others: u64,
+}
+
+/// What must be alike on two hosts for one block to describe both.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Spec {
+    at: String,
+    bytes: Bytes,
+    options: Vec<String>,
+    is_in_fstab: bool,
+}
+
+/// Where the bytes are. A device belongs to one host. What a tmpfs is mounted with says whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Bytes {
+    Directory,
+    Bind { source: String },
+    Tmpfs { size: Size, owner: String, group: String, mode: Mode },
+    Device { host: HostName, path: String, fstype: String, label: String },
+}
+
+/// Looks at a candidate; says why it is no volume, and how sure that is.
+pub(super) fn look(
+    candidate: &Candidate,
+    host: &HostName,
+    ground: &Ground,
+    facts: &HostFacts,
+    listing: &Known<Listing>,
+) -> Result<FoundVolume, (String, Regard)> {
+    let certain = |why: &str| (why.to_owned(), Regard::Certain);
+    let doubt = |why: String| (why, Regard::Doubt);
+    let at = candidate.at.as_str();
+    if let Some(why) = unwritable(at) {
+        return Err(certain(&format!("its path is {why}")));
+    }
+    if belongs_to_the_system(at) {
+        return Err(certain("a directory of the system"));
+    }
+    let lineage = path::read(facts, at).map_err(doubt)?;
+    let Some(inode) = lineage.last() else { return Err(certain("there is no such directory")) };
+    match lineage.obstacle() {
+        Some((link, FileType::Symlink)) => {
+            return Err((format!("{link} is a symbolic link; name the path that it leads to"), Regard::Certain));
+        }
+        Some(_) => return Err(certain("no directory")),
+        None => {}
+    }
+    if candidate.needs_images {
+        let listing = listing.as_ref().map_err(|why| doubt(why.clone()))?;
+        if listing.images.is_empty() && listing.left == 0 {
+            return Err(certain(
+                "no image lies directly in it, and below /home and /var only mounts with images count; -path takes it in",
+            ));
+        }
+    }
+    let (owner, group) = (person(&ground.system.users, inode.uid), person(&ground.system.groups, inode.gid));
+    let bytes = match &candidate.source {
+        Source::Directory => Bytes::Directory,
+        Source::Bind { source } => match unwritable(source) {
+            Some(why) => return Err(certain(&format!("a bind mount of a path that is {why}"))),
+            None => Bytes::Bind { source: source.clone() },
+        },
+        Source::Tmpfs { size } => {
+            Bytes::Tmpfs { size: *size, owner: owner.clone(), group: group.clone(), mode: inode.mode }
+        }
+        Source::Device { path, fstype } => {
+            let label = label(path, fstype, candidate.mount.as_ref(), facts)?;
+            Bytes::Device { host: host.clone(), path: path.clone(), fstype: fstype.clone(), label }
+        }
+    };
+    let spec = Spec {
+        at: at.to_owned(),
+        options: candidate.mount.as_ref().map(|mount| options(mount, &bytes, ground)).unwrap_or_default(),
+        bytes,
+        is_in_fstab: !lines_at(ground, at).is_empty(),
+    };
+    let others = listing.as_ref().map_or(0, |listing| listing.others);
+    Ok(FoundVolume { host: host.clone(), spec, owner, group, mode: inode.mode, others })
+}
+
+/// The label of the file system, if the device is the one that is mounted.
+fn label(path: &str, fstype: &str, mount: Option<&Mount>, facts: &HostFacts) -> Result<String, (String, Regard)> {
+    let found = device::read(facts, path)
+        .map_err(|why| (format!("its device {path} could not be looked at: {why}"), Regard::Doubt))?;
+    let Found::Device(device) = found else {
+        return Err((format!("its device {path} is no block device"), Regard::Certain));
+    };
+    match device.tag("TYPE") == Some(fstype) && mount.is_some_and(|mount| device.is_source_of(mount)) {
+        true => Ok(device.label()),
+        false => Err((
+            format!("{path} holds {}, which is not what is mounted there", device.contents().unwrap_or_default()),
+            Regard::Certain,
+        )),
+    }
+}
+
+/// The options beyond the defaults: those of its line in fstab that are in force, and the flags in force that it has not from the
+/// mount that its source lies in.
+fn options(mount: &Mount, bytes: &Bytes, ground: &Ground) -> Vec<String> {
+    let inherited = match bytes {
+        Bytes::Bind { source } => ground.mounts.containing(source),
+        _ => None,
+    };
+    let of_lines = lines_at(ground, &mount.target).into_iter().flat_map(|entry| entry.options.iter());
+    let mut options: Vec<String> = Vec::new();
+    let flags = beyond_the_defaults(mount, inherited).into_iter().map(str::to_owned);
+    let in_force = of_lines.filter(|option| is_option_of_the_user(option) && mount.has_option(option)).cloned();
+    for option in in_force.chain(flags) {
+        if unwritable(&option).is_none() && !options.contains(&option) {
+            options.push(option);
+        }
+    }
+    options
+}
+
+/// The blocks of all volumes, with where each is.
+#[derive(Debug, Default)]
+pub(super) struct Drawn {
+    pub(super) storages: Vec<Finding>,
+    pub(super) volumes: Vec<Finding>,
+    pub(super) places: BTreeMap<(HostName, String), Address>,
+    /// Where the sources of bind mounts are seen, those of the configuration too.
+    pub(super) sources: BTreeMap<(HostName, String), Vec<String>>,
+}
+
+/// One block for each volume that some hosts have alike, and one storage for each set of hosts.
+pub(super) fn blocks(
+    found: Vec<FoundVolume>,
+    hosts: &[(HostName, Address)],
+    managed: &Managed,
+    grounds: &BTreeMap<HostName, &Ground>,
+) -> Drawn {
+    let paths: BTreeSet<(HostName, String)> =
+        found.iter().map(|volume| (volume.host.clone(), volume.spec.at.clone())).collect();
+    let mut alike: BTreeMap<Spec, Vec<FoundVolume>> = BTreeMap::new();
+    for volume in found {
+        alike.entry(volume.spec.clone()).or_default().push(volume);
+    }
+    let mut names = managed.names(&ExternalVolume);
+    // A line of fstab that is marked with a name would be taken for the line of the new block.
+    let marks = grounds.values().flat_map(|ground| &ground.fstab.lines).filter_map(|line| line.entry.as_ref()?.id());
+    for mark in marks.filter_map(|id| id.parse::<Address>().ok()) {
+        names.give(&[mark.name.to_string()]);
+    }
+    let mut storage_names = managed.names(&ImageStorage);
+    let mut storages: BTreeMap<Vec<HostName>, Address> = BTreeMap::new();
+    let mut drawn = Drawn { sources: managed.sources.clone(), ..Drawn::default() };
+    let bases: Vec<String> = alike.keys().map(|spec| base_name(&spec.at)).collect();
+    for (spec, members) in alike {
+        let set: Vec<HostName> = members.iter().map(|member| member.host.clone()).collect();
+        let storage = storages.entry(set.clone()).or_insert_with(|| {
+            let name = storage_names.give(&[storage_name(&set)]);
+            let block = storage(&name, &set, hosts);
+            let address = block.address.clone();
+            let place = block.address.to_string();
+            drawn.storages.push(Finding { block, place, hosts: set.clone(), notes: Vec::new() });
+            address
+        });
+        let base = base_name(&spec.at);
+        let qualified = format!("{base}_{}", storage.name);
+        let is_only = bases.iter().filter(|one| **one == base).count() == 1;
+        let name = names.give(&if is_only { vec![base, qualified] } else { vec![qualified] });
+        let is_of_another = match &spec.bytes {
+            Bytes::Bind { source } => set
+                .iter()
+                .any(|host| managed.owner(host, source).is_some() || paths.contains(&(host.clone(), source.clone()))),
+            _ => false,
+        };
+        if let Bytes::Bind { source } = &spec.bytes {
+            for host in &set {
+                drawn.sources.entry((host.clone(), source.clone())).or_default().push(spec.at.clone());
+            }
+        }
+        let finding = volume(&name, storage, &spec, &members, is_of_another);
+        drawn.places.extend(set.into_iter().map(|host| ((host, spec.at.clone()), finding.block.address.clone())));
+        drawn.volumes.push(finding);
+    }
+    drawn
+}
+
+fn base_name(at: &str) -> String {
+    word(at.rsplit('/').next().unwrap_or_default(), "volume")
+}
+
+/// The members joined, while that is short.
+fn storage_name(hosts: &[HostName]) -> String {
+    let joined = hosts.iter().map(|host| word(host.as_str(), "host")).collect::<Vec<_>>().join("_");
+    match hosts {
+        [_] => joined,
+        several if joined.len() > 32 => format!("hosts_{}", several.len()),
+        _ => joined,
+    }
+}
+
+pub(super) fn attributes(all: impl IntoIterator<Item = (&'static str, Datum)>) -> AttributeMap {
+    all.into_iter().map(|(name, value)| (name.into(), Attribute::default_value(value))).collect()
+}
+
+pub(super) fn block(kind: &dyn Kind, name: &str, attributes: AttributeMap) -> Block {
+    Block {
+        address: Address::root(kind.name(), name),
+        attributes,
+        blocks: Vec::new(),
+        depends_on: BTreeSet::new(),
+        lifecycle: Lifecycle::default(),
+        place: None,
+    }
+}
+
+/// A storage over some hosts. All its volumes name their mount points, so nobody needs the directory that others would lie in.
+fn storage(name: &str, members: &[HostName], hosts: &[(HostName, Address)]) -> Block {
+    let members = members.iter().map(|host| reference(hosts, host)).collect();
+    let mut block = block(&ImageStorage, name, attributes([("hosts", Datum::Resources(members))]));
+    block.lifecycle.ignore_changes.insert("root".to_owned());
+    block
+}
+
+fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], is_of_another: bool) -> Finding {
+    let text = |text: &str| Datum::Text(text.to_owned());
+    let mut notes = Vec::new();
+    let mut all = attributes([("storage", Datum::Resource(storage.clone())), ("mount_point", text(&spec.at))]);
+    let mut set = |name: &'static str, of: &dyn Fn(&FoundVolume) -> Datum, shown: &dyn Fn(&FoundVolume) -> String| {
+        let first = members.first().map(of);
+        match members.iter().all(|member| Some(of(member)) == first) {
+            true => all.extend(first.map(|value| (name.into(), Attribute::default_value(value)))),
+            false => {
+                let each: Vec<_> =
+                    members.iter().map(|member| format!("{} on {}", shown(member), member.host)).collect();
+                notes.push(format!("differs: {name} is {}; set it to make them alike", each.join(", ")));
+            }
+        }
+    };
+    if !is_of_another {
+        set("owner", &|one| text(&one.owner), &|one| one.owner.clone());
+        set("group", &|one| text(&one.group), &|one| one.group.clone());
+        set("mode", &|one| Datum::Mode(one.mode), &|one| one.mode.to_string());
+    }
+    if !spec.options.is_empty() {
+        all.extend(attributes([("options", Datum::Texts(spec.options.clone()))]));
+    }
+    let nested =
+        |name: &str, attributes| NestedBlock { name: name.to_owned(), attributes, blocks: Vec::new(), place: None };
+    let bytes = match &spec.bytes {
+        Bytes::Directory => nested("directory", AttributeMap::new()),
+        Bytes::Bind { source } => nested("bind", attributes([("source", text(source))])),
+        Bytes::Tmpfs { size, .. } => nested("tmpfs", attributes([("size", Datum::Size(*size))])),
+        Bytes::Device { path, fstype, label, .. } => {
+            nested("device", attributes([("path", text(path)), ("fstype", text(fstype)), ("label", text(label))]))
+        }
+    };
+    if !spec.is_in_fstab && spec.bytes != Bytes::Directory {
+        all.extend(attributes([("persist", text("none"))]));
+    }
+    for member in members.iter().filter(|member| member.others > 0) {
+        let files = if member.others == 1 { "file with another name lies" } else { "files with other names lie" };
+        notes.push(format!("{} {files} in it on {}", member.others, member.host));
+    }
+    let mut block = block(&ExternalVolume, name, all);
+    block.blocks.push(bytes);
+    let hosts = members.iter().map(|member| member.host.clone()).collect();
+    Finding { block, place: spec.at.clone(), hosts, notes }
+}

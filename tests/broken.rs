@@ -1,0 +1,54 @@
+//! A repository with a mistake on many of its lines, in every file and of every kind: `larder validate` finds all of them in
+//! one run, each on its line, and says nothing that only follows from another one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// The code that belongs to each line of a directory on which something is wrong: its last comment says `# mistake: CODE`.
+fn marked(directory: &Path) -> BTreeMap<(String, u64), String> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Some((_, code)) = line.rsplit_once("# mistake: ") {
+                all.insert((name.clone(), number), code.trim().to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// What `larder validate -json` finds there.
+fn diagnostics(directory: &Path) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+    command.env_clear().current_dir(directory).args(["validate", "-json"]).stdin(Stdio::null());
+    let output = command.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    json["diagnostics"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn every_mistake_is_found_in_one_run_and_nothing_else() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+    let mut left = marked(&directory);
+    assert!(left.len() >= 60, "{} mistakes", left.len());
+    let mut wrong = Vec::new();
+    for found in diagnostics(&directory) {
+        let range = &found["range"];
+        let line = range["start"]["line"].as_u64().unwrap_or(0);
+        let file = range["file"].as_str().unwrap_or_default().to_owned();
+        match left.remove(&(file, line)) {
+            Some(code) if code == found["code"] => {}
+            Some(code) => wrong.push(format!("not {code}, but {found:#}")),
+            None => wrong.push(format!("too much: {found:#}")),
+        }
+    }
+    wrong.extend(left.into_iter().map(|((file, line), code)| format!("{file}:{line}: {code} is not found")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

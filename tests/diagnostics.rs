@@ -1,0 +1,225 @@
+//! What people read when something is wrong: a table of mistakes with the whole message of each, for a critical eye.
+//! `cargo insta review` (or `INSTA_UPDATE=always`) takes what has changed.
+
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+
+/// Stands before each mistake.
+const BASE: &str = "host \"hv1\" {\n  address = \"192.0.2.11\"\n}\n\nimage_storage \"main\" {\n  hosts = [host.hv1]\n}\n\nexternal_volume \"disk\" {\n  storage = image_storage.main\n  directory {}\n}\n\n";
+
+/// Names of attributes that each image needs.
+const IMAGE: &str = "  volume = external_volume.disk\n  format = \"raw\"\n";
+
+fn image(name: &str, lines: &str) -> String {
+    format!("image \"{name}\" {{\n{IMAGE}{lines}}}\n")
+}
+
+/// What is wrong, and the text of it.
+fn mistakes() -> Vec<(&'static str, String)> {
+    let text = |text: &str| text.to_owned();
+    vec![
+        (
+            "a key that a map does not have",
+            text(
+                "variable \"sizes\" {\n  default = { small = \"1GiB\" }\n}\nlocals {\n  x = var.sizes[\"large\"]\n}\n",
+            ),
+        ),
+        ("an element behind the end", text("locals {\n  racks = [\"a\", \"b\"]\n  x     = local.racks[2]\n}\n")),
+        (
+            "a text in a computation",
+            text("variable \"n\" {\n  default = \"ten\"\n}\nlocals {\n  x = var.n * 2 + 1\n}\n"),
+        ),
+        ("null in a computation", text("locals {\n  n = null\n  x = local.n + 1\n}\n")),
+        ("a division by zero", text("locals {\n  n = 0\n  x = 10 / local.n\n}\n")),
+        (
+            "secrets",
+            text(
+                "variable \"pw\" {\n  default   = \"hunter2\"\n  sensitive = true\n}\nlocals {\n  x = var.pw * 2\n}\n",
+            ) + &image("a", "  size = var.pw\n"),
+        ),
+        (
+            "a secret in a value that a kind judges",
+            text("variable \"pw\" {\n  default   = \"hunter2\"\n  sensitive = true\n}\n")
+                + &image("a", "  size = \"1GiB\"\n  name = \"${var.pw}/x\"\n"),
+        ),
+        (
+            "a secret default of the wrong type",
+            text(
+                "variable \"pw\" {\n  type      = map(number)\n  default   = { hunter2 = \"hunter3\" }\n  sensitive = true\n}\n",
+            ),
+        ),
+        ("results of two types", image("a", "  size = 5 > 3 ? [\"1GiB\"] : \"2GiB\"\n")),
+        (
+            "one of many instances",
+            text(
+                "image \"web\" {\n  for_each = { small = \"1GiB\", large = \"2 gigs\" }\n  volume   = external_volume.disk\n  format   = \"raw\"\n  size     = each.value\n}\n",
+            ),
+        ),
+        (
+            "all of many instances",
+            text(
+                "image \"web\" {\n  for_each = { for n in range(42) : \"g${n}\" => \"${n + 1}GiB\" }\n  volume   = external_volume.disk\n  format   = \"raw\"\n  size     = each.value\n  name     = \"x/${each.key}\"\n}\n",
+            ),
+        ),
+        (
+            "one path for many instances",
+            text(
+                "image \"web\" {\n  count  = 42\n  volume = external_volume.disk\n  format = \"raw\"\n  size   = \"1GiB\"\n  name   = \"x\"\n}\n",
+            ),
+        ),
+        (
+            "one mistake at many places",
+            (1..=6).map(|n| image(&format!("i{n}"), "  size = \"1GiB\"\n  owmer = \"root\"\n")).collect(),
+        ),
+        (
+            "a condition that does not hold",
+            image(
+                "a",
+                "  size = \"1GiB\"\n  lifecycle {\n    precondition {\n      condition     = length(host) > 2\n      error_message = \"There must be three hosts.\"\n    }\n  }\n",
+            ),
+        ),
+        (
+            "a check that does not hold",
+            text(
+                "check \"two\" {\n  assert {\n    condition     = length(host) >= 2\n    error_message = \"There is nothing to move guests to.\"\n  }\n}\nlocals {\n  x = local.y\n}\n",
+            ),
+        ),
+        (
+            "null where something is read",
+            text("locals {\n  x = null\n  y = local.x.name\n  z = \"a${local.x}\"\n  w = [for a in local.x : a]\n}\n"),
+        ),
+        (
+            "what is missing",
+            text(
+                "image \"web\" {\n  volume = external_volume.disk\n}\nexternal_volume \"x\" {\n  storage = image_storage.main\n}\nhost \"y\" {\n}\n",
+            ),
+        ),
+        (
+            "what is no resource",
+            text(
+                "image_storage \"b\" {\n  hosts = \"hv1\"\n}\nimage_storage \"c\" {\n  hosts = [\"host.hv1\", external_volume.disk]\n}\nexternal_volume \"z\" {\n  storage = host.hv1\n  directory {}\n}\n",
+            ),
+        ),
+        (
+            "names that mean nothing",
+            text(
+                "locals {\n  a = host.hv1.adress\n  b = external_volume.disk.mount\n  c = host.hv2.address\n  d = hosts.hv1\n  e = image.web.size\n  f = vra.x\n  g = each.key\n}\n",
+            ),
+        ),
+        (
+            "functions",
+            text(
+                "locals {\n  a = jsondecode(\"{\")\n  b = regex(\"a(\", \"b\")\n  c = cidrhost(\"10.0.0.0/8\")\n  d = uper(\"x\")\n  e = tonumber(\"x\")\n  f = upper([\"x\"])\n  g = upper(\"a\", \"b\")\n}\n",
+            ),
+        ),
+        (
+            "labels",
+            text("host {\n  address = \"x\"\n}\nlocals \"x\" {\n}\nresource \"host\" \"x\" {\n}\nhost \"a b\" {\n}\n"),
+        ),
+        (
+            "attributes of a host",
+            text(
+                "host \"a\" {\n  address = 10.0.0.1\n}\nhost \"b\" {\n  address         = \"10.0.0.1\"\n  port            = \"ssh\"\n  connect_timeout = 10\n  become          = true\n}\n",
+            ),
+        ),
+        (
+            "a part of a large default",
+            text(
+                "variable \"list\" {\n  type = list(object({\n    name = string\n    size = number\n  }))\n  default = [\n    { name = \"a\", size = 1 },\n    { name = \"b\", size = \"x\" },\n  ]\n}\n",
+            ),
+        ),
+        (
+            "sizes and modes",
+            image("a", "  size = \"-1GiB\"\n  mode = 999\n")
+                + &image("b", "  size       = 100\n  allocation = \"thick\"\n"),
+        ),
+        (
+            "what orders and protects",
+            image(
+                "a",
+                "  size = \"1GiB\"\n  depends_on = [\"host.hv1\", host.hv2]\n  lifecycle {\n    ignore_changes  = \"mode\"\n    accept          = [\"hides_data\", \"shrink\"]\n    prevent_destroy = \"maybe\"\n  }\n",
+            ),
+        ),
+        ("a circle", text("locals {\n  a = local.b\n  b = \"${local.c}x\"\n  c = [local.a]\n}\n")),
+        ("itself", text("host \"a\" {\n  address = \"x\"\n  user    = host.a.address\n}\n")),
+        ("one address twice", text("host \"hv1\" {\n  address = \"x\"\n}\n")),
+        (
+            "one path twice",
+            text(
+                "external_volume \"other\" {\n  storage     = image_storage.main\n  mount_point = \"/var/lib/larder/storages/main/disk\"\n  directory {}\n}\n",
+            ),
+        ),
+        (
+            "two sources",
+            text(
+                "external_volume \"two\" {\n  storage = image_storage.main\n  directory {}\n  tmpfs {\n    size = \"1GiB\"\n  }\n}\n",
+            ),
+        ),
+        (
+            "instances",
+            text(
+                "image \"a\" {\n  for_each = [\"a\"]\n  count    = -1\n  volume   = external_volume.disk\n  format   = \"raw\"\n  size     = \"1GiB\"\n}\n",
+            ),
+        ),
+        (
+            "syntax",
+            text(
+                "host \"a\" {\n  address = \"x\n  port = = 22\n  user \"root\"\n}\nhost \"b\" {\n  labels = [1, 2\n}\n",
+            ),
+        ),
+        ("an output that shows a secret", text("output \"x\" {\n  value = sensitive(\"x\")\n}\n")),
+        (
+            "what is not there yet",
+            text(
+                "external_volume \"x\" {\n  storage = image_storage.main\n  persist = \"systemd\"\n  directory {}\n}\n",
+            ),
+        ),
+        (
+            "letters that a terminal obeys",
+            text("locals {\n  x = upper(\"\u{1b}[31m\u{202e}\", 1)\n  y = local.\u{e9}\n}\n"),
+        ),
+        ("the version", text("larder {\n  required_version = \">= 99\"\n}\n")),
+        (
+            "types",
+            text(
+                "variable \"a\" {\n  type    = \"string\"\n  default = 1\n}\nvariable \"b\" {\n  type = lst(string)\n}\n",
+            ),
+        ),
+        ("a variable without a value", text("variable \"pool\" {\n}\n")),
+        (
+            "paths",
+            text(
+                "image_storage \"a\" {\n  hosts = [host.hv1]\n  root  = \"srv\"\n}\nimage_storage \"b\" {\n  hosts = [host.hv1]\n  root  = \"/etc/x/../y\"\n}\nimage_storage \"c\" {\n  hosts = [host.hv1]\n  root  = \"/etc\"\n}\n",
+            ),
+        ),
+        (
+            "devices",
+            text(
+                "external_volume \"a\" {\n  storage = image_storage.main\n  device {\n    path   = \"/dev/sdb\"\n    fstype = \"ext3\"\n    label  = \"a label that is too long for it\"\n  }\n}\n",
+            ),
+        ),
+    ]
+}
+
+#[test]
+fn every_message_says_what_where_and_how_to_mend_it() {
+    let mut all = String::new();
+    let mistakes = mistakes();
+    assert!(mistakes.len() >= 40, "{}", mistakes.len());
+    for (what, text) in mistakes {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("main.hcl"), format!("{BASE}{text}")).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+        command.env_clear().current_dir(directory.path()).arg("validate").stdin(Stdio::null());
+        let output = command.output().expect("the binary runs");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert!(!said.contains("hunter") && !said.contains('\u{1b}'), "{what}: {said}");
+        let errors = said.lines().filter(|line| line.starts_with("error[") || line.starts_with("warning[")).count();
+        let places = said.lines().filter(|line| line.trim_start().starts_with("--> main.hcl:")).count();
+        let cures = said.lines().filter(|line| line.trim_start().starts_with("= help: ")).count();
+        assert!(errors > 0 && (errors, errors) == (places, cures), "{what}: each has a place and a cure\n{said}");
+        writeln!(all, "##### {what}\n\n{said}").expect("a String takes text");
+    }
+    insta::assert_snapshot!(all);
+}
