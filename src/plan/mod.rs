@@ -251,7 +251,7 @@ pub fn questions(
     request: &Request,
 ) -> Result<BTreeMap<HostName, (Connection, Vec<Question>)>, Problems> {
     let pairs = moves::resolve(state, &statements.moved)?;
-    let state = &moves::rename(state, &pairs);
+    let state: &State = &moves::rename(state, &pairs);
     let scope = Scope::of(desired, state, &statements.removed, request.operation, &request.limit);
     let known = &known_blocks(desired).0;
     let watched = watched(known, state);
@@ -397,7 +397,7 @@ pub struct Input<'a> {
 pub fn plan(input: &Input) -> Result<Plan, Problems> {
     let request = input.request;
     let pairs = moves::resolve(input.state, &input.statements.moved)?;
-    let state = &moves::rename(input.state, &pairs);
+    let state: &State = &moves::rename(input.state, &pairs);
     let scope = Scope::of(input.desired, state, &input.statements.removed, request.operation, &request.limit);
     let (known, unknown) = match request.operation {
         Operation::Destroy => (Blocks::new(), BTreeSet::new()),
