@@ -8,6 +8,7 @@ mod ledger;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 
 use serde::{Deserialize, Serialize};
 
@@ -400,15 +401,19 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
     let known = blocks.values().filter(|block| !block.has_unknown());
     let known = known.filter_map(|block| Some((block, kind_of(&block.address)?)));
     // Most paths are wanted once; only of the others the hosts matter.
+    let hashes = RandomState::new();
     let (mut once, mut contested) = (HashSet::new(), HashSet::new());
     for (block, kind) in known.clone() {
-        contested.extend(kind.paths(block, blocks).into_iter().filter_map(|path| once.replace(path)));
+        let paths = kind.paths(block, blocks);
+        contested.extend(paths.iter().map(|path| hashes.hash_one(path)).filter(|hash| !once.insert(*hash)));
     }
-    drop(once);
     let mut owners: HashMap<(HostName, String), &Block> = HashMap::new();
     for (block, kind) in known {
-        let paths: Vec<String> =
-            kind.paths(block, blocks).into_iter().filter(|path| contested.contains(path)).collect();
+        if contested.is_empty() {
+            break;
+        }
+        let mut paths = kind.paths(block, blocks);
+        paths.retain(|path| contested.contains(&hashes.hash_one(path)));
         if paths.is_empty() {
             continue;
         }
