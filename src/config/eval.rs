@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::convert::{convert, unify, with_article};
+use super::fields::Gathered;
 use super::functions;
 use super::number::{Number, Undefined};
 use super::source::{Sources, Span};
@@ -715,7 +716,8 @@ impl<'a> Evaluator<'a> {
         let mut unknown = false;
         let mut failed = None;
         let mut elements = Vec::new();
-        let mut fields: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
+        let mut fields = Gathered::new();
+        let mut groups: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
         for (key, value) in items {
             self.step(expr, 1)?;
             let names = self.names.len();
@@ -734,17 +736,11 @@ impl<'a> Evaluator<'a> {
                     elements.push(value);
                     None
                 }
-                Ok(ForElement::Field(name, value)) => match fields.get_mut(&name) {
-                    Some(values) if expression.groups => {
-                        values.push(value);
-                        None
-                    }
-                    Some(_) => Some(name),
-                    None => {
-                        fields.insert(name, vec![value]);
-                        None
-                    }
-                },
+                Ok(ForElement::Field(name, value)) if expression.groups => {
+                    groups.entry(name).or_default().push(value);
+                    None
+                }
+                Ok(ForElement::Field(name, value)) => fields.insert(name.clone(), value).map(|_| name),
                 Err(error) => {
                     failed = Some(error);
                     None
@@ -775,11 +771,9 @@ impl<'a> Evaluator<'a> {
         Ok(match (&expression.key, expression.groups) {
             (None, _) => Value::tuple(elements),
             (Some(_), true) => {
-                Value::object(fields.into_iter().map(|(name, values)| (name, Value::tuple(values))).collect())
+                Value::object(groups.into_iter().map(|(name, values)| (name, Value::tuple(values))).collect())
             }
-            (Some(_), false) => Value::object(
-                fields.into_iter().filter_map(|(name, values)| Some((name, values.into_iter().next()?))).collect(),
-            ),
+            (Some(_), false) => Value::object(fields.into()),
         }
         .marked(sensitive))
     }

@@ -21,7 +21,7 @@ pub(crate) fn host(name: &str) -> HostName {
 
 pub(crate) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
     let attribute = |(name, value): &(&str, &str)| {
-        ((*name).to_owned().into(), Attribute::default_value(Datum::Text((*value).to_owned())))
+        ((*name).to_owned().into(), Attribute::default_value(Datum::text(*value)))
     };
     Block {
         address: address(text),
