@@ -319,7 +319,7 @@ impl Number {
     /// of a division by zero is the dividend.
     pub fn rem(&self, other: &Self) -> Result<Self, Undefined> {
         if self.is_infinite() || other.is_infinite() {
-            return self.mul(other);
+            return Err(Undefined::NotANumber);
         }
         if other.is_zero() {
             return Ok(self.clone());
@@ -508,7 +508,7 @@ impl fmt::Display for Number {
     /// Plain decimal notation, without exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mantissa, exponent) = match &self.repr {
-            Repr::Infinite { negative } => return f.write_str(if *negative { "-Inf" } else { "Inf" }),
+            Repr::Infinite { negative } => return f.write_str(if *negative { "-Inf" } else { "+Inf" }),
             Repr::Finite { mantissa, exponent } => (mantissa, *exponent),
         };
         if mantissa.is_zero() {

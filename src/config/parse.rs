@@ -445,8 +445,8 @@ impl Reader<'_> {
         }
         let mut texts = pieces.texts();
         let mut parts = self.parts(template, &mut texts);
-        // A lone interpolation is its value, not a text.
-        if parts.len() == 1 && matches!(parts[0], Part::Interpolation(_)) {
+        // A lone interpolation is its value, not a text; beside white space that `~` takes it is none.
+        if template.len() == 1 && matches!(parts.as_slice(), [Part::Interpolation(_)]) {
             if let Some(Part::Interpolation(inner)) = parts.pop() {
                 return Expr { span, node: Node::Parentheses(Box::new(inner)) };
             }

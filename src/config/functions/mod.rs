@@ -207,20 +207,12 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
     if call.expands
         && let Some(last) = arguments.pop()
     {
-        if last.is_unknown() {
+        let argument = call.arguments.last().unwrap_or(expr);
+        let Some(elements) = expanded(evaluator, argument, &last)? else {
             return Ok(Value::unknown_of(function.gives.ty()).marked(last.is_sensitive_anywhere()));
-        }
-        let Some(elements) = last.elements() else {
-            let argument = call.arguments.last().unwrap_or(expr);
-            return Err(evaluator.fail(
-                argument,
-                "invalid-expanding-argument-value",
-                "`...` needs a list",
-                format!("It is {}; its elements would be the arguments.", with_article(&last.ty())),
-            ));
         };
         sensitive = last.sensitive;
-        arguments.extend(elements.iter().cloned());
+        arguments.extend(elements);
     }
     check_count(evaluator, expr, call, function, arguments.len())?;
     let mut unknown = false;
@@ -294,6 +286,20 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             };
             Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail))
         }
+    }
+}
+
+/// The arguments that `...` makes of the last one; `None` while they are unknown.
+fn expanded(evaluator: &mut Evaluator<'_>, argument: &Expr, list: &Value) -> Result<Option<Vec<Value>>, Failed> {
+    match (&list.data, list.elements()) {
+        (_, Some(elements)) => Ok(Some(elements.to_vec())),
+        (Data::Unknown(Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_)), _) => Ok(None),
+        _ => Err(evaluator.fail(
+            argument,
+            "invalid-expanding-argument-value",
+            "`...` needs a list",
+            format!("It is {}; its elements would be the arguments.", with_article(&list.ty())),
+        )),
     }
 }
 
