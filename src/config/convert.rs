@@ -79,14 +79,14 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             Ok(Value::set(ty, elements))
         }
         (Data::Tuple(elements), Type::List(element)) => {
-            let Some(element) = resolved(element, elements.iter())? else {
+            let Some(element) = resolved_alike(element, elements)? else {
                 return Ok(Value::unknown_of(to.plain()));
             };
             let (ty, elements) = settled(convert_all(elements, &element)?, &element, true)?;
             Ok(Value::list(ty, elements))
         }
         (Data::Tuple(elements), Type::Set(element)) => {
-            let Some(element) = resolved(element, elements.iter())? else {
+            let Some(element) = resolved_alike(element, elements)? else {
                 return Ok(Value::unknown_of(to.plain()));
             };
             let (ty, elements) = settled(convert_all(elements, &element)?, &element, false)?;
@@ -201,6 +201,16 @@ fn resolved<'v>(element: &Type, values: impl Iterator<Item = &'v Value> + Clone)
         // What an unknown element fits is not known.
         Some(Type::Any) if values.into_iter().any(|value| value.is_unknown()) => Ok(None),
         None => Err(Misfit::new("all elements must have the same type")),
+        found => Ok(found),
+    }
+}
+
+/// The element type of a list or set, where, unlike in a map, an element without type fits no collection of others.
+fn resolved_alike(element: &Type, values: &[Value]) -> Result<Option<Type>, Misfit> {
+    match resolved(element, values.iter())? {
+        Some(Type::Any) if values.iter().any(|value| value.ty() != Type::Any) => {
+            Err(Misfit::new("all elements must have the same type"))
+        }
         found => Ok(found),
     }
 }

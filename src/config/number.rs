@@ -112,7 +112,8 @@ impl Number {
         Ok(Number::rounded(mantissa, exponent, HARDWARE)?)
     }
 
-    /// Reads decimal notation: `-12`, `.5`, `5.`, `1.5e-3`. `None` for what is not a number.
+    /// Reads decimal notation: `-12`, `.5`, `5.`, `1.5e-3`, and `3p2` for 3 times 2 to the power of 2. `None` for what is
+    /// not a number.
     pub fn parse(text: &str) -> Option<Result<Self, OutOfRange>> {
         let (negative, unsigned) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
@@ -122,7 +123,8 @@ impl Number {
         if unsigned.eq_ignore_ascii_case("inf") {
             return Some(Ok(Number::infinite(negative, WRITTEN)));
         }
-        let (digits, power) = match unsigned.find(['e', 'E']) {
+        let binary = unsigned.contains(['p', 'P']);
+        let (digits, power) = match unsigned.find(if binary { ['p', 'P'] } else { ['e', 'E'] }) {
             Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
             None => (unsigned, None),
         };
@@ -141,7 +143,17 @@ impl Number {
                 power.parse::<i64>().ok()
             }
         };
-        Some(Number::from_decimal(negative, whole, fraction, power))
+        if !binary {
+            return Some(Number::from_decimal(negative, whole, fraction, power));
+        }
+        let doubled = |number: Number| match number.repr {
+            Repr::Finite { mantissa, exponent } if !mantissa.is_zero() => {
+                let power = power.filter(|power| power.abs() <= EXPONENT_LIMIT).ok_or(OutOfRange)?;
+                Number::rounded(mantissa, exponent + power, WRITTEN)
+            }
+            _ => Ok(number),
+        };
+        Some(Number::from_decimal(negative, whole, fraction, Some(0)).and_then(doubled))
     }
 
     fn from_decimal(negative: bool, whole: &str, fraction: &str, power: Option<i64>) -> Result<Self, OutOfRange> {

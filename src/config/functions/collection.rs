@@ -45,7 +45,11 @@ pub(super) const TABLE: &[Function] = &[
         if arguments.is_empty() {
             return Err(Fault::call("at least one list is required"));
         }
-        if !arguments.iter().all(|value| matches!(value.ty(), Type::Any | Type::List(_) | Type::Tuple(_))) {
+        let is_list = |value: &Value| match value.ty() {
+            Type::Any => value.is_unknown(),
+            ty => matches!(ty, Type::List(_) | Type::Tuple(_)),
+        };
+        if !arguments.iter().all(is_list) {
             return Err(Fault::call("an argument is not a list or tuple"));
         }
         // Which list was taken tells something of each.
@@ -355,11 +359,13 @@ fn matchkeys(arguments: &[Value]) -> Outcome {
 }
 
 fn merge(arguments: &[Value]) -> Outcome {
-    // Beside a null without type nothing is known of the types, and whatever has elements with names is taken.
-    let is_open = arguments.iter().any(|value| value.ty() == Type::Any);
+    // Behind a null without type nothing is known of the types, and whatever has elements with names is taken.
+    let mut is_open = false;
     let mut fields = Fields::new();
     for value in arguments {
-        let fits = matches!(value.ty(), Type::Map(_) | Type::Object(_) | Type::Resource(_) | Type::AnyResource);
+        let ty = value.ty();
+        is_open |= ty == Type::Any;
+        let fits = matches!(ty, Type::Map(_) | Type::Object(_) | Type::Resource(_) | Type::AnyResource);
         match &value.data {
             _ if !fits && !is_open => return Err(Fault::call("maps or objects are required")),
             Data::Null(_) => {}

@@ -64,12 +64,11 @@ pub(super) const TABLE: &[Function] = &[
         |_, arguments| {
             let bytes = STANDARD.decode(text(arguments, 0)).map_err(|_| Fault::argument(0, "this is not Base64"))?;
             let wrong = || Fault::argument(0, "the bytes are no text in this encoding");
+            let encoding = encoding(text(arguments, 1))?;
             if bytes.is_empty() {
                 return Ok("".into());
             }
-            let decoded = encoding(text(arguments, 1))?
-                .decode_without_bom_handling_and_without_replacement(&bytes)
-                .ok_or_else(wrong)?;
+            let decoded = encoding.decode_without_bom_handling_and_without_replacement(&bytes).ok_or_else(wrong)?;
             Ok(decoded.into_owned().into())
         },
     ),
@@ -146,7 +145,11 @@ fn urldecode(all: &str) -> Result<String, Fault> {
 
 /// JSON as Terraform writes it, with all digits; `None` where a part is unknown.
 pub(super) fn json(value: &Value) -> Option<String> {
-    let text = value.to_json_text()?;
+    value.to_json_text().map(|text| escaped(&text))
+}
+
+/// JSON without the characters that HTML and JavaScript read as their own.
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -158,7 +161,7 @@ pub(super) fn json(value: &Value) -> Option<String> {
             other => escaped.push(other),
         }
     }
-    Some(escaped)
+    escaped
 }
 
 /// The text in quotes, with escapes for what cannot be printed.
@@ -310,6 +313,9 @@ fn csv_rows(all: &str) -> Result<Vec<Vec<String>>, Fault> {
     let mut rest = all;
     while !rest.is_empty() {
         if row.is_empty() {
+            if rest == "\r" {
+                break;
+            }
             // Empty lines mean nothing.
             let behind = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n'));
             if let Some(behind) = behind {

@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// The largest width or precision.
-const WIDEST: usize = 10_000;
+const WIDEST: usize = 1_000_000;
 
 /// `%` with its flags, width, precision, argument and verb.
 #[derive(Default, Clone, Copy)]
@@ -130,10 +130,10 @@ fn one(verb: &Verb, argument: &Value, index: usize) -> Result<String, Fault> {
         Data::Bool(value) => value.to_string(),
         Data::Text(text) => {
             let cut: String = match verb.precision {
-                Some(precision) => text.graphemes(true).take(precision).collect(),
-                None => text.to_string(),
+                Some(precision) if precision > 0 => text.graphemes(true).take(precision).collect(),
+                _ => text.to_string(),
             };
-            padded(verb, if verb.verb == 'q' { encoding::quoted(&cut) } else { cut })
+            padded(verb, if verb.verb == 'q' { encoding::escaped(&encoding::quoted(&cut)) } else { cut })
         }
         Data::Number(value) => match verb.verb {
             'b' | 'd' | 'o' | 'x' | 'X' => {
@@ -157,9 +157,7 @@ fn one(verb: &Verb, argument: &Value, index: usize) -> Result<String, Fault> {
                 let zero = verb.zero && verb.precision.is_none();
                 signed(&Verb { zero, ..*verb }, value.is_negative(), &format!("{prefix}{digits}"))
             }
-            _ if value.is_infinite() => {
-                signed(&Verb { zero: false, plus: true, ..*verb }, value.is_negative(), "Inf")
-            }
+            _ if value.is_infinite() => signed(&Verb { zero: false, plus: true, ..*verb }, value.is_negative(), "Inf"),
             letter => signed(verb, value.is_negative(), &floating(letter, verb.precision, &value.abs())),
         },
         _ => return Err(Fault::call("the argument is not known")),

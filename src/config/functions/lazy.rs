@@ -26,10 +26,8 @@ fn try_each(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
     let before = evaluator.problems.len();
     for (index, argument) in call.arguments.iter().enumerate() {
         let value = match call.expands && index + 1 == call.arguments.len() {
-            true => expanded(evaluator, argument)?.map_or_else(
-                || Ok(Value::unknown()),
-                |elements| elements.first().cloned().ok_or(Failed::Reported),
-            ),
+            true => expanded(evaluator, argument)?
+                .map_or_else(|| Ok(Value::unknown()), |elements| elements.first().cloned().ok_or(Failed::Reported)),
             false => evaluator.eval(argument),
         };
         match value {

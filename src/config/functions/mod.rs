@@ -9,10 +9,12 @@ mod conversion;
 mod encoding;
 mod file;
 mod format;
+mod hardware;
 mod hash;
 mod ip;
 mod lazy;
 mod numeric;
+mod pattern;
 mod secret;
 mod string;
 mod time;
@@ -20,7 +22,7 @@ mod yaml;
 
 use super::convert::{convert, with_article};
 use super::eval::{Evaluated, Evaluator, Failed, LONGEST_TEXT};
-use super::syntax::{Call, Expr};
+use super::syntax::{Call, Expr, Node};
 use super::types::Type;
 use super::value::{Data, Value};
 use crate::model::problem::did_you_mean;
@@ -199,8 +201,17 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             Some(close) => format!("There is no function `{}`. Did you mean `{close}`?", call.name),
             None => format!("There is no function `{}`.", call.name),
         };
-        return Err(evaluator.fail(expr, "call-to-unknown-function", "This function does not exist", detail));
+        let code = if call.name.contains("::") { "unknown-provider-function" } else { "call-to-unknown-function" };
+        return Err(evaluator.fail(expr, code, "This function does not exist", detail));
     };
+    if function.name == "templatestring"
+        && let [template, _] = call.arguments.as_slice()
+        && !is_reference(template)
+    {
+        let detail = "`template` of `templatestring` is a name, like `local.greeting`. A template that stands in the \
+                      configuration itself needs no function.";
+        return Err(evaluator.fail(template, "invalid-function-argument", "This argument does not fit", detail));
+    }
     let evaluated: Vec<Evaluated> = call.arguments.iter().map(|argument| evaluator.eval(argument)).collect();
     let mut arguments: Vec<Value> = evaluated.into_iter().collect::<Result<_, _>>()?;
     let mut sensitive = false;
@@ -286,6 +297,15 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             };
             Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail))
         }
+    }
+}
+
+/// Whether the expression names a value that stands elsewhere, or a part of it.
+fn is_reference(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Variable(_) => true,
+        Node::Attribute(inner, ..) | Node::Index(inner, _) | Node::Splat(inner, _) => is_reference(inner),
+        _ => false,
     }
 }
 

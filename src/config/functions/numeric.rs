@@ -5,6 +5,7 @@ use dashu_int::{IBig, UBig};
 use super::super::number::Number;
 use super::super::types::Type;
 use super::super::value::{Data, Value};
+use super::hardware::{ln, power};
 use super::{Fault, Function, Outcome, Parameter, Takes, elements, function, number, takes, text};
 
 const NUM: &[Parameter] = &[takes("num", Takes::Number)];
@@ -16,7 +17,7 @@ pub(super) const TABLE: &[Function] = &[
     function("floor", NUM, Takes::Number, |_, arguments| Ok(number(arguments, 0).floor().into())),
     function("log", &[takes("num", Takes::Number), takes("base", Takes::Number)], Takes::Number, |_, arguments| {
         let (num, base) = (hardware(arguments, 0)?, hardware(arguments, 1)?);
-        Ok(Number::from_f64(num.ln() / base.ln())?.into())
+        Ok(Number::from_f64(ln(num) / ln(base))?.into())
     }),
     function("max", &[], Takes::Number, |_, arguments| extreme(arguments, |a, b| a > b)).and_more(NUMBERS),
     function("min", &[], Takes::Number, |_, arguments| extreme(arguments, |a, b| a < b)).and_more(NUMBERS),
@@ -42,67 +43,6 @@ fn hardware(arguments: &[Value], index: usize) -> Result<f64, Fault> {
     match value.is_finite() || given.is_infinite() {
         true => Ok(value),
         false => Err(Fault::call("a number is too large: this function computes with 64 bits")),
-    }
-}
-
-/// A power of a whole number by squaring, rounded at each step as Go rounds it: `pow(10, 100)` has digits that tell.
-fn power(base: f64, exponent: f64) -> f64 {
-    let whole = exponent.abs().trunc();
-    if base == 0.0 || !base.is_finite() || !exponent.is_finite() || whole >= 9.0e18 || exponent.abs() == 0.5 {
-        return match exponent {
-            0.5 => base.sqrt(),
-            -0.5 => 1.0 / base.sqrt(),
-            _ => base.powf(exponent),
-        };
-    }
-    let fraction = exponent.abs() - whole;
-    if fraction != 0.0 && base < 0.0 {
-        return f64::NAN;
-    }
-    // A fraction above a half is reached from the next whole number.
-    let (whole, fraction) = if fraction > 0.5 { (whole + 1.0, fraction - 1.0) } else { (whole, fraction) };
-    let mut result = if fraction == 0.0 { 1.0 } else { (fraction * base.ln()).exp() };
-    let mut result_exponent = 0i64;
-    let (mut square, mut square_exponent) = split(base);
-    let mut left = whole as u64;
-    while left != 0 {
-        if square_exponent.abs() > 1 << 12 {
-            result_exponent += square_exponent;
-            break;
-        }
-        if left & 1 == 1 {
-            result *= square;
-            result_exponent += square_exponent;
-        }
-        square *= square;
-        square_exponent *= 2;
-        if square < 0.5 {
-            square += square;
-            square_exponent -= 1;
-        }
-        left >>= 1;
-    }
-    match exponent < 0.0 {
-        true => joined(1.0 / result, -result_exponent),
-        false => joined(result, result_exponent),
-    }
-}
-
-/// A fraction from 0.5 to 1 and the exponent of 2, for a number that is not zero.
-fn split(value: f64) -> (f64, i64) {
-    let (scaled, shift) = if value.abs() < f64::MIN_POSITIVE { (value * 2f64.powi(64), 64) } else { (value, 0) };
-    let bits = scaled.to_bits();
-    let exponent = ((bits >> 52) & 0x7ff) as i64 - 1022;
-    (f64::from_bits(bits & !(0x7ff << 52) | 1022 << 52), exponent - shift)
-}
-
-fn joined(fraction: f64, exponent: i64) -> f64 {
-    let (fraction, more) = split(fraction);
-    match exponent + more {
-        exponent if exponent > 1024 => f64::INFINITY * fraction,
-        exponent if exponent < -1074 => 0.0,
-        // In two steps, because the powers of two at the ends of the range are no numbers of their own.
-        exponent => fraction * 2f64.powi((exponent / 2) as i32) * 2f64.powi((exponent - exponent / 2) as i32),
     }
 }
 

@@ -20,7 +20,7 @@ enum Open {
 
 pub(super) fn decode(text: &str) -> Outcome {
     // The library takes a tab for indentation where a document begins.
-    if text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with('\t')) {
+    if text.lines().find(|line| !line.trim_matches(' ').is_empty()).is_some_and(|line| line.starts_with('\t')) {
         return Err(Fault::call("this is not YAML: a tab cannot indent"));
     }
     let mut open: Vec<Open> = Vec::new();
