@@ -244,6 +244,12 @@ impl<'a> Evaluator<'a> {
                 if let Some(name) = key.literal_text()
                     && let Some(found) = self.member(collection, name)
                 {
+                    if let Node::Variable(root) = &collection.node
+                        && matches!(root.as_ref(), "var" | "local" | "path" | "each" | "count")
+                    {
+                        let detail = format!("What `{root}` holds is read with a dot: `{root}.{name}`.");
+                        return Err(self.fail(expr, "invalid-reference", "This is not a name", detail));
+                    }
                     return self.found(expr, found);
                 }
                 let collection_value = self.eval(collection);

@@ -96,7 +96,7 @@ fn range(arguments: &[Value]) -> Outcome {
     };
     let down = end < start;
     let step = match step {
-        Some(step) if step.is_zero() => return Err(Fault::call("the step cannot be zero")),
+        Some(step) if step.is_zero() && start < end => return Err(Fault::call("the step cannot be zero")),
         Some(step) if step.is_negative() != down && start != end => {
             let why = if down { "the step must be negative" } else { "the step must be positive" };
             return Err(Fault::argument(2, why));
