@@ -144,7 +144,8 @@ impl Number {
         Ok(Number::rounded(mantissa, exponent, HARDWARE)?)
     }
 
-    /// Reads decimal notation: `-12`, `.5`, `5.`, `1.5e-3`. `None` for what is not a number.
+    /// Reads decimal notation: `-12`, `.5`, `5.`, `1.5e-3`, and `3p2` for 3 times 2 to the power of 2. `None` for what is
+    /// not a number.
     pub fn parse(text: &str) -> Option<Result<Self, OutOfRange>> {
         let (negative, unsigned) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
@@ -154,7 +155,8 @@ impl Number {
         if unsigned.eq_ignore_ascii_case("inf") {
             return Some(Ok(Number::infinite(negative, WRITTEN)));
         }
-        let (digits, power) = match unsigned.find(['e', 'E']) {
+        let binary = unsigned.contains(['p', 'P']);
+        let (digits, power) = match unsigned.find(if binary { ['p', 'P'] } else { ['e', 'E'] }) {
             Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
             None => (unsigned, None),
         };
@@ -173,7 +175,17 @@ impl Number {
                 power.parse::<i64>().ok()
             }
         };
-        Some(Number::from_decimal(negative, whole, fraction, power))
+        if !binary {
+            return Some(Number::from_decimal(negative, whole, fraction, power));
+        }
+        let doubled = |number: Number| match number.repr {
+            Repr::Finite { mantissa, exponent } if !mantissa.is_zero() => {
+                let power = power.filter(|power| power.abs() <= EXPONENT_LIMIT).ok_or(OutOfRange)?;
+                Number::rounded(mantissa, exponent + power, WRITTEN)
+            }
+            _ => Ok(number),
+        };
+        Some(Number::from_decimal(negative, whole, fraction, Some(0)).and_then(doubled))
     }
 
     fn from_decimal(negative: bool, whole: &str, fraction: &str, power: Option<i64>) -> Result<Self, OutOfRange> {
@@ -378,7 +390,7 @@ impl Number {
     /// of a division by zero is the dividend.
     pub fn rem(&self, other: &Self) -> Result<Self, Undefined> {
         if self.is_infinite() || other.is_infinite() {
-            return self.mul(other);
+            return Err(Undefined::NotANumber);
         }
         if other.is_zero() {
             return Ok(self.clone());
@@ -576,7 +588,7 @@ impl fmt::Display for Number {
     /// Plain decimal notation, without exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((mantissa, exponent)) = self.magnitude() else {
-            return f.write_str(if self.is_negative() { "-Inf" } else { "Inf" });
+            return f.write_str(if self.is_negative() { "-Inf" } else { "+Inf" });
         };
         // Of a whole number that has no more bits than its precision, no digit can be left out.
         if let Repr::Small(value) = &self.repr

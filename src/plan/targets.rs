@@ -558,8 +558,10 @@ mod tests {
             for number in 0..4 {
                 let storage = format!("image_storage.s{}", usize::from(self.storage_of[number]));
                 let volume = format!("external_volume.v{number}");
-                let attributes =
-                    [("storage", Datum::Resource(address(&storage))), ("mount_point", Datum::Text(self.path(number).into()))];
+                let attributes = [
+                    ("storage", Datum::Resource(address(&storage))),
+                    ("mount_point", Datum::Text(self.path(number).into())),
+                ];
                 if self.present[number] {
                     all.push(block(&volume, &attributes, &[&storage]));
                 }
