@@ -10,7 +10,7 @@ use crate::state::{Placement, Record, State, moves, without_secrets};
 
 /// The state while a plan is carried out: everything that it makes is there already.
 pub fn before(state: &State, plan: &Plan) -> State {
-    let mut state = moves::rename(state, &plan.moved);
+    let mut state = moves::rename(state, &plan.moved).into_owned();
     let creates = |change: &Change| {
         change.hosts.values().any(|action| matches!(action, Action::Create | Action::Update | Action::Adopt))
     };
@@ -39,7 +39,7 @@ pub fn before(state: &State, plan: &Plan) -> State {
 
 /// The state when a plan has been carried out: `after` is a plan made from what the hosts said then.
 pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
-    let state = &moves::rename(state, &plan.moved);
+    let state: &State = &moves::rename(state, &plan.moved);
     let mut next = state.clone();
     if plan.operation == Operation::RefreshOnly {
         for (address, record) in &mut next.resources {

@@ -458,7 +458,7 @@ fn write(path: &Path, text: &str) -> Result<(), Problem> {
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(path),
         _ => Problem::error(
-            "file-unwritable",
+            "unwritable-file",
             format!("{} cannot be written: {error}", path.display()),
             "Name a file where you may write, with room for it.",
         ),

@@ -43,7 +43,7 @@ pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) 
             }
             let text = told.iter().map(|(old, new)| format!("Moved {old} to {new}."));
             let text = text.chain([AFTER_MOVE.to_owned()]).collect::<Vec<_>>();
-            state = moves::rename(&state, &pairs);
+            state = moves::rename(&state, &pairs).into_owned();
             local.write(&mut state)?;
             text.iter().for_each(|line| terminal.say(&escape_line(line)));
         }

@@ -1,5 +1,6 @@
 //! Conversion of values to types, and the one type that several types can become, as HCL defines both.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::eval::sentence;
@@ -84,10 +85,7 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             if *ty != Type::Any && !convertible(ty, to) {
                 return Err(mismatch(ty, to));
             }
-            let ty = match to.has_any() {
-                true if ty != &Type::Any => ty.clone(),
-                _ => to.plain(),
-            };
+            let ty = filled(ty, to);
             return Ok(if value.is_null() { Value::null_of(ty) } else { Value::unknown_of(ty) });
         }
         _ => {}
@@ -109,24 +107,26 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             _ => Err(Misfit::new("a bool is required: true or false")),
         },
         (Data::List(ty, elements) | Data::Set(ty, elements), Type::List(element)) => {
-            let element = inner_type(element, ty);
-            Ok(Value::list(element.plain(), convert_all(elements, &element)?))
-        }
-        (Data::Tuple(elements), Type::List(element)) => {
-            let Some(element) = resolved(element, &elements.iter().collect::<Vec<_>>())? else {
-                return Ok(Value::unknown_of(to.plain()));
-            };
-            Ok(Value::list(element.plain(), convert_all(elements, &element)?))
+            let (ty, elements) = of_collection(ty, elements, element)?;
+            Ok(Value::list(ty, elements))
         }
         (Data::List(ty, elements) | Data::Set(ty, elements), Type::Set(element)) => {
-            let element = inner_type(element, ty);
-            Ok(Value::set(element.plain(), convert_all(elements, &element)?))
+            let (ty, elements) = of_collection(ty, elements, element)?;
+            Ok(Value::set(ty, elements))
         }
-        (Data::Tuple(elements), Type::Set(element)) => {
-            let Some(element) = resolved(element, &elements.iter().collect::<Vec<_>>())? else {
+        (Data::Tuple(elements), Type::List(element)) => {
+            let Some(element) = resolved_alike(element, elements)? else {
                 return Ok(Value::unknown_of(to.plain()));
             };
-            Ok(Value::set(element.plain(), convert_all(elements, &element)?))
+            let (ty, elements) = settled(convert_all(elements, &element)?, &element, true)?;
+            Ok(Value::list(ty, elements))
+        }
+        (Data::Tuple(elements), Type::Set(element)) => {
+            let Some(element) = resolved_alike(element, elements)? else {
+                return Ok(Value::unknown_of(to.plain()));
+            };
+            let (ty, elements) = settled(convert_all(elements, &element)?, &element, false)?;
+            Ok(Value::set(ty, elements))
         }
         (Data::Tuple(elements), Type::Tuple(types)) => {
             if elements.len() != types.len() {
@@ -141,17 +141,20 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
             Ok(Value::tuple(converted?))
         }
         (Data::Map(ty, fields), Type::Map(element)) => {
-            let element = inner_type(element, ty);
-            Ok(Value::map(element.plain(), convert_fields(fields, &element)?))
+            if fields.is_empty() && !convertible(ty, element) {
+                return Err(mismatch(&value.ty(), to));
+            }
+            let open = if fields.is_empty() { ty } else { &**element };
+            let element = if **element == Type::Any { open } else { &**element };
+            let (ty, fields) = settled_fields(convert_fields(fields, element)?, element)?;
+            Ok(Value::map(ty, fields))
         }
         (Data::Object(object), Type::Map(element)) => {
-            // Unlike in a list, an element that is null without a type fits whatever the others are.
-            let typed: Vec<&Value> =
-                object.fields.values().filter(|value| !matches!(value.data, Data::Null(Type::Any))).collect();
-            let Some(element) = resolved(element, &typed)? else {
+            let Some(element) = resolved(element, object.fields.values())? else {
                 return Ok(Value::unknown_of(to.plain()));
             };
-            Ok(Value::map(element.plain(), convert_fields(&object.fields, &element)?))
+            let (ty, fields) = settled_fields(convert_fields(&object.fields, &element)?, &element)?;
+            Ok(Value::map(ty, fields))
         }
         (Data::Map(_, fields), Type::Object(wanted)) => convert_object(fields, None, wanted),
         (Data::Object(object), Type::Object(wanted)) => convert_object(&object.fields, Some(object), wanted),
@@ -177,27 +180,112 @@ pub(super) fn with_article(ty: &Type) -> String {
     }
 }
 
-/// The element type that a collection gets from a constraint, which may leave it as it is.
-fn inner_type(wanted: &Type, given: &Type) -> Type {
-    if *wanted == Type::Any { given.clone() } else { wanted.clone() }
+/// The constraint with its open parts filled from the type that a value without parts has.
+fn filled(from: &Type, to: &Type) -> Type {
+    let of_all = |types: &mut dyn Iterator<Item = Type>, element: &Type| match unify(&types.collect::<Vec<_>>()) {
+        Some(common) => filled(&common, element),
+        None => element.plain(),
+    };
+    match (from, to) {
+        (Type::Any, _) => to.plain(),
+        (_, Type::Any) => from.clone(),
+        (Type::List(a) | Type::Set(a), Type::List(b)) => Type::list(filled(a, b)),
+        (Type::List(a) | Type::Set(a), Type::Set(b)) => Type::set(filled(a, b)),
+        (Type::Tuple(types), Type::List(b)) => Type::list(of_all(&mut types.iter().cloned(), b)),
+        (Type::Tuple(types), Type::Set(b)) => Type::set(of_all(&mut types.iter().cloned(), b)),
+        (Type::Map(a), Type::Map(b)) => Type::map(filled(a, b)),
+        (Type::Object(fields), Type::Map(b)) => Type::map(of_all(&mut fields.values().map(|f| f.ty.clone()), b)),
+        (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
+            Type::tuple(a.iter().zip(b.iter()).map(|(a, b)| filled(a, b)).collect())
+        }
+        (Type::Object(a), Type::Object(b)) => Type::object(b.iter().map(|(name, field)| {
+            let ty = a.get(name).map_or_else(|| field.ty.plain(), |given| filled(&given.ty, &field.ty));
+            (name.clone(), ty)
+        })),
+        (Type::Map(a), Type::Object(b)) => {
+            Type::object(b.iter().map(|(name, field)| (name.clone(), filled(a, &field.ty))))
+        }
+        _ => to.plain(),
+    }
+}
+
+/// The elements of a list or set for another one, and their type.
+fn of_collection(given: &Type, elements: &[Value], wanted: &Type) -> Result<(Type, Vec<Value>), Misfit> {
+    if *wanted == Type::Any {
+        return Ok((given.clone(), elements.to_vec()));
+    }
+    if elements.is_empty() {
+        return match convertible(given, wanted) {
+            true => Ok((wanted.plain(), Vec::new())),
+            false => Err(mismatch(given, wanted)),
+        };
+    }
+    settled(convert_all(elements, wanted)?, wanted, false)
 }
 
 /// The element type of a collection; where the constraint leaves it open, the one that all elements can become. `None`
 /// while elements are unknown of which any type can come.
-fn resolved(element: &Type, values: &[&Value]) -> Result<Option<Type>, Misfit> {
+fn resolved<'v>(element: &Type, values: impl Iterator<Item = &'v Value> + Clone) -> Result<Option<Type>, Misfit> {
     if *element != Type::Any {
         return Ok(Some(element.clone()));
     }
-    let types: Vec<Type> = values.iter().map(|value| value.ty()).collect();
+    let types: Vec<Type> = values.clone().map(|value| value.ty()).collect();
     if types.iter().all(|ty| *ty == Type::Any) {
         return Ok(Some(Type::Any));
     }
     match unify(&types) {
-        // An element without type fits no collection of others; what an unknown one fits is not known.
-        Some(Type::Any) if values.iter().any(|value| value.is_unknown()) => Ok(None),
-        Some(Type::Any) | None => Err(Misfit::new("all elements must have the same type")),
+        // What an unknown element fits is not known.
+        Some(Type::Any) if values.into_iter().any(|value| value.is_unknown()) => Ok(None),
+        None => Err(Misfit::new("all elements must have the same type")),
         found => Ok(found),
     }
+}
+
+/// The element type of a list or set, where, unlike in a map, an element without type fits no collection of others.
+fn resolved_alike(element: &Type, values: &[Value]) -> Result<Option<Type>, Misfit> {
+    match resolved(element, values.iter())? {
+        Some(Type::Any) if values.iter().any(|value| value.ty() != Type::Any) => {
+            Err(Misfit::new("all elements must have the same type"))
+        }
+        found => Ok(found),
+    }
+}
+
+/// Elements that were converted to `element`, and the type that they have. Where it is open inside, each kept a type of
+/// its own there: they must be one in the end.
+fn settled(mut values: Vec<Value>, element: &Type, unifies: bool) -> Result<(Type, Vec<Value>), Misfit> {
+    if !element.has_any() {
+        return Ok((element.plain(), values));
+    }
+    const DIFFERENT: &str = "all elements must have the same type";
+    if unifies && !values.is_empty() {
+        let types: Vec<Type> = values.iter().map(Value::ty).collect();
+        let common = unify(&types).ok_or_else(|| Misfit::new(DIFFERENT))?;
+        values = convert_all(&values, &common)?;
+    }
+    let mut ty = Type::Any;
+    for value in &values {
+        match value.ty() {
+            Type::Any => {}
+            found if ty == Type::Any || ty == found => ty = found,
+            _ => return Err(Misfit::new(DIFFERENT)),
+        }
+    }
+    for value in &mut values {
+        match &mut value.data {
+            Data::Null(open @ Type::Any) | Data::Unknown(open @ Type::Any) => *open = ty.clone(),
+            _ => {}
+        }
+    }
+    Ok((ty, values))
+}
+
+fn settled_fields(fields: Fields, element: &Type) -> Result<(Type, Fields), Misfit> {
+    let unifies = matches!(element, Type::List(_) | Type::Set(_) | Type::Map(_) | Type::Object(_));
+    let (names, values): (Vec<Arc<str>>, Vec<Value>) =
+        fields.iter().map(|(name, value)| (name.clone(), value.clone())).unzip();
+    let (ty, values) = settled(values, element, unifies)?;
+    Ok((ty, names.into_iter().zip(values).collect()))
 }
 
 fn convert_all(elements: &[Value], element: &Type) -> Result<Vec<Value>, Misfit> {
@@ -252,14 +340,21 @@ pub(super) fn convertible(from: &Type, to: &Type) -> bool {
         (Type::List(a) | Type::Set(a), Type::List(b) | Type::Set(b)) | (Type::Map(a), Type::Map(b)) => {
             convertible(a, b)
         }
-        (Type::Tuple(elements), Type::List(b) | Type::Set(b)) => match **b {
-            Type::Any => unify(elements).is_some(),
-            _ => elements.iter().all(|element| convertible(element, b)),
+        (Type::Tuple(elements), Type::List(b) | Type::Set(b)) => match (elements.as_slice(), &**b) {
+            ([], _) => true,
+            // An element without type fits no collection of others.
+            (elements, Type::Any) => match unify(elements) {
+                Some(Type::Any) => elements.iter().all(|element| *element == Type::Any),
+                Some(common) => elements.iter().all(|element| convertible(element, &common)),
+                None => false,
+            },
+            (elements, b) => elements.iter().all(|element| convertible(element, b)),
         },
         (Type::Tuple(a), Type::Tuple(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| convertible(a, b))
         }
         (Type::Object(fields), Type::Map(b)) => match **b {
+            Type::Any if fields.is_empty() => true,
             Type::Any => unify(&fields.values().map(|field| field.ty.clone()).collect::<Vec<_>>()).is_some(),
             _ => fields.values().all(|field| convertible(&field.ty, b)),
         },
@@ -274,7 +369,7 @@ pub(super) fn convertible(from: &Type, to: &Type) -> bool {
     }
 }
 
-/// The type that all these types can become, if there is one.
+/// The type that all these types can become, if there is one. `Any` stands for what only later turns out.
 pub(super) fn unify(types: &[Type]) -> Option<Type> {
     let first = types.first()?;
     if types.iter().all(|ty| ty == first) {
@@ -290,73 +385,140 @@ pub(super) fn unify(types: &[Type]) -> Option<Type> {
     );
     let (objects, tuples) = (count(|ty| matches!(ty, Type::Object(_))), count(|ty| matches!(ty, Type::Tuple(_))));
     let resources = count(Type::is_resource);
-    if resources > 0 && resources + open == all {
+    let only = |kind: usize| kind > 0 && kind + open == all;
+    if only(resources) {
         return Some(if open > 0 { Type::Any } else { Type::AnyResource });
     }
-    if maps > 0 && maps + open == all || lists > 0 && lists + open == all || sets > 0 && sets + open == all {
-        if open > 0 {
-            return Some(Type::Any);
-        }
-        let elements: Vec<Type> = types.iter().filter_map(element_of).collect();
-        let element = unify(&elements)?;
-        return Some(match (maps, lists) {
-            (0, 0) => Type::set(element),
-            (0, _) => Type::list(element),
-            _ => Type::map(element),
-        });
+    if [maps, lists, sets, objects, tuples].into_iter().any(only) && open > 0 {
+        return Some(Type::Any);
     }
-    if maps > 0
-        && maps + objects + open == all
-        && let Some(element) = unify_inner(types)
-    {
-        return Some(Type::map(element));
+    if only(maps) {
+        return unify_elements(types, Type::map);
     }
-    if lists > 0
-        && lists + tuples + open == all
-        && let Some(element) = unify_inner(types)
-    {
-        return Some(Type::list(element));
+    if only(lists) {
+        return unify_elements(types, Type::list);
     }
-    if objects > 0 && objects + open == all {
-        return if open > 0 { Some(Type::Any) } else { unify_objects(types) };
+    if only(sets) {
+        return unify_elements(types, Type::set);
     }
-    if tuples > 0 && tuples + open == all {
-        return if open > 0 { Some(Type::Any) } else { unify_tuples(types) };
+    if only(objects) {
+        return unify_objects(types);
     }
-    if objects > 0 && tuples > 0 {
-        return None;
+    if only(tuples) {
+        return unify_tuples(types);
     }
-    let mut preferred: Vec<&Type> = types.iter().filter(|ty| **ty != Type::Any).collect();
-    preferred.sort_by_key(|ty| match ty {
-        Type::Text => 0,
-        Type::List(_) | Type::Map(_) => 1,
-        Type::Set(_) => 2,
-        _ => 3,
-    });
-    // Sets lose their order to nothing, so a list is what a list and a set become.
-    let fits = |wanted: &&&Type| types.iter().all(|ty| convertible(ty, wanted));
-    preferred.iter().find(fits).map(|ty| ty.plain())
-}
-
-fn element_of(ty: &Type) -> Option<Type> {
-    match ty {
-        Type::List(element) | Type::Set(element) | Type::Map(element) => Some((**element).clone()),
+    // Objects beside maps are maps in disguise, and tuples beside lists are lists.
+    let disguised = match (maps > 0 && only(maps + objects), lists > 0 && only(lists + tuples)) {
+        (true, _) => undisguised(types, |ty| matches!(ty, Type::Object(_)), Type::map),
+        (_, true) => undisguised(types, |ty| matches!(ty, Type::Tuple(_)), Type::list),
         _ => None,
+    };
+    match disguised {
+        found @ Some(Type::Map(_) | Type::List(_)) => return found,
+        _ if objects > 0 && tuples > 0 => return None,
+        _ => {}
+    }
+    let fits = |wanted: &&Type| types.iter().all(|ty| convertible(ty, wanted));
+    preferred(types).into_iter().find(fits).map(Type::plain)
+}
+
+/// The types in the order in which they are tried as the common one: what can hold more comes first, else what stands
+/// first.
+fn preferred(types: &[Type]) -> Vec<&Type> {
+    let mut known: Vec<&Type> = Vec::new();
+    for ty in types {
+        if !known.contains(&ty) {
+            known.push(ty);
+        }
+    }
+    let mut above: Vec<usize> =
+        known.iter().map(|ty| known.iter().filter(|other| holds_more(other, ty).is_gt()).count()).collect();
+    let mut ordered: Vec<usize> = (0..known.len()).filter(|index| above[*index] == 0).collect();
+    let mut at = 0;
+    while at < ordered.len() {
+        let greater = known[ordered[at]];
+        for index in 0..known.len() {
+            if holds_more(greater, known[index]).is_gt() {
+                above[index] -= 1;
+                if above[index] == 0 {
+                    ordered.push(index);
+                }
+            }
+        }
+        at += 1;
+    }
+    ordered.into_iter().map(|index| known[index]).collect()
+}
+
+/// Whether the one type can hold what the other holds, and more.
+fn holds_more(one: &Type, other: &Type) -> Ordering {
+    let of_parts = |parts: &mut dyn Iterator<Item = Ordering>| {
+        let (mut more, mut less) = (false, false);
+        for part in parts {
+            more |= part.is_gt();
+            less |= part.is_lt();
+        }
+        more.cmp(&less)
+    };
+    match (one, other) {
+        (Type::Any, Type::Any) => Ordering::Equal,
+        (Type::Any, _) => Ordering::Less,
+        (_, Type::Any) => Ordering::Greater,
+        (Type::Text, Type::Number | Type::Bool) => Ordering::Greater,
+        (Type::Number | Type::Bool, Type::Text) => Ordering::Less,
+        (Type::List(a), Type::List(b)) | (Type::Set(a), Type::Set(b)) | (Type::Map(a), Type::Map(b)) => {
+            holds_more(a, b)
+        }
+        // A set forgets the order and a tuple fixes the length.
+        (Type::List(_) | Type::Tuple(_), Type::Set(_)) | (Type::List(_), Type::Tuple(_)) => Ordering::Greater,
+        (Type::Set(_), Type::List(_) | Type::Tuple(_)) | (Type::Tuple(_), Type::List(_)) => Ordering::Less,
+        (Type::Map(_), Type::Object(_)) => Ordering::Greater,
+        (Type::Object(_), Type::Map(_)) => Ordering::Less,
+        (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
+            of_parts(&mut a.iter().zip(b.iter()).map(|(a, b)| holds_more(a, b)))
+        }
+        (Type::Object(a), Type::Object(b)) if a.keys().eq(b.keys()) => {
+            of_parts(&mut a.values().zip(b.values()).map(|(a, b)| holds_more(&a.ty, &b.ty)))
+        }
+        _ => Ordering::Equal,
     }
 }
 
-/// What all elements of all these collections, tuples and objects can become.
-fn unify_inner(types: &[Type]) -> Option<Type> {
-    let inner: Vec<Type> = types
+/// A collection whose element type all elements of these collections can become.
+fn unify_elements(types: &[Type], collection: fn(Type) -> Type) -> Option<Type> {
+    let elements: Vec<Type> = types
+        .iter()
+        .filter_map(|ty| match ty {
+            Type::List(element) | Type::Set(element) | Type::Map(element) => Some((**element).clone()),
+            _ => None,
+        })
+        .collect();
+    all_become(types, collection(unify(&elements)?))
+}
+
+/// The common type with all objects as one map, or all tuples as one list.
+fn undisguised(types: &[Type], is_disguised: fn(&Type) -> bool, collection: fn(Type) -> Type) -> Option<Type> {
+    let disguised: Vec<Type> = types.iter().filter(|ty| is_disguised(ty)).cloned().collect();
+    let plain = of_all_parts(&disguised, collection)?;
+    let replaced = types.iter().map(|ty| if is_disguised(ty) { plain.clone() } else { ty.clone() });
+    unify(&replaced.collect::<Vec<_>>())
+}
+
+/// A collection that can hold all parts of these objects or tuples.
+fn of_all_parts(types: &[Type], collection: fn(Type) -> Type) -> Option<Type> {
+    let parts: Vec<Type> = types
         .iter()
         .flat_map(|ty| match ty {
-            Type::List(element) | Type::Set(element) | Type::Map(element) => vec![(**element).clone()],
             Type::Tuple(elements) => elements.to_vec(),
             Type::Object(fields) => fields.values().map(|field| field.ty.clone()).collect(),
             _ => Vec::new(),
         })
         .collect();
-    if inner.is_empty() { Some(Type::Any) } else { unify(&inner) }
+    all_become(types, collection(unify(&parts)?))
+}
+
+fn all_become(types: &[Type], wanted: Type) -> Option<Type> {
+    types.iter().all(|ty| convertible(ty, &wanted)).then_some(wanted)
 }
 
 fn unify_objects(types: &[Type]) -> Option<Type> {
@@ -368,20 +530,18 @@ fn unify_objects(types: &[Type]) -> Option<Type> {
         })
         .collect();
     let (first, rest) = fields.split_first()?;
-    if rest.iter().all(|other| other.keys().eq(first.keys())) {
-        let unified: Option<Vec<(Arc<str>, Type)>> = first
-            .keys()
-            .map(|name| {
-                let types: Vec<Type> =
-                    fields.iter().filter_map(|fields| fields.get(name)).map(|field| field.ty.clone()).collect();
-                Some((name.clone(), unify(&types)?))
-            })
-            .collect();
-        if let Some(unified) = unified {
-            return Some(Type::object(unified));
-        }
+    if !rest.iter().all(|other| other.keys().eq(first.keys())) {
+        return of_all_parts(types, Type::map);
     }
-    unify_inner(types).map(Type::map)
+    let unified: Option<Vec<(Arc<str>, Type)>> = first
+        .keys()
+        .map(|name| {
+            let types: Vec<Type> =
+                fields.iter().filter_map(|fields| fields.get(name)).map(|field| field.ty.clone()).collect();
+            Some((name.clone(), unify(&types)?))
+        })
+        .collect();
+    all_become(types, Type::object(unified?)).or_else(|| of_all_parts(types, Type::map))
 }
 
 fn unify_tuples(types: &[Type]) -> Option<Type> {
@@ -393,13 +553,11 @@ fn unify_tuples(types: &[Type]) -> Option<Type> {
         })
         .collect();
     let (first, rest) = tuples.split_first()?;
-    if rest.iter().all(|other| other.len() == first.len()) {
-        let unified: Option<Vec<Type>> = (0..first.len())
-            .map(|index| unify(&tuples.iter().map(|elements| elements[index].clone()).collect::<Vec<_>>()))
-            .collect();
-        if let Some(unified) = unified {
-            return Some(Type::tuple(unified));
-        }
+    if !rest.iter().all(|other| other.len() == first.len()) {
+        return of_all_parts(types, Type::list);
     }
-    unify_inner(types).map(Type::list)
+    let unified: Option<Vec<Type>> = (0..first.len())
+        .map(|index| unify(&tuples.iter().map(|elements| elements[index].clone()).collect::<Vec<_>>()))
+        .collect();
+    all_become(types, Type::tuple(unified?)).or_else(|| of_all_parts(types, Type::list))
 }

@@ -157,13 +157,13 @@ fn null_inside(schema: &AttributeSchema) -> Unfit {
     unfit("wrong-type", format!("`{}` cannot hold null", schema.name), detail)
 }
 
-fn one_of(schema: &AttributeSchema, text: &str) -> Result<String, Unfit> {
-    if schema.one_of.is_empty() || schema.one_of.contains(&text) {
-        return Ok(text.to_owned());
+fn one_of(schema: &AttributeSchema, text: &Arc<str>) -> Result<Arc<str>, Unfit> {
+    if schema.one_of.is_empty() || schema.one_of.contains(&text.as_ref()) {
+        return Ok(text.clone());
     }
     let close = crate::model::problem::did_you_mean(text, schema.one_of.iter().copied());
     let advice = close.map_or(String::new(), |close| format!(" Did you mean \"{close}\"?"));
-    let summary = format!("`{}` cannot be {}", schema.name, serde_json::Value::from(text));
+    let summary = format!("`{}` cannot be {}", schema.name, serde_json::Value::from(text.as_ref()));
     Err(unfit("invalid-value", summary, format!("{}{advice}", wanted(schema))))
 }
 
@@ -203,7 +203,7 @@ pub(super) fn missing(schema: &AttributeSchema) -> String {
 }
 
 /// An absolute path without `.`, doubled or trailing slashes.
-fn path(text: &str) -> Result<String, Unfit> {
+fn path(text: &Arc<str>) -> Result<Arc<str>, Unfit> {
     const CODE: &str = "invalid-path";
     if text.chars().any(char::is_control) {
         return Err(unfit(CODE, "This path holds a control character", "A path is one line of printable text."));
@@ -221,13 +221,17 @@ fn path(text: &str) -> Result<String, Unfit> {
         normal.push('/');
         normal.push_str(step);
     }
-    Ok(if normal.is_empty() { "/".to_owned() } else { normal })
+    Ok(match normal.as_str() {
+        "" => Arc::from("/"),
+        _ if normal == **text => text.clone(),
+        _ => Arc::from(normal),
+    })
 }
 
-fn file(text: &str) -> Result<String, Unfit> {
+fn file(text: &Arc<str>) -> Result<Arc<str>, Unfit> {
     match text.is_empty() || text.contains('\0') {
         true => Err(unfit("invalid-path", "This is not a path", shape(Wanted::File))),
-        false => Ok(text.to_owned()),
+        false => Ok(text.clone()),
     }
 }
 
@@ -379,7 +383,7 @@ pub(super) fn value(ty: Wanted, datum: Option<&Datum>, resource: &dyn Fn(&Addres
     let Some(datum) = datum else { return Value::null_of(value_type(ty)) };
     match datum {
         Datum::Unknown => Value::unknown_of(value_type(ty)),
-        Datum::Text(text) => Value::text(text),
+        Datum::Text(text) => Value::shared(text),
         Datum::Bool(value) => Value::from(*value),
         Datum::Integer(number) => Value::from(Number::from(*number)),
         Datum::Size(size) => Value::from(size.to_string()),
@@ -464,7 +468,7 @@ mod tests {
     #[test]
     fn paths_are_absolute_and_normal() {
         for (text, normal) in [("/srv//images/", "/srv/images"), ("/", "/"), ("/./a", "/a")] {
-            assert_eq!(check(Wanted::Path, Value::text(text)), Ok(Datum::Text(normal.to_owned())));
+            assert_eq!(check(Wanted::Path, Value::text(text)), Ok(Datum::text(normal)));
         }
         for text in ["srv", "", "/a/../b", "/a\nb"] {
             assert_eq!(check(Wanted::Path, Value::text(text)), Err("invalid-path"), "{text:?}");

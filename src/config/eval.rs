@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::convert::{convert, unify, with_article};
+use super::fields::Gathered;
 use super::functions;
 use super::number::{Number, Undefined};
 use super::source::{Sources, Span};
@@ -254,6 +255,12 @@ impl<'a> Evaluator<'a> {
                 if let Some(name) = key.literal_text()
                     && let Some(found) = self.member(collection, name)
                 {
+                    if let Node::Variable(root) = &collection.node
+                        && matches!(root.as_ref(), "var" | "local" | "path" | "each" | "count")
+                    {
+                        let detail = format!("What `{root}` holds is read with a dot: `{root}.{name}`.");
+                        return Err(self.fail(expr, "invalid-reference", "This is not a name", detail));
+                    }
                     return self.found(expr, found);
                 }
                 let collection_value = self.eval(collection);
@@ -579,38 +586,19 @@ impl<'a> Evaluator<'a> {
     }
 
     fn conditional(&mut self, expr: &Expr, [condition, yes, no]: &[Expr; 3]) -> Evaluated {
-        let holds = self.condition(condition);
+        let given = self.eval(condition);
         // Both branches decide the type of the result, but only the chosen one may fail.
         let before = self.problems.len();
         let yes_value = self.eval(yes);
         let yes_problems = self.problems.split_off(before);
         let no_value = self.eval(no);
         let no_problems = self.problems.split_off(before);
-        let holds = holds?;
-        if let Some(chosen) = holds.as_bool() {
-            self.problems.extend(if chosen { yes_problems } else { no_problems });
-            if let Err(failed) = if chosen { &yes_value } else { &no_value } {
-                return Err(*failed);
-            }
-        }
-        let yes_value = yes_value.unwrap_or_else(|_| Value::unknown());
-        let no_value = no_value.unwrap_or_else(|_| Value::unknown());
-        let (yes_type, no_type) = (yes_value.ty(), no_value.ty());
-        let untyped_null = |value: &Value| matches!(value.data, Data::Null(Type::Any));
-        let ty = if untyped_null(&yes_value) {
-            Some(no_type.clone())
-        } else if untyped_null(&no_value) {
-            Some(yes_type.clone())
-        } else if yes_type == Type::Any || no_type == Type::Any {
-            Some(Type::Any)
-        } else {
-            unify(&[yes_type.clone(), no_type.clone()])
-        };
-        let Some(ty) = ty else {
+        let typed = |value: &Evaluated| value.as_ref().cloned().unwrap_or_else(|_| Value::unknown());
+        let Some(ty) = common_type(&typed(&yes_value), &typed(&no_value)) else {
             let detail = format!(
                 "The one is {}, the other {}; both must have one type.",
-                with_article(&yes_type),
-                with_article(&no_type)
+                with_article(&typed(&yes_value).ty()),
+                with_article(&typed(&no_value).ty())
             );
             return Err(self.fail(
                 expr,
@@ -619,16 +607,23 @@ impl<'a> Evaluator<'a> {
                 detail,
             ));
         };
+        let holds = self.as_condition(condition, &given?)?;
+        if let Some(chosen) = holds.as_bool() {
+            self.problems.extend(if chosen { yes_problems } else { no_problems });
+            if let Err(failed) = if chosen { &yes_value } else { &no_value } {
+                return Err(*failed);
+            }
+        }
+        let (yes_value, no_value) = (typed(&yes_value), typed(&no_value));
+        // Which branch is taken must not decide whether the result is sensitive.
+        let sensitive = holds.sensitive || yes_value.sensitive || no_value.sensitive;
         let chosen = match holds.as_bool() {
             Some(true) => yes_value,
             Some(false) => no_value,
-            None => {
-                let sensitive = holds.sensitive || yes_value.sensitive || no_value.sensitive;
-                return Ok(Value::unknown_of(ty.plain()).marked(sensitive));
-            }
+            None => return Ok(Value::unknown_of(ty.plain()).marked(sensitive)),
         };
         match convert(&chosen, &ty) {
-            Ok(value) => Ok(value.marked(holds.sensitive)),
+            Ok(value) => Ok(value.marked(sensitive)),
             Err(misfit) => Err(self.fail(
                 expr,
                 "inconsistent-conditional-result-types",
@@ -641,10 +636,14 @@ impl<'a> Evaluator<'a> {
     /// A condition: a bool, not null, perhaps unknown.
     fn condition(&mut self, condition: &Expr) -> Evaluated {
         let value = self.eval(condition)?;
+        self.as_condition(condition, &value)
+    }
+
+    fn as_condition(&mut self, condition: &Expr, value: &Value) -> Evaluated {
         if value.is_null() {
             return Err(self.fail(condition, "null-condition", "The condition is null", "It must be true or false."));
         }
-        convert(&value, &Type::Bool).map_err(|misfit| {
+        convert(value, &Type::Bool).map_err(|misfit| {
             let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
             self.fail(condition, "incorrect-condition-type", "The condition is neither true nor false", detail)
         })
@@ -653,19 +652,20 @@ impl<'a> Evaluator<'a> {
     /// An operand of the type, not null, perhaps unknown.
     fn operand(&mut self, expr: &Expr, operand: &Expr, sign: &str, ty: &Type) -> Evaluated {
         let value = self.eval(operand)?;
-        if value.is_null() {
-            return Err(self.fail_at(
+        let converted = convert(&value, ty).map_err(|misfit| {
+            let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
+            self.fail_at(operand.span, expr, "invalid-operand", format!("`{sign}` cannot take this"), detail)
+        })?;
+        match converted.is_null() {
+            true => Err(self.fail_at(
                 operand.span,
                 expr,
                 "operation-failed",
                 format!("`{sign}` cannot take null"),
                 format!("It takes {}s. Use `coalesce` or a condition where it can be null.", ty.words()),
-            ));
+            )),
+            false => Ok(converted),
         }
-        convert(&value, ty).map_err(|misfit| {
-            let detail = format!("It is {}: {misfit}.", with_article(&value.ty()));
-            self.fail_at(operand.span, expr, "invalid-operand", format!("`{sign}` cannot take this"), detail)
-        })
     }
 
     fn binary(&mut self, expr: &Expr, operator: Binary, left: &Expr, right: &Expr) -> Evaluated {
@@ -715,7 +715,8 @@ impl<'a> Evaluator<'a> {
         let mut unknown = false;
         let mut failed = None;
         let mut elements = Vec::new();
-        let mut fields: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
+        let mut fields = Gathered::new();
+        let mut groups: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
         for (key, value) in items {
             self.step(expr, 1)?;
             let names = self.names.len();
@@ -734,17 +735,11 @@ impl<'a> Evaluator<'a> {
                     elements.push(value);
                     None
                 }
-                Ok(ForElement::Field(name, value)) => match fields.get_mut(&name) {
-                    Some(values) if expression.groups => {
-                        values.push(value);
-                        None
-                    }
-                    Some(_) => Some(name),
-                    None => {
-                        fields.insert(name, vec![value]);
-                        None
-                    }
-                },
+                Ok(ForElement::Field(name, value)) if expression.groups => {
+                    groups.entry(name).or_default().push(value);
+                    None
+                }
+                Ok(ForElement::Field(name, value)) => fields.insert(name.clone(), value).map(|_| name),
                 Err(error) => {
                     failed = Some(error);
                     None
@@ -775,11 +770,9 @@ impl<'a> Evaluator<'a> {
         Ok(match (&expression.key, expression.groups) {
             (None, _) => Value::tuple(elements),
             (Some(_), true) => {
-                Value::object(fields.into_iter().map(|(name, values)| (name, Value::tuple(values))).collect())
+                Value::object(groups.into_iter().map(|(name, values)| (name, Value::tuple(values))).collect())
             }
-            (Some(_), false) => Value::object(
-                fields.into_iter().filter_map(|(name, values)| Some((name, values.into_iter().next()?))).collect(),
-            ),
+            (Some(_), false) => Value::object(fields.into()),
         }
         .marked(sensitive))
     }
@@ -971,6 +964,17 @@ impl<'a> Evaluator<'a> {
             result?;
         }
         Ok(())
+    }
+}
+
+/// The type of a conditional; `Any` while it depends on what is not known.
+fn common_type(yes: &Value, no: &Value) -> Option<Type> {
+    let untyped_null = |value: &Value| matches!(value.data, Data::Null(Type::Any));
+    match (yes.ty(), no.ty()) {
+        (_, no) if untyped_null(yes) => Some(no),
+        (yes, _) if untyped_null(no) => Some(yes),
+        (Type::Any, _) | (_, Type::Any) => Some(Type::Any),
+        (yes, no) => unify(&[yes, no]),
     }
 }
 

@@ -34,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::kinds::Kind;
+use crate::model::problem::in_order;
 use crate::model::{Blocks, HostName, Problem, Problems};
 
 pub use console::{Answer, Console, is_open};
@@ -183,12 +184,20 @@ impl Configuration {
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are
     /// missing from the map.
     pub fn evaluate(&self, facts: Option<&BTreeMap<HostName, serde_json::Value>>) -> Evaluated {
-        let mut evaluated = self.world(facts).1;
-        // Of what is in error nobody knows whether it is declared.
-        if !evaluated.problems.iter().any(Problem::is_error) {
-            evaluated.problems.extend(evaluated.desired.statements.problems(&evaluated.desired.blocks));
+        let Evaluated { desired, in_error, mut problems } = self.world(facts).1;
+        // Of what is in error nobody knows whether all of it is declared.
+        match problems.iter().any(Problem::is_error) {
+            true => {
+                let declared = desired.blocks.iter().chain(&in_error);
+                let declared = declared.map(|(address, block)| (address.clone(), block.clone())).collect();
+                problems.extend(desired.statements.problems(&declared));
+            }
+            false => {
+                problems.extend(desired.statements.problems(&desired.blocks));
+                problems.extend(desired.statements.not_declared(&desired.blocks));
+            }
         }
-        evaluated
+        Evaluated { desired, in_error, problems: in_order(problems) }
     }
 
     fn world<'a>(&'a self, facts: Option<&'a BTreeMap<HostName, serde_json::Value>>) -> (expand::World<'a>, Evaluated) {

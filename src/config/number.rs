@@ -14,7 +14,7 @@ use dashu_int::{IBig, Sign, UBig};
 const WRITTEN: u32 = 512;
 /// Bits of a number that was counted.
 const COUNTED: u32 = 64;
-/// Bits of a number that a function computed in hardware floating point.
+/// Bits of a number that a function computed in hardware floating point; no number has fewer.
 const HARDWARE: u32 = 53;
 /// The largest magnitude of a binary exponent: about 39,000 decimal digits. A limit is needed because each number can
 /// be printed.
@@ -36,7 +36,9 @@ pub enum Undefined {
 
 #[derive(Debug, Clone)]
 enum Repr {
-    /// `mantissa * 2^exponent`; the mantissa is odd, or the number is zero.
+    /// Every whole number that fits: nearly all that a configuration counts with.
+    Small(i64),
+    /// `mantissa * 2^exponent`; the mantissa is odd.
     Finite { mantissa: IBig, exponent: i64 },
     /// What division by zero gives, with its sign.
     Infinite { negative: bool },
@@ -53,6 +55,29 @@ impl Number {
         Number::from(0i64)
     }
 
+    fn small(value: i64, precision: u32) -> Self {
+        Number { repr: Repr::Small(value), precision }
+    }
+
+    /// The whole number of a computation, if no precision could have rounded it.
+    fn exact(value: Option<i64>, precision: u32) -> Option<Self> {
+        let value = value.filter(|value| value.unsigned_abs() < 1 << HARDWARE)?;
+        Some(Number::small(value, precision))
+    }
+
+    /// The mantissa, which is odd or zero, and the exponent.
+    fn parts(&self) -> Option<(IBig, i64)> {
+        match &self.repr {
+            Repr::Small(0) => Some((IBig::ZERO, 0)),
+            Repr::Small(value) => {
+                let zeros = value.trailing_zeros();
+                Some((IBig::from(value >> zeros), i64::from(zeros)))
+            }
+            Repr::Finite { mantissa, exponent } => Some((mantissa.clone(), *exponent)),
+            Repr::Infinite { .. } => None,
+        }
+    }
+
     fn infinite(negative: bool, precision: u32) -> Self {
         Number { repr: Repr::Infinite { negative }, precision }
     }
@@ -60,7 +85,7 @@ impl Number {
     /// `mantissa * 2^exponent`, rounded to `precision` bits, half to even.
     fn rounded(mantissa: IBig, exponent: i64, precision: u32) -> Result<Self, OutOfRange> {
         if mantissa.is_zero() {
-            return Ok(Number { repr: Repr::Finite { mantissa, exponent: 0 }, precision });
+            return Ok(Number::small(0, precision));
         }
         let (sign, mut bits) = mantissa.into_parts();
         let mut exponent = exponent;
@@ -83,7 +108,14 @@ impl Number {
         if top.abs() > EXPONENT_LIMIT || exponent < -EXPONENT_LIMIT {
             return Err(OutOfRange);
         }
-        Ok(Number { repr: Repr::Finite { mantissa: IBig::from_parts(sign, bits), exponent }, precision })
+        let mantissa = IBig::from_parts(sign, bits);
+        if (0..i64::from(i64::BITS)).contains(&exponent)
+            && let Ok(mantissa) = i64::try_from(&mantissa)
+            && let Ok(value) = i64::try_from(i128::from(mantissa) << exponent)
+        {
+            return Ok(Number::small(value, precision));
+        }
+        Ok(Number { repr: Repr::Finite { mantissa, exponent }, precision })
     }
 
     /// The whole number, exactly, as if it had been written down.
@@ -112,7 +144,8 @@ impl Number {
         Ok(Number::rounded(mantissa, exponent, HARDWARE)?)
     }
 
-    /// Reads decimal notation: `-12`, `.5`, `5.`, `1.5e-3`. `None` for what is not a number.
+    /// Reads decimal notation: `-12`, `.5`, `5.`, `1.5e-3`, and `3p2` for 3 times 2 to the power of 2. `None` for what is
+    /// not a number.
     pub fn parse(text: &str) -> Option<Result<Self, OutOfRange>> {
         let (negative, unsigned) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
@@ -122,7 +155,8 @@ impl Number {
         if unsigned.eq_ignore_ascii_case("inf") {
             return Some(Ok(Number::infinite(negative, WRITTEN)));
         }
-        let (digits, power) = match unsigned.find(['e', 'E']) {
+        let binary = unsigned.contains(['p', 'P']);
+        let (digits, power) = match unsigned.find(if binary { ['p', 'P'] } else { ['e', 'E'] }) {
             Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
             None => (unsigned, None),
         };
@@ -141,18 +175,34 @@ impl Number {
                 power.parse::<i64>().ok()
             }
         };
-        Some(Number::from_decimal(negative, whole, fraction, power))
+        if !binary {
+            return Some(Number::from_decimal(negative, whole, fraction, power));
+        }
+        let doubled = |number: Number| match number.repr {
+            Repr::Finite { mantissa, exponent } if !mantissa.is_zero() => {
+                let power = power.filter(|power| power.abs() <= EXPONENT_LIMIT).ok_or(OutOfRange)?;
+                Number::rounded(mantissa, exponent + power, WRITTEN)
+            }
+            _ => Ok(number),
+        };
+        Some(Number::from_decimal(negative, whole, fraction, Some(0)).and_then(doubled))
     }
 
     fn from_decimal(negative: bool, whole: &str, fraction: &str, power: Option<i64>) -> Result<Self, OutOfRange> {
         let fraction = fraction.trim_end_matches('0');
+        if fraction.is_empty()
+            && power == Some(0)
+            && let Ok(value) = whole.parse::<i64>()
+        {
+            return Ok(Number::small(if negative { -value } else { value }, WRITTEN));
+        }
         if whole.len() + fraction.len() > EXPONENT_LIMIT as usize {
             return Err(OutOfRange);
         }
         let digits = format!("{whole}{fraction}");
         let mantissa = UBig::from_str_radix(&digits, 10).map_err(|_| OutOfRange)?;
         if mantissa.is_zero() {
-            return Ok(Number { repr: Repr::Finite { mantissa: IBig::ZERO, exponent: 0 }, precision: WRITTEN });
+            return Ok(Number::small(0, WRITTEN));
         }
         let power = power.ok_or(OutOfRange)?.checked_sub(fraction.len() as i64).ok_or(OutOfRange)?;
         if power.abs() > EXPONENT_LIMIT {
@@ -187,40 +237,43 @@ impl Number {
     }
 
     pub fn is_zero(&self) -> bool {
-        matches!(&self.repr, Repr::Finite { mantissa, .. } if mantissa.is_zero())
+        matches!(self.repr, Repr::Small(0))
     }
 
     pub fn is_negative(&self) -> bool {
         match &self.repr {
-            Repr::Finite { mantissa, .. } => mantissa.sign() == Sign::Negative && !mantissa.is_zero(),
+            Repr::Small(value) => *value < 0,
+            Repr::Finite { mantissa, .. } => mantissa.sign() == Sign::Negative,
             Repr::Infinite { negative } => *negative,
         }
     }
 
     pub fn is_whole(&self) -> bool {
-        matches!(&self.repr, Repr::Finite { exponent, .. } if *exponent >= 0)
+        match &self.repr {
+            Repr::Small(_) => true,
+            Repr::Finite { exponent, .. } => *exponent >= 0,
+            Repr::Infinite { .. } => false,
+        }
     }
 
     /// The exact whole number, if it is one.
     pub fn to_whole(&self) -> Option<IBig> {
+        let (mantissa, exponent) = self.parts().filter(|(_, exponent)| *exponent >= 0)?;
+        Some(mantissa << exponent as usize)
+    }
+
+    pub fn to_i64(&self) -> Option<i64> {
         match &self.repr {
-            Repr::Finite { mantissa, exponent } if *exponent >= 0 => Some(mantissa.clone() << *exponent as usize),
+            Repr::Small(value) => Some(*value),
             _ => None,
         }
     }
 
-    pub fn to_i64(&self) -> Option<i64> {
-        self.small().and_then(|whole| i64::try_from(&whole).ok())
-    }
-
     pub fn to_u64(&self) -> Option<u64> {
-        self.small().and_then(|whole| u64::try_from(&whole).ok())
-    }
-
-    /// The whole number if it can fit a machine word, without building a huge one to find out.
-    fn small(&self) -> Option<IBig> {
         match &self.repr {
-            Repr::Finite { exponent, .. } if (0..=64).contains(exponent) => self.to_whole(),
+            Repr::Small(value) => u64::try_from(*value).ok(),
+            // Without building a huge one to find out.
+            Repr::Finite { exponent, .. } if (0..=64).contains(exponent) => u64::try_from(&self.to_whole()?).ok(),
             _ => None,
         }
     }
@@ -230,9 +283,11 @@ impl Number {
         match &self.repr {
             Repr::Infinite { negative: true } => f64::NEG_INFINITY,
             Repr::Infinite { negative: false } => f64::INFINITY,
+            Repr::Small(value) => *value as f64,
             Repr::Finite { mantissa, exponent } => {
                 let narrow = Number::rounded(mantissa.clone(), *exponent, HARDWARE);
                 match narrow.map(|number| number.repr) {
+                    Ok(Repr::Small(value)) => value as f64,
                     Ok(Repr::Finite { mantissa, exponent }) => {
                         let mantissa = i64::try_from(&mantissa).unwrap_or_default() as f64;
                         let half = exponent.clamp(-2200, 2200) / 2;
@@ -247,6 +302,12 @@ impl Number {
 
     pub fn negated(&self) -> Self {
         let repr = match &self.repr {
+            Repr::Small(value) => match value.checked_neg() {
+                Some(value) => Repr::Small(value),
+                None => Repr::Finite { mantissa: IBig::ONE, exponent: 63 },
+            },
+            // What is too large by one for a positive number is not for a negative one.
+            Repr::Finite { mantissa, exponent: 63 } if *mantissa == IBig::ONE => Repr::Small(i64::MIN),
             Repr::Finite { mantissa, exponent } => Repr::Finite { mantissa: -mantissa.clone(), exponent: *exponent },
             Repr::Infinite { negative } => Repr::Infinite { negative: !negative },
         };
@@ -259,16 +320,22 @@ impl Number {
 
     pub fn add(&self, other: &Self) -> Result<Self, Undefined> {
         let precision = self.precision.max(other.precision);
+        if let (Repr::Small(a), Repr::Small(b)) = (&self.repr, &other.repr)
+            && let Some(sum) = Number::exact(a.checked_add(*b), precision)
+        {
+            return Ok(sum);
+        }
+        if let (Some((a, x)), Some((b, y))) = (self.parts(), other.parts()) {
+            let low = x.min(y);
+            let sum = (a << (x - low) as usize) + (b << (y - low) as usize);
+            return Ok(Number::rounded(sum, low, precision)?);
+        }
         match (&self.repr, &other.repr) {
-            (Repr::Finite { mantissa: a, exponent: x }, Repr::Finite { mantissa: b, exponent: y }) => {
-                let low = *x.min(y);
-                let sum = (a.clone() << (x - low) as usize) + (b.clone() << (y - low) as usize);
-                Ok(Number::rounded(sum, low, precision)?)
-            }
             (Repr::Infinite { negative: a }, Repr::Infinite { negative: b }) if a != b => Err(Undefined::NotANumber),
             (Repr::Infinite { negative }, _) | (_, Repr::Infinite { negative }) => {
                 Ok(Number::infinite(*negative, precision))
             }
+            _ => Err(Undefined::NotANumber),
         }
     }
 
@@ -278,13 +345,18 @@ impl Number {
 
     pub fn mul(&self, other: &Self) -> Result<Self, Undefined> {
         let negative = self.is_negative() != other.is_negative();
-        match (&self.repr, &other.repr) {
-            (Repr::Finite { mantissa: a, exponent: x }, Repr::Finite { mantissa: b, exponent: y }) => {
+        let precision = self.precision.max(other.precision);
+        if let (Repr::Small(a), Repr::Small(b)) = (&self.repr, &other.repr)
+            && let Some(product) = Number::exact(a.checked_mul(*b), precision)
+        {
+            return Ok(product);
+        }
+        match (self.parts(), other.parts()) {
+            (Some((a, x)), Some((b, y))) => {
                 let product = a * b;
                 // A product keeps the bits it needs, up to those of a written number, as HCL does.
                 let needed = (product.bit_len() as u32).min(WRITTEN);
-                let precision = self.precision.max(other.precision).max(needed);
-                Ok(Number::rounded(product, x + y, precision)?)
+                Ok(Number::rounded(product, x + y, precision.max(needed))?)
             }
             _ if self.is_zero() || other.is_zero() => Err(Undefined::NotANumber),
             _ => Ok(Number::infinite(negative, WRITTEN)),
@@ -294,8 +366,8 @@ impl Number {
     pub fn div(&self, other: &Self) -> Result<Self, Undefined> {
         let precision = self.precision.max(other.precision);
         let negative = self.is_negative() != other.is_negative();
-        match (&self.repr, &other.repr) {
-            (Repr::Finite { mantissa: a, exponent: x }, Repr::Finite { mantissa: b, exponent: y }) => {
+        match (self.parts(), other.parts()) {
+            (Some((a, x)), Some((b, y))) => {
                 if b.is_zero() {
                     return match a.is_zero() {
                         true => Err(Undefined::NotANumber),
@@ -306,11 +378,10 @@ impl Number {
                     return Ok(Number { precision, ..self.clone() });
                 }
                 let sign = if negative { Sign::Negative } else { Sign::Positive };
-                let (a, b) = (a.clone().unsigned_abs(), b.clone().unsigned_abs());
-                Ok(Number::quotient(sign, a, b, x - y, precision)?)
+                Ok(Number::quotient(sign, a.unsigned_abs(), b.unsigned_abs(), x - y, precision)?)
             }
-            (Repr::Infinite { .. }, Repr::Infinite { .. }) => Err(Undefined::NotANumber),
-            (Repr::Infinite { .. }, _) => Ok(Number::infinite(negative, precision)),
+            (None, None) => Err(Undefined::NotANumber),
+            (None, _) => Ok(Number::infinite(negative, precision)),
             _ => Ok(Number { precision, ..Number::zero() }),
         }
     }
@@ -319,17 +390,18 @@ impl Number {
     /// of a division by zero is the dividend.
     pub fn rem(&self, other: &Self) -> Result<Self, Undefined> {
         if self.is_infinite() || other.is_infinite() {
-            return self.mul(other);
+            return Err(Undefined::NotANumber);
         }
         if other.is_zero() {
             return Ok(self.clone());
         }
-        // What most loops count with. With 64 bits and more, the way below gives the same.
-        if self.precision.min(other.precision) >= COUNTED
-            && let (Some(a), Some(b)) = (self.to_i64(), other.to_i64())
-            && let Some(rest) = a.checked_rem(b)
+        // With 64 bits and more, the way below gives the same.
+        let precision = self.precision.max(other.precision);
+        if let (Repr::Small(a), Repr::Small(b)) = (&self.repr, &other.repr)
+            && self.precision.min(other.precision) >= COUNTED
+            && let Some(rest) = Number::exact(a.checked_rem(*b), precision)
         {
-            return Ok(Number { precision: self.precision.max(other.precision), ..Number::from(rest) });
+            return Ok(rest);
         }
         let cut = self.div(other)?.truncated();
         let cut = Number { precision: self.precision, ..cut };
@@ -371,26 +443,24 @@ impl Number {
 
 impl From<i64> for Number {
     fn from(value: i64) -> Self {
-        Number::counted(IBig::from(value))
+        Number::small(value, COUNTED)
     }
 }
 
 impl From<u64> for Number {
     fn from(value: u64) -> Self {
-        Number::counted(IBig::from(value))
+        if let Ok(value) = i64::try_from(value) {
+            return Number::small(value, COUNTED);
+        }
+        let zeros = value.trailing_zeros();
+        let repr = Repr::Finite { mantissa: IBig::from(value >> zeros), exponent: i64::from(zeros) };
+        Number { repr, precision: COUNTED }
     }
 }
 
 impl From<usize> for Number {
     fn from(value: usize) -> Self {
-        Number::counted(IBig::from(value))
-    }
-}
-
-impl Number {
-    fn counted(value: IBig) -> Self {
-        let zeros = value.trailing_zeros().unwrap_or(0);
-        Number { repr: Repr::Finite { mantissa: value >> zeros, exponent: zeros as i64 }, precision: COUNTED }
+        Number::from(value as u64)
     }
 }
 
@@ -413,12 +483,15 @@ impl Ord for Number {
         let rank = |number: &Number| match number.repr {
             Repr::Infinite { negative: true } => -1,
             Repr::Infinite { negative: false } => 1,
-            Repr::Finite { .. } => 0,
+            _ => 0,
         };
-        match (&self.repr, &other.repr) {
-            (Repr::Finite { mantissa: a, exponent: x }, Repr::Finite { mantissa: b, exponent: y }) => {
-                let low = *x.min(y);
-                (a.clone() << (x - low) as usize).cmp(&(b.clone() << (y - low) as usize))
+        if let (Repr::Small(a), Repr::Small(b)) = (&self.repr, &other.repr) {
+            return a.cmp(b);
+        }
+        match (self.parts(), other.parts()) {
+            (Some((a, x)), Some((b, y))) => {
+                let low = x.min(y);
+                (a << (x - low) as usize).cmp(&(b << (y - low) as usize))
             }
             _ => rank(self).cmp(&rank(other)),
         }
@@ -514,23 +587,19 @@ fn shortest(mantissa: &UBig, exponent: i64, precision: u32) -> Decimal {
 impl fmt::Display for Number {
     /// Plain decimal notation, without exponent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mantissa, exponent) = match &self.repr {
-            Repr::Infinite { negative } => return f.write_str(if *negative { "-Inf" } else { "Inf" }),
-            Repr::Finite { mantissa, exponent } => (mantissa, *exponent),
+        let Some((mantissa, exponent)) = self.magnitude() else {
+            return f.write_str(if self.is_negative() { "-Inf" } else { "+Inf" });
         };
-        if mantissa.is_zero() {
-            return f.write_str("0");
-        }
         // Of a whole number that has no more bits than its precision, no digit can be left out.
-        if mantissa.bit_len() as i64 + exponent <= i64::from(self.precision)
-            && let Some(whole) = self.to_i64()
+        if let Repr::Small(value) = &self.repr
+            && u64::BITS - value.unsigned_abs().leading_zeros() <= self.precision
         {
-            return write!(f, "{whole}");
+            return write!(f, "{value}");
         }
         if self.is_negative() {
             f.write_str("-")?;
         }
-        let decimal = shortest(&mantissa.clone().unsigned_abs(), exponent, self.precision);
+        let decimal = shortest(&mantissa, exponent, self.precision);
         let text: String = decimal.digits.iter().map(|digit| char::from(*digit)).collect();
         if decimal.point <= 0 {
             return write!(f, "0.{}{text}", "0".repeat(decimal.point.unsigned_abs() as usize));
@@ -546,10 +615,7 @@ impl fmt::Display for Number {
 /// Texts with a chosen number of digits, for `format`. They are of the number without its sign.
 impl Number {
     fn magnitude(&self) -> Option<(UBig, i64)> {
-        match &self.repr {
-            Repr::Finite { mantissa, exponent } => Some((mantissa.clone().unsigned_abs(), *exponent)),
-            Repr::Infinite { .. } => None,
-        }
+        self.parts().map(|(mantissa, exponent)| (mantissa.unsigned_abs(), exponent))
     }
 
     /// `3.14`: that many digits behind the point.
@@ -666,20 +732,28 @@ mod tests {
         assert_eq!(number("0e99999999999"), Number::zero());
     }
 
+    /// Large, small, and at the borders of what fits.
+    fn whole() -> impl Strategy<Value = i64> {
+        const BORDERS: &[i64] = &[i64::MIN, i64::MIN + 1, i64::MAX, 1 << 53, (1 << 53) + 1, -1, 0, 1];
+        prop_oneof![any::<i64>(), -100..100i64, prop::sample::select(BORDERS)]
+    }
+
     proptest! {
         #[test]
-        fn whole_numbers_are_exact(a in any::<i64>(), b in any::<i64>()) {
+        fn whole_numbers_are_exact(a in whole(), b in whole()) {
             let (x, y) = (Number::from(a), number(&b.to_string()));
             prop_assert_eq!(x.add(&y).expect("a sum").to_string(), (i128::from(a) + i128::from(b)).to_string());
             prop_assert_eq!(x.mul(&y).expect("a product").to_string(), (i128::from(a) * i128::from(b)).to_string());
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(x.negated().to_string(), (-i128::from(a)).to_string());
+            prop_assert_eq!(y.negated().negated().to_i64(), Some(b));
             if b != 0 {
                 prop_assert_eq!(x.rem(&y).expect("a rest").to_string(), (i128::from(a) % i128::from(b)).to_string());
             }
         }
 
         #[test]
-        fn whole_numbers_print_the_digits_that_a_search_finds(whole in any::<i64>(), shift in 0..63u32) {
+        fn whole_numbers_print_the_digits_that_a_search_finds(whole in whole(), shift in 0..63u32) {
             for precision in [HARDWARE, COUNTED, WRITTEN] {
                 let number = Number::rounded(IBig::from(whole >> shift), 0, precision).expect("in range");
                 let Some((mantissa, exponent)) = number.magnitude().filter(|_| !number.is_zero()) else { continue };

@@ -211,8 +211,12 @@ impl Reader<'_> {
             Expression::Bool(value) => Node::Literal(Value::from(*value.value())),
             Expression::Number(_) => self.number(span),
             Expression::String(text) => Node::Literal(Value::text(text.value())),
-            Expression::Array(elements) => Node::Tuple(elements.iter().map(|element| self.expr(element)).collect()),
+            Expression::Array(elements) => {
+                self.expect_no_loop(span);
+                Node::Tuple(elements.iter().map(|element| self.expr(element)).collect())
+            }
             Expression::Object(object) => {
+                self.expect_no_loop(span);
                 let mut items = Vec::with_capacity(object.len());
                 for (key, value) in object.iter() {
                     let value = self.expr(value.expr());
@@ -264,6 +268,16 @@ impl Reader<'_> {
             Expression::ForExpr(expression) => self.for_expression(expression),
         };
         Expr { span, node }
+    }
+
+    /// Behind a bracket `for` always begins a loop, also where the grammar takes it for a name.
+    fn expect_no_loop(&mut self, span: Span) {
+        let inner = self.sources.slice(span).get(1..).unwrap_or_default().trim_start();
+        let behind = inner.strip_prefix("for").and_then(|behind| behind.chars().next());
+        if behind.is_some_and(|c| !(c.is_alphanumeric() || c == '_' || c == '-')) {
+            let advice = "A loop is written `[for x in list : x]`; a key of this name is written in quotes.";
+            self.problem_at(span, "syntax", "This is neither a loop nor a name", advice);
+        }
     }
 
     /// The number with all its digits; the parser's own type has not enough room for them.
@@ -391,6 +405,14 @@ impl Reader<'_> {
                             matches!(next.value(), TraversalOperator::GetAttr(_) | TraversalOperator::LegacyIndex(_))
                         })
                         .count();
+                    if let Some(TraversalOperator::AttrSplat(_)) = rest.get(each).map(|next| next.value()) {
+                        self.problem_at(
+                            whole,
+                            "nested-splat-expression-not-allowed",
+                            "A `.*` cannot stand behind another one",
+                            "Write `[*]` instead.",
+                        );
+                    }
                     let item = self.steps(Expr { span: start, node: Node::Item }, &rest[..each], whole);
                     let splat = Expr { span: item.span, node: Node::Splat(Box::new(expr), Box::new(item)) };
                     return self.steps(splat, &rest[each..], whole);
@@ -437,8 +459,8 @@ impl Reader<'_> {
         }
         let mut texts = pieces.texts();
         let mut parts = self.parts(template, &mut texts);
-        // A lone interpolation is its value, not a text.
-        if parts.len() == 1 && matches!(parts[0], Part::Interpolation(_)) {
+        // A lone interpolation is its value, not a text; beside white space that `~` takes it is none.
+        if template.len() == 1 && matches!(parts.as_slice(), [Part::Interpolation(_)]) {
             if let Some(Part::Interpolation(inner)) = parts.pop() {
                 return Expr { span, node: Node::Parentheses(Box::new(inner)) };
             }

@@ -63,7 +63,6 @@ impl Statements {
             problems.extend(self.circles());
         }
         problems.extend(self.still_declared(declared));
-        problems.extend(self.not_declared(declared));
         problems
     }
 
@@ -146,8 +145,8 @@ impl Statements {
         problems
     }
 
-    /// What is to be imported, and stands nowhere.
-    fn not_declared(&self, declared: &Blocks) -> Problems {
+    /// What is to be imported, and stands nowhere among all that is declared.
+    pub fn not_declared(&self, declared: &Blocks) -> Problems {
         let mut problems = Problems::new();
         for one in &self.imports {
             if declared.keys().any(|address| one.to.selects(address)) {
@@ -180,8 +179,9 @@ pub(super) fn read(
     let place = sources.place(block.header);
     match block.word.as_ref() {
         "moved" => {
-            reader.only(&block.body, &["from", "to"], &[], "`moved`");
-            let (from, to) = (reader.end(block, "from"), reader.end(block, "to"));
+            let known = &["from", "to"];
+            reader.only(&block.body, known, &[], "`moved`");
+            let (from, to) = (reader.end(block, "from", known), reader.end(block, "to", known));
             match from.zip(to).map(|(from, to)| Moved::new(from, to, place)) {
                 Some(Ok(one)) => statements.moved.push(one),
                 Some(Err(problem)) => reader.problems.push(problem),
@@ -189,19 +189,21 @@ pub(super) fn read(
             }
         }
         "removed" => {
-            reader.only(&block.body, &["from", "destroy"], &["lifecycle"], "`removed`");
+            let known = &["from", "destroy"];
+            reader.only(&block.body, known, &["lifecycle"], "`removed`");
             let destroy = reader.destroy(block);
-            if let (Some(from), Some(destroy)) = (reader.end(block, "from"), destroy) {
+            if let (Some(from), Some(destroy)) = (reader.end(block, "from", known), destroy) {
                 statements.removed.push(Removed { from, destroy, place });
             }
         }
         _ => {
-            reader.only(&block.body, &["to", "id"], &[], "`import`");
+            let known = &["to", "id"];
+            reader.only(&block.body, known, &[], "`import`");
             if let Some(id) = block.body.attribute("id") {
                 let detail = "Larder finds an object by the paths that its block names, not by an id. Leave `id` out.";
                 reader.problem(id, "not-supported", "`import` takes no `id`", detail);
             }
-            if let Some(to) = reader.end(block, "to") {
+            if let Some(to) = reader.end(block, "to", known) {
                 statements.imports.push(Import { to, place });
             }
         }
@@ -226,9 +228,9 @@ impl Reader<'_> {
     }
 
     /// An attribute that names a resource, a block or a module, written like a reference.
-    fn end(&mut self, block: &Block, name: &str) -> Option<Selector> {
+    fn end(&mut self, block: &Block, name: &str, known: &[&str]) -> Option<Selector> {
         let Some(attribute) = block.body.attribute(name) else {
-            if block.body.lacks(name, &["from", "to", "destroy", "id"]) {
+            if block.body.lacks(name, known) {
                 let detail = format!("Add `{name} = KIND.NAME`.");
                 let problem = Problem::error("missing-attribute", format!("`{name}` is missing"), detail);
                 self.problems.push(problem.at(self.sources.place(block.header).as_ref()));

@@ -96,11 +96,19 @@ impl Value {
     }
 
     pub fn text(text: &str) -> Self {
-        let normal = match text.is_ascii() || unicode_normalization::is_nfc(text) {
+        let normal = match is_normal(text) {
             true => Arc::from(text),
             false => Arc::from(text.nfc().collect::<String>()),
         };
         Data::Text(normal).into()
+    }
+
+    /// The same text, shared where it is in normal form already.
+    pub fn shared(text: &Arc<str>) -> Self {
+        match is_normal(text) {
+            true => Data::Text(text.clone()).into(),
+            false => Value::text(text),
+        }
     }
 
     pub fn count(count: usize) -> Self {
@@ -229,14 +237,16 @@ impl Value {
             if *parts == 0 {
                 return false;
             }
-            let values: Box<dyn Iterator<Item = &Value>> = match &value.data {
-                Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => Box::new(elements.iter()),
-                Data::Map(_, fields) => Box::new(fields.values()),
-                Data::Object(object) if object.identity.is_some() => return object.depth <= levels,
-                Data::Object(object) => Box::new(object.fields.values()),
-                _ => return true,
-            };
-            levels > 0 && values.into_iter().all(|value| count(value, levels - 1, parts))
+            let within = |value| count(value, levels - 1, parts);
+            match &value.data {
+                Data::Object(object) if object.identity.is_some() => object.depth <= levels,
+                Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+                    levels > 0 && elements.iter().all(within)
+                }
+                Data::Map(_, fields) => levels > 0 && fields.values().all(within),
+                Data::Object(object) => levels > 0 && object.fields.values().all(within),
+                _ => true,
+            }
         }
         let mut parts = parts;
         count(self, levels, &mut parts)
@@ -557,6 +567,10 @@ impl Value {
             },
         }
     }
+}
+
+fn is_normal(text: &str) -> bool {
+    text.is_ascii() || unicode_normalization::is_nfc(text)
 }
 
 /// A JSON number with all digits where JSON's own numbers of this program can hold them, else the nearest.

@@ -59,7 +59,7 @@ pub(super) fn mismatch(header: &Header, path: &str, block: &Block, all: &Blocks)
         (Some(name), Some(base)) => {
             let format = base.text("format").unwrap_or_default();
             match (resolved(path, name), backing_format) {
-                (Some(at), _) if !places(base, all).contains(&at) => {
+                (Some(at), _) if !places(base, all).any(|place| place == at) => {
                     Some(format!("has the backing file {name:?}, which is not {}", base.address))
                 }
                 (None, _) => Some(format!("has the backing file {name:?}, which is no path")),

@@ -138,7 +138,7 @@ impl Kind for ExternalVolume {
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems {
         let storage = block.resource("storage").and_then(|address| all.get(address)).cloned();
         inherit(block, storage.as_ref());
-        block.default_to("persist", Datum::Text("fstab".to_owned()));
+        block.default_to("persist", Datum::text("fstab"));
         let mut problems = check(block, storage.as_ref());
         let label = default_label(block);
         if let Some(device) = block.blocks.iter_mut().find(|nested| nested.name == "device") {
@@ -252,7 +252,7 @@ fn inherit(block: &mut Block, storage: Option<&Block>) {
     }
     let default = match storage.datum("root") {
         Some(Datum::Text(root)) => {
-            Datum::Text(format!("{}/{}", root.trim_end_matches('/'), block.address.default_name()))
+            Datum::text(format!("{}/{}", root.trim_end_matches('/'), block.address.default_name()))
         }
         _ => Datum::Unknown,
     };
@@ -387,7 +387,7 @@ fn default_label(block: &Block) -> Datum {
     let name = block.address.default_name();
     let end =
         name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= longest).last().unwrap_or(0);
-    Datum::Text(name[..end].to_owned())
+    Datum::text(&name[..end])
 }
 
 fn check_device(device: &NestedBlock, address: &Address) -> Problems {

@@ -59,7 +59,7 @@ impl Kind for Host {
 
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
         let mut problems = Problems::new();
-        block.default_to("connection", Datum::Text("ssh".to_owned()));
+        block.default_to("connection", Datum::text("ssh"));
         block.default_to("connect_timeout", Datum::Duration(10_000));
         let is_local = block.text("connection") == Some("local");
         match (block.attributes.contains_key("address"), is_local) {
@@ -124,8 +124,11 @@ impl Kind for Host {
 
 /// The name by which everything speaks of a host.
 pub fn name_of(address: &Address) -> HostName {
-    let modules = address.module.iter().map(|step| format!("{}.", step.name)).collect::<String>();
-    HostName(modules + &address.default_name())
+    let own = address.default_name();
+    match address.module.is_empty() {
+        true => HostName(own),
+        false => HostName(address.module.iter().map(|step| format!("{}.", step.name)).collect::<String>() + &own),
+    }
 }
 
 /// How a host block says that the machine is reached.

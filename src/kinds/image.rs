@@ -83,11 +83,11 @@ impl Kind for Image {
         block.default_to(
             "name",
             match format {
-                Datum::Text(format) => Datum::Text(format!("{}.{format}", block.address.default_name())),
+                Datum::Text(format) => Datum::text(format!("{}.{format}", block.address.default_name())),
                 _ => Datum::Unknown,
             },
         );
-        block.default_to("allocation", Datum::Text("sparse".to_owned()));
+        block.default_to("allocation", Datum::text("sparse"));
         if let Some(volume) = block.resource("volume").and_then(|address| all.get(address)) {
             let inherited = ["owner", "group"].map(|name| (name, volume.datum(name).cloned()));
             for (name, value) in inherited {
@@ -114,7 +114,7 @@ impl Kind for Image {
     }
 
     fn paths(&self, block: &Block, all: &Blocks) -> Vec<String> {
-        places(block, all).into_iter().take(1).collect()
+        places(block, all).take(1).collect()
     }
 
     fn needs_paths(&self, block: &Block, all: &Blocks) -> Vec<String> {
@@ -122,7 +122,7 @@ impl Kind for Image {
     }
 
     fn questions(&self, block: &Block, all: &Blocks, _host: &HostName) -> Vec<Question> {
-        let files = places(block, all).iter().map(|path| image_file::question(path)).collect::<Vec<_>>();
+        let files = places(block, all).map(|path| image_file::question(&path)).collect::<Vec<_>>();
         files.into_iter().chain(ground::people_questions(block)).collect()
     }
 
@@ -171,7 +171,8 @@ fn check(block: &Block, all: &Blocks) -> Problems {
             "allocation",
         );
     }
-    let members = volume(block, all).and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all)));
+    let members = volume(block, all).filter(|_| !block.resources("hosts").is_empty());
+    let members = members.and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all)));
     for host in block.resources("hosts").iter().map(host::name_of) {
         if members.as_ref().is_some_and(|members| !members.contains(&host)) {
             error(
@@ -219,13 +220,10 @@ fn volume<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
 }
 
 /// Where the image can be seen: in the volume, and in what is mounted there.
-pub(super) fn places(block: &Block, all: &Blocks) -> Vec<String> {
-    let Some(volume) = volume(block, all).filter(|volume| !volume.is_unknown("mount_point")) else { return Vec::new() };
-    if block.is_unknown("name") {
-        return Vec::new();
-    }
-    let directories = kind_of(&volume.address).map(|kind| kind.image_directories(volume)).unwrap_or_default();
-    directories.iter().map(|directory| in_directory(directory, block)).collect()
+pub(super) fn places(block: &Block, all: &Blocks) -> impl Iterator<Item = String> {
+    let volume = volume(block, all).filter(|volume| !volume.is_unknown("mount_point") && !block.is_unknown("name"));
+    let directories = volume.and_then(|volume| Some(kind_of(&volume.address)?.image_directories(volume)));
+    directories.unwrap_or_default().into_iter().map(|directory| in_directory(&directory, block))
 }
 
 fn in_directory(directory: &str, block: &Block) -> String {
@@ -498,7 +496,7 @@ impl Wanted<'_> {
     }
 
     fn places(&self, scene: &Scene) -> Vec<String> {
-        places(self.block, scene.blocks)
+        places(self.block, scene.blocks).collect()
     }
 
     fn grow(

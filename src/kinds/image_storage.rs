@@ -49,7 +49,7 @@ impl Kind for ImageStorage {
 
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
         let default = format!("/var/lib/larder/storages/{}", block.address.default_name());
-        block.default_to("root", Datum::Text(default));
+        block.default_to("root", Datum::text(default));
         let mut problems = Problems::new();
         if ground::belongs_to_the_system(root(block)) {
             let summary = format!("{} belongs to the system", root(block));

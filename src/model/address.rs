@@ -30,7 +30,7 @@ pub struct ModuleStep {
 pub struct Address(Arc<Parts>);
 
 /// What an address consists of. Instances of one block share all but the key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Parts {
     pub module: Arc<[ModuleStep]>,
     pub kind: Arc<str>,
@@ -60,10 +60,18 @@ impl PartialOrd for Address {
 
 impl Ord for Address {
     fn cmp(&self, other: &Self) -> Ordering {
-        match Arc::ptr_eq(&self.0, &other.0) {
-            true => Ordering::Equal,
-            false => self.0.cmp(&other.0),
+        // What is shared needs no look into it, and between instances of one block that is all but the key.
+        fn order<T: Ord + ?Sized>(a: &Arc<T>, b: &Arc<T>) -> Ordering {
+            if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) }
         }
+        let (a, b) = (&self.0, &other.0);
+        if Arc::ptr_eq(a, b) {
+            return Ordering::Equal;
+        }
+        order(&a.module, &b.module)
+            .then_with(|| order(&a.kind, &b.kind))
+            .then_with(|| order(&a.name, &b.name))
+            .then_with(|| a.key.cmp(&b.key))
     }
 }
 
@@ -113,7 +121,7 @@ impl Address {
         match &self.key {
             None => self.name.to_string(),
             Some(Key::Index(index)) => format!("{}-{index}", self.name),
-            Some(Key::Text(text)) => format!("{}-{text}", self.name),
+            Some(Key::Text(text)) => [&self.name, "-", text].concat(),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::size::Size;
 pub enum Datum {
     /// Depends on something that is not known yet; only while validating, or before hosts were asked.
     Unknown,
-    Text(String),
+    Text(Arc<str>),
     Bool(bool),
     /// A whole number.
     Integer(i64),
@@ -48,6 +48,12 @@ pub struct Attribute {
     /// Never shown, never stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
+}
+
+impl Datum {
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Datum::Text(text.into())
+    }
 }
 
 impl Attribute {

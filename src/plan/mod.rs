@@ -11,6 +11,7 @@ mod renames;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 
 use serde::{Deserialize, Serialize};
 
@@ -251,7 +252,7 @@ pub fn questions(
     request: &Request,
 ) -> Result<BTreeMap<HostName, (Connection, Vec<Question>)>, Problems> {
     let pairs = moves::resolve(state, &statements.moved)?;
-    let state = &moves::rename(state, &pairs);
+    let state: &State = &moves::rename(state, &pairs);
     let scope = Scope::of(desired, state, &statements.removed, request.operation, &request.limit);
     let known = &known_blocks(desired).0;
     let watched = watched(known, state);
@@ -397,7 +398,7 @@ pub struct Input<'a> {
 pub fn plan(input: &Input) -> Result<Plan, Problems> {
     let request = input.request;
     let pairs = moves::resolve(input.state, &input.statements.moved)?;
-    let state = &moves::rename(input.state, &pairs);
+    let state: &State = &moves::rename(input.state, &pairs);
     let scope = Scope::of(input.desired, state, &input.statements.removed, request.operation, &request.limit);
     let (known, unknown) = match request.operation {
         Operation::Destroy => (Blocks::new(), BTreeSet::new()),
@@ -506,15 +507,19 @@ pub fn conflicts(blocks: &Blocks) -> Problems {
     let mut as_written: Vec<_> = blocks.values().filter_map(|block| Some((block, kind_of(&block.address)?))).collect();
     as_written.sort_by_key(|(block, _)| block.place.as_deref());
     // Most paths are wanted once; only of the others the hosts matter.
+    let hashes = RandomState::new();
     let (mut once, mut contested) = (HashSet::new(), HashSet::new());
     for (block, kind) in &as_written {
-        contested.extend(kind.paths(block, blocks).into_iter().filter_map(|path| once.replace(path)));
+        let paths = kind.paths(block, blocks);
+        contested.extend(paths.iter().map(|path| hashes.hash_one(path)).filter(|hash| !once.insert(*hash)));
     }
-    drop(once);
     let mut owners: HashMap<(HostName, String), &Block> = HashMap::new();
     for (block, kind) in as_written {
-        let paths: Vec<String> =
-            kind.paths(block, blocks).into_iter().filter(|path| contested.contains(path)).collect();
+        if contested.is_empty() {
+            break;
+        }
+        let mut paths = kind.paths(block, blocks);
+        paths.retain(|path| contested.contains(&hashes.hash_one(path)));
         if paths.is_empty() {
             continue;
         }
@@ -543,7 +548,7 @@ fn shared_path(first: &Block, block: &Block, host: &HostName, path: &str) -> Pro
         format!("{}{at} has it first. Give one of them another path or name.", first.address),
     );
     let gives_path =
-        |value: &Datum| matches!(value, Datum::Text(text) if path == text || path.ends_with(&format!("/{text}")));
+        |value: &Datum| matches!(value, Datum::Text(text) if *path == **text || path.ends_with(&format!("/{text}")));
     let written = block.attributes.values().filter(|attribute| gives_path(&attribute.value));
     let place = written.filter_map(|attribute| attribute.place.as_deref().cloned()).next();
     let problem = of_instance(problem, block);
@@ -895,9 +900,8 @@ impl Making<'_> {
 
     /// Whether a host has a part in the run; others may have been asked for their facts alone.
     fn concerns(&self, host: &HostName) -> bool {
-        let of_run = |address: &Address| {
-            address.is(host::NAME) && self.scope.has(address) && host::name_of(address) == *host
-        };
+        let of_run =
+            |address: &Address| address.is(host::NAME) && self.scope.has(address) && host::name_of(address) == *host;
         !self.scope.is_partial()
             || self.judged.values().chain(self.removed.values()).any(|verdicts| verdicts.contains_key(host))
             || self.input.desired.keys().any(of_run)

@@ -16,10 +16,9 @@ impl Making<'_> {
         owners: &BTreeMap<HostName, BTreeMap<String, Address>>,
     ) {
         // What this run leaves alone takes nothing away with it.
-        let recorded = super::recorded_blocks(self.state);
-        let going =
-            recorded.iter().filter(|(address, _)| self.scope.has(address) && !self.scope.forgotten.contains(*address));
-        let going = going.map(|(address, block)| (address.clone(), block.clone())).collect();
+        let goes = |address: &Address| self.scope.has(address) && !self.scope.forgotten.contains(address);
+        let going = self.state.resources.iter().filter(|(address, _)| goes(address));
+        let going = going.map(|(address, record)| (address.clone(), record.block.clone())).collect();
         let scene = Scene { blocks: &going, facts: self.input.facts, memory, watched, owners };
         for (address, record) in self.state.resources.iter().filter(|(address, _)| self.scope.has(address)) {
             if self.scope.forgotten.contains(address) {

@@ -15,7 +15,7 @@ type Common = BTreeMap<String, BTreeSet<HostName>>;
 
 impl Making<'_> {
     pub(super) fn refuse_renames(&mut self) {
-        if self.input.request.operation == Operation::Apply {
+        if self.input.request.operation == Operation::Apply && !self.removed.is_empty() {
             self.refuse_renamed_blocks();
             self.refuse_renamed_hosts();
         }
@@ -102,10 +102,13 @@ impl Making<'_> {
             let system = system::read(self.input.facts.host(host)).ok()?;
             Some((system.machine_id, system.hostname)).filter(|(id, name)| !id.is_empty() && !name.is_empty())
         };
-        let wanted: BTreeSet<&HostName> = self.judged.values().flat_map(BTreeMap::keys).collect();
-        let machines: BTreeMap<_, _> = wanted.into_iter().filter_map(|host| Some((machine(host)?, host))).collect();
         let going = self.removed.iter().filter(|(address, _)| !self.scope.forgotten.contains(*address));
         let leaving: BTreeSet<&HostName> = going.flat_map(|(_, verdicts)| verdicts.keys()).collect();
+        if leaving.is_empty() {
+            return;
+        }
+        let wanted: BTreeSet<&HostName> = self.judged.values().flat_map(BTreeMap::keys).collect();
+        let machines: BTreeMap<_, _> = wanted.into_iter().filter_map(|host| Some((machine(host)?, host))).collect();
         let doubles: Vec<(HostName, HostName)> = leaving
             .into_iter()
             .filter_map(|host| Some((host.clone(), (*machines.get(&machine(host)?)?).clone())))

@@ -552,19 +552,21 @@ mod tests {
                     HOSTS.iter().zip(members).filter(|(_, is)| **is).map(|(host, _)| format!("host.{host}")).collect();
                 let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
                 let members = Datum::Resources(hosts.iter().map(|host| address(host)).collect());
-                let root = Datum::Text(format!("/var/lib/s{number}"));
+                let root = Datum::Text(format!("/var/lib/s{number}").into());
                 all.push(block(&format!("image_storage.s{number}"), &[("hosts", members), ("root", root)], &hosts));
             }
             for number in 0..4 {
                 let storage = format!("image_storage.s{}", usize::from(self.storage_of[number]));
                 let volume = format!("external_volume.v{number}");
-                let attributes =
-                    [("storage", Datum::Resource(address(&storage))), ("mount_point", Datum::Text(self.path(number)))];
+                let attributes = [
+                    ("storage", Datum::Resource(address(&storage))),
+                    ("mount_point", Datum::Text(self.path(number).into())),
+                ];
                 if self.present[number] {
                     all.push(block(&volume, &attributes, &[&storage]));
                 }
                 if self.present[number] && self.present[number + 4] {
-                    let name = Datum::Text("x.raw".to_owned());
+                    let name = Datum::Text("x.raw".into());
                     let image = format!("image.i{number}");
                     all.push(block(
                         &image,

@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Datum {
-        Datum::Text(text.to_owned())
+        Datum::Text(text.into())
     }
 
     /// What a directory means that has this text for its configuration.

@@ -20,9 +20,8 @@ pub(crate) fn host(name: &str) -> HostName {
 }
 
 pub(crate) fn block(text: &str, attributes: &[(&str, &str)]) -> Block {
-    let attribute = |(name, value): &(&str, &str)| {
-        ((*name).to_owned().into(), Attribute::default_value(Datum::Text((*value).to_owned())))
-    };
+    let attribute =
+        |(name, value): &(&str, &str)| ((*name).to_owned().into(), Attribute::default_value(Datum::text(*value)));
     Block {
         address: address(text),
         attributes: attributes.iter().map(attribute).collect(),

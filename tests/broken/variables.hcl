@@ -47,7 +47,7 @@ locals {
   racks      = [for name, address in var.members : upper(name)]
   per_rack   = length(var.racks) / (length(local.racks) - 3) # mistake: operation-failed
   first_rack = var.racks[2]                                  # mistake: invalid-index
-  rack_names = replace(var.owner, "-")                      # mistake: not-enough-function-arguments
+  rack_names = replace(var.owner, "-")                       # mistake: not-enough-function-arguments
   serial     = regex("^(a|b", "a-12")                        # mistake: invalid-function-argument
   greeting   = "hosts: ${var.members}"                       # mistake: invalid-template-interpolation-value
   size_of    = { for size in ["1", "1"] : size => size }     # mistake: duplicate-object-key

@@ -7,7 +7,7 @@ image_storage "main" {
 }
 
 image_storage "single" {
-  hosts = [host.hv4] # mistake: reference-to-undeclared-resource
+  hosts = [host.hv4]   # mistake: reference-to-undeclared-resource
   root  = "srv/larder" # mistake: invalid-path
 }
 
@@ -60,7 +60,7 @@ external_volume "cache" {
 external_volume "archive" {
   for_each = toset(["2024", "2025", "2026"])
   storage  = image_storage.main
-  mode     = each.key # no mistake: 2024 is octal, and so are the others
+  mode     = each.key     # no mistake: 2024 is octal, and so are the others
   options  = ["ro", null] # mistake: wrong-type
   directory {}
 }

@@ -66,7 +66,7 @@ static KINDS: [Table; 4] = [
         },
         complete: |block, _| {
             let root = format!("/var/lib/larder/storages/{}", block.address.default_name());
-            block.default_to("root", Datum::Text(root));
+            block.default_to("root", Datum::text(root));
             Vec::new()
         },
     },
@@ -119,7 +119,7 @@ static KINDS: [Table; 4] = [
                 return vec![Problem::error("test", "the storage was not completed before the volume", "")];
             };
             let mount_point = format!("{root}/{}", block.address.default_name());
-            block.default_to("mount_point", Datum::Text(mount_point));
+            block.default_to("mount_point", Datum::text(mount_point));
             Vec::new()
         },
     },
@@ -140,7 +140,7 @@ static KINDS: [Table; 4] = [
         },
         complete: |block, _| {
             let name = format!("{}.{}", block.address.default_name(), block.text("format").unwrap_or("raw"));
-            block.default_to("name", Datum::Text(name));
+            block.default_to("name", Datum::text(name));
             Vec::new()
         },
     },

@@ -257,8 +257,8 @@ fn from_module(schema: &[AttributeSchema], attributes: &mut AttributeMap, direct
         if let Some(Attribute { value: Datum::Text(path), .. }) = attributes.get_mut(known.name)
             && !path.starts_with(['/', '~'])
         {
-            let joined = clean(&Path::new(directory).join(&*path));
-            *path = joined.to_string_lossy().into_owned();
+            let joined = clean(&Path::new(directory).join(&**path));
+            *path = Arc::from(joined.to_string_lossy());
         }
     }
 }

@@ -45,17 +45,26 @@ pub(super) const TABLE: &[Function] = &[
         if arguments.is_empty() {
             return Err(Fault::call("at least one list is required"));
         }
-        if !arguments.iter().all(|value| matches!(value.data, Data::List(..) | Data::Tuple(_))) {
+        let is_list = |value: &Value| match value.ty() {
+            Type::Any => value.is_unknown(),
+            ty => matches!(ty, Type::List(_) | Type::Tuple(_)),
+        };
+        if !arguments.iter().all(is_list) {
             return Err(Fault::call("an argument is not a list or tuple"));
         }
-        if let Some(first) =
-            arguments.iter().find(|value| value.elements().is_some_and(|elements| !elements.is_empty()))
-        {
-            return Ok(first.clone());
+        // Which list was taken tells something of each.
+        let sensitive = arguments.iter().any(Value::is_sensitive_anywhere);
+        for value in arguments {
+            if value.is_unknown() {
+                return Ok(Value::unknown().marked(sensitive));
+            }
+            if value.elements().is_some_and(|elements| !elements.is_empty()) {
+                return Ok(value.without_marks().marked(sensitive));
+            }
         }
         Err(Fault::call("all lists are empty"))
     })
-    .and_more(takes("vals", Takes::Any).shape().or_null()),
+    .and_more(takes("vals", Takes::Any).as_it_is()),
     function("compact", &[takes("list", Takes::Texts)], Takes::Texts, |_, arguments| {
         Ok(Value::texts(texts(arguments, 0).into_iter().filter(|text| !text.is_empty())))
     }),
@@ -79,7 +88,7 @@ pub(super) const TABLE: &[Function] = &[
     function("element", &[LIST.shape(), takes("index", Takes::Number)], Takes::Any, |_, arguments| element(arguments)),
     function("flatten", &[LIST.shape()], Takes::Any, |_, arguments| {
         if arguments[0].elements().is_none() {
-            return Err(Fault::argument(0, "a list, set or tuple is required"));
+            return Err(Fault::call("a list, set or tuple is required"));
         }
         let mut flat = Vec::new();
         match flatten(&arguments[0], false, &mut flat) {
@@ -157,7 +166,8 @@ pub(super) const TABLE: &[Function] = &[
         sets(arguments, |element, others| others.iter().all(|other| other.contains(element)), false)
     })
     .and_more(takes("other_sets", Takes::SetOf)),
-    function("setproduct", &[], Takes::Any, |_, arguments| set_product(arguments)).and_more(takes("sets", Takes::Any)),
+    function("setproduct", &[], Takes::Any, |_, arguments| set_product(arguments))
+        .and_more(takes("sets", Takes::Any).shape()),
     function("setsubtract", &[takes("a", Takes::SetOf), takes("b", Takes::SetOf)], Takes::Any, |_, arguments| {
         sets(arguments, |element, others| !others.iter().any(|other| other.contains(element)), false)
     }),
@@ -173,7 +183,7 @@ pub(super) const TABLE: &[Function] = &[
     ),
     function("sort", &[takes("list", Takes::Texts)], Takes::Texts, |_, arguments| {
         if elements(arguments, 0).iter().any(Value::is_null) {
-            return Err(Fault::argument(0, "an element is null"));
+            return Err(Fault::call("an element is null"));
         }
         let mut sorted = texts(arguments, 0);
         sorted.sort_unstable();
@@ -230,24 +240,22 @@ fn bools(arguments: &[Value]) -> Result<Vec<Option<bool>>, Fault> {
 }
 
 fn coalesce(arguments: &[Value]) -> Outcome {
-    let types: Vec<Type> =
-        arguments.iter().filter(|value| !matches!(value.data, Data::Null(Type::Any))).map(Value::ty).collect();
-    if types.is_empty() {
-        return Err(Fault::call("all arguments are null"));
+    if arguments.is_empty() {
+        return Err(Fault::call("at least one value is required"));
     }
-    let ty = match types.contains(&Type::Any) {
-        true => Type::Any,
-        false => unify(&types).ok_or_else(|| Fault::call("all arguments must have the same type"))?,
-    };
+    let types: Vec<Type> = arguments.iter().map(Value::ty).collect();
+    let ty = unify(&types).ok_or_else(|| Fault::call("all arguments must have the same type"))?;
+    // Which value was taken tells something of each.
+    let sensitive = arguments.iter().any(Value::is_sensitive_anywhere);
     for value in arguments {
+        let value = convert(value, &ty).map_err(|misfit| Fault::call(misfit.to_string()))?;
         if value.is_unknown() {
-            let sensitive = arguments.iter().any(|value| value.sensitive);
             return Ok(Value::unknown_of(ty).marked(sensitive));
         }
-        if value.is_null() || value.as_text().is_some_and(|text| text.is_empty()) {
-            continue;
+        let is_empty = ty == Type::Text && value.as_text().is_some_and(|text| text.is_empty());
+        if !value.is_null() && !is_empty {
+            return Ok(value.without_marks().marked(sensitive));
         }
-        return convert(value, &ty).map_err(|misfit| Fault::call(misfit.to_string()));
     }
     Err(Fault::call("all arguments are null or empty"))
 }
@@ -351,28 +359,34 @@ fn matchkeys(arguments: &[Value]) -> Outcome {
 }
 
 fn merge(arguments: &[Value]) -> Outcome {
+    // Behind a null without type nothing is known of the types, and whatever has elements with names is taken.
+    let mut is_open = false;
     let mut fields = Vec::new();
-    let mut types = Vec::new();
-    let mut given = 0;
     for value in arguments {
-        if value.is_null() {
-            continue;
+        let ty = value.ty();
+        is_open |= ty == Type::Any;
+        let fits = matches!(ty, Type::Map(_) | Type::Object(_) | Type::Resource(_) | Type::AnyResource);
+        match &value.data {
+            _ if !fits && !is_open => return Err(Fault::call("maps or objects are required")),
+            Data::Null(_) => {}
+            Data::Map(_, of_value) => fields.extend(of_value.iter().map(|(name, value)| (name.clone(), value.clone()))),
+            Data::Object(object) => {
+                fields.extend(object.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+            }
+            Data::Set(_, elements) if elements.iter().all(|element| element.as_text().is_some()) => {
+                let named = elements.iter().filter_map(|element| Some((element.as_text()?.clone(), element.clone())));
+                fields.extend(named);
+            }
+            Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) if elements.is_empty() => {}
+            _ => return Err(Fault::call("maps or objects are required")),
         }
-        given += 1;
-        let Some(of_value) = value.fields() else {
-            return Err(Fault::call("maps or objects are required"));
-        };
-        if let Data::Map(ty, _) = &value.data {
-            types.push(ty.clone());
-        }
-        fields.extend(of_value.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
     let fields: Fields = fields.into_iter().collect();
     // Maps of one type give a map; everything else an object.
-    Ok(match types.split_first() {
-        Some((first, rest)) if types.len() == given && rest.iter().all(|ty| ty == first) => {
-            Value::map(first.clone(), fields)
-        }
+    let first = arguments.first().map(Value::ty);
+    let alike = !is_open && arguments.iter().all(|value| Some(value.ty()) == first);
+    Ok(match first {
+        Some(Type::Map(element)) if alike => Value::map((*element).clone(), fields),
         _ => Value::object(fields),
     })
 }
@@ -469,6 +483,9 @@ fn slice(arguments: &[Value]) -> Outcome {
 fn transpose(arguments: &[Value]) -> Outcome {
     let mut transposed: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
     for (key, values) in arguments[0].fields().into_iter().flatten() {
+        if values.is_null() {
+            return Err(Fault::call("a list is null"));
+        }
         for value in values.elements().into_iter().flat_map(|values| values.iter()) {
             let name = value.as_text().ok_or_else(|| Fault::call("an element is null"))?;
             transposed.entry(name.clone()).or_default().push(Data::Text(key.clone()).into());

@@ -64,12 +64,11 @@ pub(super) const TABLE: &[Function] = &[
         |_, arguments| {
             let bytes = STANDARD.decode(text(arguments, 0)).map_err(|_| Fault::argument(0, "this is not Base64"))?;
             let wrong = || Fault::argument(0, "the bytes are no text in this encoding");
+            let encoding = encoding(text(arguments, 1))?;
             if bytes.is_empty() {
                 return Ok("".into());
             }
-            let decoded = encoding(text(arguments, 1))?
-                .decode_without_bom_handling_and_without_replacement(&bytes)
-                .ok_or_else(wrong)?;
+            let decoded = encoding.decode_without_bom_handling_and_without_replacement(&bytes).ok_or_else(wrong)?;
             Ok(decoded.into_owned().into())
         },
     ),
@@ -81,8 +80,10 @@ pub(super) const TABLE: &[Function] = &[
             let (all, name) = (text(arguments, 0), text(arguments, 1));
             // UTF-16 is only ever read by the library.
             let bytes = match name.to_ascii_uppercase().as_str() {
-                "UTF-16LE" | "UTF-16" => all.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+                "UTF-16LE" => all.encode_utf16().flat_map(u16::to_le_bytes).collect(),
                 "UTF-16BE" => all.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+                // A text in UTF-16 that does not say which begins with a mark that does.
+                "UTF-16" => [0xfeff].into_iter().chain(all.encode_utf16()).flat_map(u16::to_be_bytes).collect(),
                 _ => {
                     let (bytes, _, failed) = encoding(name)?.encode(all);
                     if failed {
@@ -146,7 +147,11 @@ fn urldecode(all: &str) -> Result<String, Fault> {
 
 /// JSON as Terraform writes it, with all digits; `None` where a part is unknown.
 pub(super) fn json(value: &Value) -> Option<String> {
-    let text = value.to_json_text()?;
+    value.to_json_text().map(|text| escaped(&text))
+}
+
+/// JSON without the characters that HTML and JavaScript read as their own.
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -158,7 +163,7 @@ pub(super) fn json(value: &Value) -> Option<String> {
             other => escaped.push(other),
         }
     }
-    Some(escaped)
+    escaped
 }
 
 /// The text in quotes, with escapes for what cannot be printed.
@@ -260,7 +265,7 @@ impl Json<'_> {
             ends
         });
         let end = end.ok_or_else(|| self.wrong("a text is not closed"))? + 2;
-        let text = serde_json::from_str(&rest[..end]).map_err(|_| self.wrong("a text is not valid"))?;
+        let text = unescaped(&rest[1..end - 1]).ok_or_else(|| self.wrong("a text is not valid"))?;
         self.at += end;
         Ok(text)
     }
@@ -282,9 +287,42 @@ impl Json<'_> {
     }
 }
 
+/// The text of JSON between its quotes. Half of a pair of surrogates stands for a character that cannot be shown.
+fn unescaped(quoted: &str) -> Option<String> {
+    let mut text = String::with_capacity(quoted.len());
+    let mut units: Vec<u16> = Vec::new();
+    let mut rest = quoted;
+    while let Some(c) = rest.chars().next() {
+        let escape = if c == '\\' { Some(rest[1..].chars().next()?) } else { None };
+        if escape == Some('u') {
+            let digits = rest.get(2..6).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+            units.push(u16::from_str_radix(digits, 16).ok()?);
+            rest = &rest[6..];
+            continue;
+        }
+        text.push_str(&String::from_utf16_lossy(&units));
+        units.clear();
+        text.push(match escape {
+            None if u32::from(c) < 0x20 => return None,
+            None => c,
+            Some(same @ ('"' | '\\' | '/')) => same,
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some(_) => return None,
+        });
+        rest = &rest[c.len_utf8() + escape.map_or(0, char::len_utf8)..];
+    }
+    text.push_str(&String::from_utf16_lossy(&units));
+    Some(text)
+}
+
 /// CSV with a line of names, as RFC 4180 has it.
 fn csv(all: &str) -> Outcome {
-    let mut rows = csv_rows(all)?.into_iter();
+    let all = all.replace("\r\n", "\n");
+    let mut rows = csv_rows(all.strip_suffix('\r').unwrap_or(&all))?.into_iter();
     let names = rows.next().ok_or_else(|| Fault::call("the line of names is missing"))?;
     let mut seen = std::collections::BTreeSet::new();
     for name in &names {
@@ -311,8 +349,7 @@ fn csv_rows(all: &str) -> Result<Vec<Vec<String>>, Fault> {
     while !rest.is_empty() {
         if row.is_empty() {
             // Empty lines mean nothing.
-            let behind = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n'));
-            if let Some(behind) = behind {
+            if let Some(behind) = rest.strip_prefix('\n') {
                 rest = behind;
                 continue;
             }
@@ -334,8 +371,7 @@ fn csv_rows(all: &str) -> Result<Vec<Vec<String>>, Fault> {
             rest = quoted;
         } else {
             let end = rest.find([',', '\n']).unwrap_or(rest.len());
-            let plain =
-                rest[..end].strip_suffix('\r').filter(|_| rest[end..].starts_with('\n')).unwrap_or(&rest[..end]);
+            let plain = &rest[..end];
             if plain.contains('"') {
                 return Err(Fault::call("a quote stands inside of a field that is not quoted"));
             }
@@ -343,7 +379,6 @@ fn csv_rows(all: &str) -> Result<Vec<Vec<String>>, Fault> {
             rest = &rest[end..];
         }
         row.push(field);
-        rest = rest.strip_prefix('\r').filter(|behind| behind.starts_with('\n') || behind.is_empty()).unwrap_or(rest);
         if let Some(behind) = rest.strip_prefix(',') {
             rest = behind;
             if rest.is_empty() {

@@ -19,10 +19,10 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// The largest width or precision.
-const WIDEST: usize = 10_000;
+const WIDEST: usize = 1_000_000;
 
 /// `%` with its flags, width, precision, argument and verb.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 struct Verb {
     plus: bool,
     minus: bool,
@@ -127,13 +127,13 @@ fn one(verb: &Verb, argument: &Value, index: usize) -> Result<String, Fault> {
     let converted = convert(argument, &wanted)
         .map_err(|misfit| Fault::call(format!("argument {number} for `%{}`: {misfit}", verb.verb)))?;
     Ok(match &converted.data {
-        Data::Bool(value) => padded(verb, value.to_string()),
+        Data::Bool(value) => value.to_string(),
         Data::Text(text) => {
             let cut: String = match verb.precision {
-                Some(precision) => text.graphemes(true).take(precision).collect(),
-                None => text.to_string(),
+                Some(precision) if precision > 0 => text.graphemes(true).take(precision).collect(),
+                _ => text.to_string(),
             };
-            padded(verb, if verb.verb == 'q' { encoding::quoted(&cut) } else { cut })
+            padded(verb, if verb.verb == 'q' { encoding::escaped(&encoding::quoted(&cut)) } else { cut })
         }
         Data::Number(value) => match verb.verb {
             'b' | 'd' | 'o' | 'x' | 'X' => {
@@ -148,10 +148,16 @@ fn one(verb: &Verb, argument: &Value, index: usize) -> Result<String, Fault> {
                     'X' => ("0X", format!("{magnitude:X}")),
                     _ => ("", magnitude.to_string()),
                 };
-                let digits = format!("{digits:0>width$}", width = verb.precision.unwrap_or(0));
+                let digits = match verb.precision {
+                    Some(0) if value.is_zero() => String::new(),
+                    precision => format!("{digits:0>width$}", width = precision.unwrap_or(0)),
+                };
                 let prefix = if verb.sharp { prefix } else { "" };
-                signed(verb, value.is_negative(), &format!("{prefix}{digits}"))
+                // A number of digits that is asked for leaves nothing to fill with zeros.
+                let zero = verb.zero && verb.precision.is_none();
+                signed(&Verb { zero, ..*verb }, value.is_negative(), &format!("{prefix}{digits}"))
             }
+            _ if value.is_infinite() => signed(&Verb { zero: false, plus: true, ..*verb }, value.is_negative(), "Inf"),
             letter => signed(verb, value.is_negative(), &floating(letter, verb.precision, &value.abs())),
         },
         _ => return Err(Fault::call("the argument is not known")),
@@ -224,7 +230,10 @@ fn format_list(arguments: &[Value]) -> Outcome {
                 None => value.clone(),
             })
             .collect();
-        texts.push(formatted(text(arguments, 0), &row)?);
+        texts.push(formatted(text(arguments, 0), &row).map_err(|fault| match fault {
+            Fault::Argument(_, why) => Fault::Call(why),
+            other => other,
+        })?);
     }
     Ok(Value::texts(texts))
 }

@@ -146,6 +146,9 @@ fn subnets(arguments: &[Value]) -> Outcome {
         if more > network.bits - network.length {
             return Err(wrong("the prefix has not so many bits left"));
         }
+        if more > 32 {
+            return Err(wrong("the prefix can become 32 bits longer at most"));
+        }
         let length = network.length + more;
         let hosts = network.bits - length;
         let size = if hosts == 128 { 0 } else { 1u128 << hosts };

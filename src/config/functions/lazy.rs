@@ -24,8 +24,13 @@ fn try_each(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
         return Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail));
     }
     let before = evaluator.problems.len();
-    for argument in &call.arguments {
-        match evaluator.eval(argument) {
+    for (index, argument) in call.arguments.iter().enumerate() {
+        let value = match call.expands && index + 1 == call.arguments.len() {
+            true => expanded(evaluator, argument)?
+                .map_or_else(|| Ok(Value::unknown()), |elements| elements.first().cloned().ok_or(Failed::Reported)),
+            false => evaluator.eval(argument),
+        };
+        match value {
             Ok(value) => {
                 evaluator.problems.truncate(before);
                 return Ok(value);
@@ -45,6 +50,14 @@ fn try_each(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
 
 fn can(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
     let argument = one(evaluator, expr, call)?;
+    if call.expands {
+        let count = expanded(evaluator, argument)?.map(|elements| elements.len());
+        return match count {
+            None => Ok(Value::unknown_of(super::Type::Bool)),
+            Some(1) => Ok(Value::from(true)),
+            Some(count) => Err(miscounted(evaluator, expr, call, count)),
+        };
+    }
     let before = evaluator.problems.len();
     let value = evaluator.eval(argument);
     evaluator.problems.truncate(before);
@@ -57,12 +70,28 @@ fn can(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
 }
 
 fn one<'e>(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &'e Call) -> Result<&'e Expr, Failed> {
-    let (code, summary) = match call.arguments.as_slice() {
-        [argument] => return Ok(argument),
-        [] => ("not-enough-function-arguments", "An argument is missing: `expression`"),
+    match call.arguments.as_slice() {
+        [argument] => Ok(argument),
+        other => Err(miscounted(evaluator, expr, call, other.len())),
+    }
+}
+
+fn miscounted(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call, count: usize) -> Failed {
+    let (code, summary) = match count {
+        0 => ("not-enough-function-arguments", "An argument is missing: `expression`"),
         _ => ("too-many-function-arguments", "There are too many arguments"),
     };
-    Err(evaluator.fail(expr, code, summary, format!("It is called `{}(expression)`.", call.name)))
+    evaluator.fail(expr, code, summary, format!("It is called `{}(expression)`.", call.name))
+}
+
+/// The values that `...` makes of the last argument; they are values already, so none of them can fail. `None` while
+/// they are unknown.
+fn expanded(evaluator: &mut Evaluator<'_>, argument: &Expr) -> Result<Option<Vec<Value>>, Failed> {
+    let list = evaluator.eval(argument)?;
+    match super::expanded(evaluator, argument, &list)? {
+        None => Ok(None),
+        Some(elements) => Ok(Some(elements.into_iter().map(|element| element.marked(list.sensitive)).collect())),
+    }
 }
 
 fn converted(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {

@@ -9,10 +9,12 @@ mod conversion;
 mod encoding;
 mod file;
 mod format;
+mod hardware;
 mod hash;
 mod ip;
 mod lazy;
 mod numeric;
+mod pattern;
 mod secret;
 mod string;
 mod time;
@@ -20,7 +22,7 @@ mod yaml;
 
 use super::convert::{convert, with_article};
 use super::eval::{Evaluated, Evaluator, Failed, LONGEST_TEXT};
-use super::syntax::{Call, Expr};
+use super::syntax::{Call, Expr, Node};
 use super::types::Type;
 use super::value::{Data, Value};
 use crate::model::problem::did_you_mean;
@@ -202,28 +204,29 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             Some(close) => format!("There is no function `{}`. Did you mean `{close}`?", call.name),
             None => format!("There is no function `{}`.", call.name),
         };
-        return Err(evaluator.fail(expr, "call-to-unknown-function", "This function does not exist", detail));
+        let code = if call.name.contains("::") { "unknown-provider-function" } else { "call-to-unknown-function" };
+        return Err(evaluator.fail(expr, code, "This function does not exist", detail));
     };
+    if function.name == "templatestring"
+        && let [template, _] = call.arguments.as_slice()
+        && !is_reference(template)
+    {
+        let detail = "`template` of `templatestring` is a name, like `local.greeting`. A template that stands in the \
+                      configuration itself needs no function.";
+        return Err(evaluator.fail(template, "invalid-function-argument", "This argument does not fit", detail));
+    }
     let evaluated: Vec<Evaluated> = call.arguments.iter().map(|argument| evaluator.eval(argument)).collect();
     let mut arguments: Vec<Value> = evaluated.into_iter().collect::<Result<_, _>>()?;
     let mut sensitive = false;
     if call.expands
         && let Some(last) = arguments.pop()
     {
-        if last.is_unknown() {
+        let argument = call.arguments.last().unwrap_or(expr);
+        let Some(elements) = expanded(evaluator, argument, &last)? else {
             return Ok(Value::unknown_of(function.gives.ty()).marked(last.is_sensitive_anywhere()));
-        }
-        let Some(elements) = last.elements() else {
-            let argument = call.arguments.last().unwrap_or(expr);
-            return Err(evaluator.fail(
-                argument,
-                "invalid-expanding-argument-value",
-                "`...` needs a list",
-                format!("It is {}; its elements would be the arguments.", with_article(&last.ty())),
-            ));
         };
         sensitive = last.sensitive;
-        arguments.extend(elements.iter().cloned());
+        arguments.extend(elements);
     }
     check_count(evaluator, expr, call, function, arguments.len())?;
     let mut unknown = false;
@@ -297,6 +300,29 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             };
             Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail))
         }
+    }
+}
+
+/// Whether the expression names a value that stands elsewhere, or a part of it.
+fn is_reference(expr: &Expr) -> bool {
+    match &expr.node {
+        Node::Variable(_) => true,
+        Node::Attribute(inner, ..) | Node::Index(inner, _) | Node::Splat(inner, _) => is_reference(inner),
+        _ => false,
+    }
+}
+
+/// The arguments that `...` makes of the last one; `None` while they are unknown.
+fn expanded(evaluator: &mut Evaluator<'_>, argument: &Expr, list: &Value) -> Result<Option<Vec<Value>>, Failed> {
+    match (&list.data, list.elements()) {
+        (_, Some(elements)) => Ok(Some(elements.to_vec())),
+        (Data::Unknown(Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_)), _) => Ok(None),
+        _ => Err(evaluator.fail(
+            argument,
+            "invalid-expanding-argument-value",
+            "`...` needs a list",
+            format!("It is {}; its elements would be the arguments.", with_article(&list.ty())),
+        )),
     }
 }
 

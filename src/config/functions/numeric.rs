@@ -5,6 +5,7 @@ use dashu_int::{IBig, UBig};
 use super::super::number::Number;
 use super::super::types::Type;
 use super::super::value::{Data, Value};
+use super::hardware::{ln, power};
 use super::{Fault, Function, Outcome, Parameter, Takes, elements, function, number, takes, text};
 
 const NUM: &[Parameter] = &[takes("num", Takes::Number)];
@@ -15,25 +16,35 @@ pub(super) const TABLE: &[Function] = &[
     function("ceil", NUM, Takes::Number, |_, arguments| Ok(number(arguments, 0).ceil().into())),
     function("floor", NUM, Takes::Number, |_, arguments| Ok(number(arguments, 0).floor().into())),
     function("log", &[takes("num", Takes::Number), takes("base", Takes::Number)], Takes::Number, |_, arguments| {
-        let (num, base) = (number(arguments, 0).to_f64(), number(arguments, 1).to_f64());
-        Ok(Number::from_f64(num.ln() / base.ln())?.into())
+        let (num, base) = (hardware(arguments, 0)?, hardware(arguments, 1)?);
+        Ok(Number::from_f64(ln(num) / ln(base))?.into())
     }),
     function("max", &[], Takes::Number, |_, arguments| extreme(arguments, |a, b| a > b)).and_more(NUMBERS),
     function("min", &[], Takes::Number, |_, arguments| extreme(arguments, |a, b| a < b)).and_more(NUMBERS),
     function("parseint", &[takes("number", Takes::Any), takes("base", Takes::Number)], Takes::Number, parse_integer),
     function("pow", &[takes("num", Takes::Number), takes("power", Takes::Number)], Takes::Number, |_, arguments| {
-        Ok(Number::from_f64(number(arguments, 0).to_f64().powf(number(arguments, 1).to_f64()))?.into())
+        Ok(Number::from_f64(power(hardware(arguments, 0)?, hardware(arguments, 1)?))?.into())
     }),
     function("range", &[], Takes::Any, |_, arguments| range(arguments)).and_more(takes("params", Takes::Number)),
     function("signum", NUM, Takes::Number, |_, arguments| {
         let num = number(arguments, 0);
-        match num.is_whole() {
-            true => Ok(Number::from(num.signum()).into()),
-            false => Err(Fault::call("a whole number is required")),
+        match num.to_i64() {
+            Some(_) => Ok(Number::from(num.signum()).into()),
+            None => Err(Fault::call("a whole number of 64 bits is required")),
         }
     }),
     function("sum", &[takes("list", Takes::Any)], Takes::Number, |_, arguments| sum(arguments)),
 ];
+
+/// A number in hardware floating point.
+fn hardware(arguments: &[Value], index: usize) -> Result<f64, Fault> {
+    let given = number(arguments, index);
+    let value = given.to_f64();
+    match value.is_finite() || given.is_infinite() {
+        true => Ok(value),
+        false => Err(Fault::call("a number is too large: this function computes with 64 bits")),
+    }
+}
 
 fn extreme(arguments: &[Value], wins: fn(&Number, &Number) -> bool) -> Outcome {
     let mut numbers = arguments.iter().filter_map(Value::as_number);
@@ -85,7 +96,7 @@ fn range(arguments: &[Value]) -> Outcome {
     };
     let down = end < start;
     let step = match step {
-        Some(step) if step.is_zero() => return Err(Fault::call("the step cannot be zero")),
+        Some(step) if step.is_zero() && start < end => return Err(Fault::call("the step cannot be zero")),
         Some(step) if step.is_negative() != down && start != end => {
             let why = if down { "the step must be negative" } else { "the step must be positive" };
             return Err(Fault::argument(2, why));

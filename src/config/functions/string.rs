@@ -1,10 +1,10 @@
 //! Functions of texts. Characters are those that people see: grapheme clusters.
 
-use regex::Regex;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::types::Type;
 use super::super::value::{Fields, Value};
+use super::pattern::Pattern;
 use super::{Evaluator, Fault, Function, Outcome, Parameter, Takes, elements, function, takes, text, whole};
 
 const STR: &[Parameter] = &[takes("str", Takes::Text)];
@@ -26,14 +26,15 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("regex", &[takes("pattern", Takes::Text), takes("string", Takes::Text)], Takes::Any, |_, arguments| {
         let pattern = pattern(text(arguments, 0))?;
-        match pattern.captures(text(arguments, 1)) {
+        match pattern.regex.captures(text(arguments, 1)) {
             Some(captures) => Ok(captured(&pattern, &captures)),
             None => Err(Fault::call("the pattern does not match")),
         }
     }),
     function("regexall", &[takes("pattern", Takes::Text), takes("string", Takes::Text)], Takes::Any, |_, arguments| {
         let pattern = pattern(text(arguments, 0))?;
-        let all = pattern.captures_iter(text(arguments, 1)).map(|captures| captured(&pattern, &captures)).collect();
+        let all =
+            pattern.regex.captures_iter(text(arguments, 1)).map(|captures| captured(&pattern, &captures)).collect();
         Ok(Value::list(captured_type(&pattern), all))
     }),
     function(
@@ -66,7 +67,7 @@ pub(super) const TABLE: &[Function] = &[
     ),
     function(
         "templatestring",
-        &[takes("template", Takes::Text), takes("vars", Takes::Any)],
+        &[takes("template", Takes::Any).or_null(), takes("vars", Takes::Any)],
         Takes::Any,
         templatestring,
     ),
@@ -90,16 +91,36 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// One character for one, as Go maps them: where Unicode's mapping has several, the first of a small letter, and no
-/// mapping for a capital.
+/// mapping for a capital unless the character has a capital of its own.
 fn lower(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
 
 fn upper(c: char) -> char {
-    let mut mapped = c.to_uppercase();
-    match (mapped.next(), mapped.next()) {
-        (Some(one), None) => one,
-        _ => c,
+    // Greek small letters with an iota below; their whole mapping writes the iota as a letter.
+    let moved = match c {
+        '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => 8,
+        '\u{1fb3}' | '\u{1fc3}' | '\u{1ff3}' => 9,
+        _ => {
+            let mut mapped = c.to_uppercase();
+            return match (mapped.next(), mapped.next()) {
+                (Some(one), None) => one,
+                _ => c,
+            };
+        }
+    };
+    char::from_u32(c as u32 + moved).unwrap_or(c)
+}
+
+/// The form of a letter at the start of a word, which is not a capital in a few scripts.
+fn title_letter(c: char) -> char {
+    match c {
+        '\u{1c4}'..='\u{1c6}' => '\u{1c5}',
+        '\u{1c7}'..='\u{1c9}' => '\u{1c8}',
+        '\u{1ca}'..='\u{1cc}' => '\u{1cb}',
+        '\u{1f1}'..='\u{1f3}' => '\u{1f2}',
+        '\u{10d0}'..='\u{10fa}' | '\u{10fd}'..='\u{10ff}' => c,
+        _ => upper(c),
     }
 }
 
@@ -107,7 +128,7 @@ fn title(all: &str) -> String {
     let mut after_separator = true;
     let mut titled = String::with_capacity(all.len());
     for c in all.chars() {
-        titled.push(if after_separator { upper(c) } else { c });
+        titled.push(if after_separator { title_letter(c) } else { c });
         after_separator = match c.is_ascii() {
             true => !(c.is_ascii_alphanumeric() || c == '_'),
             false => c.is_whitespace(),
@@ -130,74 +151,67 @@ fn join(arguments: &[Value]) -> Outcome {
     Ok(texts.join(text(arguments, 0)).into())
 }
 
-fn pattern(text: &str) -> Result<Regex, Fault> {
-    Regex::new(text)
-        .map_err(|error| {
-            let why = error.to_string();
-            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Fault::argument(0, format!("this is no regular expression: {why}"))
-        })
-        .and_then(|regex| {
-            let names = regex.capture_names().skip(1).flatten().count();
-            match names == 0 || names == regex.captures_len() - 1 {
-                true => Ok(regex),
-                false => Err(Fault::argument(0, "groups with and without names cannot be mixed")),
-            }
-        })
+fn pattern(text: &str) -> Result<Pattern, Fault> {
+    let pattern =
+        Pattern::parse(text).map_err(|why| Fault::argument(0, format!("this is no regular expression: {why}")))?;
+    match pattern.names.iter().all(Option::is_some) || pattern.names.iter().all(Option::is_none) {
+        true => Ok(pattern),
+        false => Err(Fault::argument(0, "groups with and without names cannot be mixed")),
+    }
 }
 
-fn captured_type(pattern: &Regex) -> Type {
-    let names: Vec<_> = pattern.capture_names().skip(1).collect();
-    if names.is_empty() {
-        Type::Text
-    } else if names.iter().all(Option::is_some) {
-        Type::object(names.into_iter().flatten().map(|name| (name.into(), Type::Text)))
-    } else {
-        Type::tuple(vec![Type::Text; names.len()])
+fn captured_type(pattern: &Pattern) -> Type {
+    let names = &pattern.names;
+    match names.first() {
+        None => Type::Text,
+        Some(None) => Type::tuple(vec![Type::Text; names.len()]),
+        Some(Some(_)) => Type::object(names.iter().flatten().map(|name| (name.as_str().into(), Type::Text))),
     }
 }
 
 /// What the groups matched: an object, a tuple, or without groups the whole match.
-fn captured(pattern: &Regex, captures: &regex::Captures<'_>) -> Value {
-    let group = |matched: Option<regex::Match<'_>>| match matched {
+fn captured(pattern: &Pattern, captures: &regex::Captures<'_>) -> Value {
+    let group = |index: usize| match captures.get(index) {
         Some(matched) => Value::text(matched.as_str()),
         None => Value::null_of(Type::Text),
     };
-    let names: Vec<Option<&str>> = pattern.capture_names().skip(1).collect();
-    if names.is_empty() {
-        return group(captures.get(0));
+    let numbered = pattern.names.iter().enumerate().map(|(index, name)| (name, group(index + 1)));
+    match pattern.names.first() {
+        None => group(0),
+        Some(None) => Value::tuple(numbered.map(|(_, value)| value).collect()),
+        Some(Some(_)) => {
+            let fields = numbered.filter_map(|(name, value)| Some((name.as_deref()?.into(), value)));
+            Value::object(fields.collect::<Fields>())
+        }
     }
-    if names.iter().all(Option::is_some) {
-        let fields = names.into_iter().flatten().map(|name| (name.into(), group(captures.name(name))));
-        return Value::object(fields.collect::<Fields>());
-    }
-    Value::tuple((1..=names.len()).map(|index| group(captures.get(index))).collect())
 }
 
 fn replace(arguments: &[Value]) -> Outcome {
     let (all, wanted, with) = (text(arguments, 0), text(arguments, 1), text(arguments, 2));
     let expression = wanted.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    let length = |matches: usize| matches.saturating_mul(with.len()).saturating_add(all.len());
-    Ok(match expression {
-        Some(expression) => {
-            let pattern = pattern_for_replace(expression)?;
-            if length(pattern.find_iter(all).count()) > super::LONGEST_TEXT {
-                return Err(Fault::call("the text becomes too long"));
-            }
-            pattern.replace_all(all, with).into_owned()
-        }
-        None => {
-            if length(all.matches(wanted).count()) > super::LONGEST_TEXT {
-                return Err(Fault::call("the text becomes too long"));
-            }
-            all.replace(wanted, with)
+    let too_long = || Fault::call("the text becomes too long");
+    let Some(expression) = expression else {
+        let length = all.matches(wanted).count().saturating_mul(with.len()).saturating_add(all.len());
+        return match length > super::LONGEST_TEXT {
+            true => Err(too_long()),
+            false => Ok(all.replace(wanted, with).into()),
+        };
+    };
+    let pattern = Pattern::parse(expression)
+        .map_err(|why| Fault::call(format!("what stands between the slashes is no regular expression: {why}")))?;
+    let mut replaced = String::new();
+    let mut at = 0;
+    for captures in pattern.regex.captures_iter(all) {
+        let Some(whole) = captures.get(0) else { continue };
+        replaced.push_str(&all[at..whole.start()]);
+        pattern.expand(&captures, with, &mut replaced);
+        at = whole.end();
+        if replaced.len() > super::LONGEST_TEXT {
+            return Err(too_long());
         }
     }
-    .into())
-}
-
-fn pattern_for_replace(expression: &str) -> Result<Regex, Fault> {
-    Regex::new(expression).map_err(|_| Fault::call("what stands between the slashes is no regular expression"))
+    replaced.push_str(&all[at..]);
+    Ok(replaced.into())
 }
 
 fn substr(arguments: &[Value]) -> Outcome {
@@ -210,5 +224,8 @@ fn substr(arguments: &[Value]) -> Outcome {
 }
 
 fn templatestring(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome {
-    super::file::render(evaluator, "the template", text(arguments, 0), &arguments[1])
+    match arguments[0].as_text() {
+        Some(template) => super::file::render(evaluator, "the template", template, &arguments[1]),
+        None => Err(Fault::argument(0, "a text is required")),
+    }
 }

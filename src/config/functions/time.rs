@@ -1,8 +1,8 @@
 //! Functions of points in time, which are written as RFC 3339 has them. None asks what time it is.
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp};
 
 use super::{Fault, Function, Takes, function, takes, text};
 
@@ -21,8 +21,8 @@ pub(super) const TABLE: &[Function] = &[
                 Fault::call("this is no duration; write it like `-1h30m`, with units h, m, s, ms, us and ns")
             })?;
             let range = || Fault::call("the time is out of range");
-            let moved = moment.timestamp().and_then(|at| at.checked_add(duration).ok()).ok_or_else(range)?;
-            let moved = Moment { local: moment.offset.to_datetime(moved), offset: moment.offset };
+            let local = moment.local.checked_add(duration).map_err(|_| range())?;
+            let moved = Moment { local, offset: moment.offset };
             if !(0..=9999).contains(&moved.local.year()) {
                 return Err(range());
             }
@@ -35,8 +35,8 @@ pub(super) const TABLE: &[Function] = &[
         Takes::Number,
         |_, arguments| {
             let at = |index| {
-                let moment = Moment::parse(text(arguments, index)).and_then(|moment| moment.timestamp());
-                moment.ok_or_else(|| Fault::argument(index, NO_TIME))
+                let moment = Moment::parse(text(arguments, index));
+                moment.map(|moment| moment.instant()).ok_or_else(|| Fault::argument(index, NO_TIME))
             };
             Ok(super::super::number::Number::from(at(0)?.cmp(&at(1)?) as i64).into())
         },
@@ -74,24 +74,30 @@ impl Moment {
             rest = &fraction[end..];
         }
         let time = Time::new(digits(11, 13)? as i8, digits(14, 16)? as i8, digits(17, 19)? as i8, nanoseconds).ok()?;
-        let offset = match rest.as_bytes() {
-            b"Z" => Offset::UTC,
-            [sign @ (b'+' | b'-'), a, b, b':', c, d] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
-                let number = |a: &u8, b: &u8| i32::from(a - b'0') * 10 + i32::from(b - b'0');
-                let (hours, minutes) = (number(a, b), number(c, d));
-                if hours > 23 || minutes > 59 {
-                    return None;
-                }
-                let seconds = (hours * 60 + minutes) * 60;
-                Offset::from_seconds(if *sign == b'-' { -seconds } else { seconds }).ok()?
-            }
-            _ => return None,
-        };
-        Some(Moment { local: date.to_datetime(time), offset })
+        Some(Moment { local: date.to_datetime(time), offset: offset(rest)? })
     }
 
-    fn timestamp(&self) -> Option<Timestamp> {
-        self.offset.to_timestamp(self.local).ok()
+    /// Nanoseconds since some beginning, the same for all.
+    fn instant(&self) -> i128 {
+        let since = self.local.duration_since(DateTime::ZERO).as_nanos();
+        since - i128::from(self.offset.seconds()) * 1_000_000_000
+    }
+}
+
+/// `Z`, or hours and minutes with a sign.
+fn offset(text: &str) -> Option<Offset> {
+    match text.as_bytes() {
+        b"Z" => Some(Offset::UTC),
+        [sign @ (b'+' | b'-'), a, b, b':', c, d] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
+            let number = |a: &u8, b: &u8| i32::from(a - b'0') * 10 + i32::from(b - b'0');
+            let (hours, minutes) = (number(a, b), number(c, d));
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let seconds = (hours * 60 + minutes) * 60;
+            Offset::from_seconds(if *sign == b'-' { -seconds } else { seconds }).ok()
+        }
+        _ => None,
     }
 }
 
@@ -235,4 +241,46 @@ fn part(letter: char, length: usize, moment: &Moment) -> Option<String> {
         ('Z', 3 | 4) => format!("{sign}{:02}{:02}", minutes / 60, minutes % 60),
         _ => return None,
     })
+}
+
+/// The text of a time as YAML writes it, in the form of RFC 3339; `None` for what is no time.
+pub(super) fn of_yaml(text: &str) -> Option<String> {
+    fn number<'t>(rest: &mut &'t str, longest: usize) -> Option<&'t str> {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (digits, behind) = rest.split_at(end.min(longest));
+        *rest = behind;
+        (!digits.is_empty()).then_some(digits)
+    }
+    fn skip(rest: &mut &str, what: &[char]) -> Option<()> {
+        *rest = rest.strip_prefix(what)?;
+        Some(())
+    }
+    let mut rest = text;
+    let year = number(&mut rest, 4).filter(|year| year.len() == 4)?.parse().ok()?;
+    skip(&mut rest, &['-'])?;
+    let month = number(&mut rest, 2)?.parse().ok()?;
+    skip(&mut rest, &['-'])?;
+    let day = number(&mut rest, 2)?.parse().ok()?;
+    let date = Date::new(year, month, day).ok()?;
+    let mut moment = Moment { local: date.to_datetime(Time::midnight()), offset: Offset::UTC };
+    if !rest.is_empty() {
+        let has_zone = rest.starts_with(['T', 't']);
+        skip(&mut rest, &['T', 't', ' '])?;
+        let hour = number(&mut rest, 2)?.parse().ok()?;
+        skip(&mut rest, &[':'])?;
+        let minute = number(&mut rest, 2)?.parse().ok()?;
+        skip(&mut rest, &[':'])?;
+        let second = number(&mut rest, 2)?.parse().ok()?;
+        if let Some(behind) = rest.strip_prefix('.') {
+            rest = behind;
+            number(&mut rest, usize::MAX)?;
+        }
+        moment.local = date.to_datetime(Time::new(hour, minute, second, 0).ok()?);
+        match has_zone {
+            true => moment.offset = offset(rest)?,
+            false if rest.is_empty() => {}
+            false => return None,
+        }
+    }
+    format("YYYY-MM-DD'T'hh:mm:ssZ", &moment).ok()
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use base64::Engine as _;
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::super::fields::Gathered;
 use super::super::number::Number;
 use super::super::value::{Data, Value};
-use super::encoding::{DEEPEST, plain, quoted};
+use super::encoding::{DEEPEST, plain};
 use super::{Fault, Outcome};
 
 /// The most values that aliases may multiply a document to.
@@ -16,20 +17,25 @@ const MOST: usize = 1_000_000;
 /// What is being built.
 enum Open {
     Sequence { anchor: usize, elements: Vec<Value>, weight: usize },
-    Mapping { anchor: usize, fields: Gathered, merged: Vec<Value>, key: Option<Value>, weight: usize },
+    Mapping { anchor: usize, fields: Gathered, key: Option<Value>, weight: usize },
 }
 
 pub(super) fn decode(text: &str) -> Outcome {
     // The library takes a tab for indentation where a document begins.
-    if text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with('\t')) {
+    if text.lines().find(|line| !line.trim_matches(' ').is_empty()).is_some_and(|line| line.starts_with('\t')) {
         return Err(Fault::call("this is not YAML: a tab cannot indent"));
     }
+    let version = text.lines().take_while(|line| !line.starts_with("---")).find_map(|line| line.strip_prefix("%YAML "));
+    if version.is_some_and(|version| !version.trim_start().starts_with("1.1")) {
+        return Err(Fault::call("this is not YAML 1.1"));
+    }
+    let (length, ends_line) = (text.chars().count(), text.ends_with('\n'));
     let mut open: Vec<Open> = Vec::new();
     let mut anchors: HashMap<usize, (Value, usize)> = HashMap::new();
     let mut document = None;
     let mut documents = 0;
     for event in Parser::new_from_str(text) {
-        let (event, _) = event.map_err(|error| {
+        let (event, span) = event.map_err(|error| {
             let at = error.marker();
             Fault::call(format!("this is not YAML: {}, in line {}", error.info(), at.line()))
         })?;
@@ -45,32 +51,31 @@ pub(super) fn decode(text: &str) -> Outcome {
                 continue;
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag.map(|tag| tag.suffix.clone());
-                (scalar(&text, style, tag.as_deref())?, 1, anchor)
+                let tag = tag.map(|tag| name(&tag)).transpose()?;
+                // The library ends a block with a line end that the document has not.
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let adds = is_block && !ends_line && span.end.index() >= length;
+                let text = text.strip_suffix('\n').filter(|_| adds).unwrap_or(&text);
+                (scalar(text, style, tag.as_deref())?, 1, anchor)
             }
             Event::Alias(anchor) => {
                 let (value, weight) =
                     anchors.get(&anchor).cloned().ok_or_else(|| Fault::call("an alias has no anchor"))?;
                 (value, weight, 0)
             }
-            Event::SequenceStart(anchor, _) => {
+            Event::SequenceStart(anchor, tag) => {
+                expect_tag(tag.as_deref(), "seq")?;
                 open.push(Open::Sequence { anchor, elements: Vec::new(), weight: 1 });
                 continue;
             }
-            Event::MappingStart(anchor, _) => {
-                open.push(Open::Mapping { anchor, fields: Gathered::new(), merged: Vec::new(), key: None, weight: 1 });
+            Event::MappingStart(anchor, tag) => {
+                expect_tag(tag.as_deref(), "map")?;
+                open.push(Open::Mapping { anchor, fields: Gathered::new(), key: None, weight: 1 });
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
                 Some(Open::Sequence { anchor, elements, weight }) => (Value::tuple(elements), weight, anchor),
-                Some(Open::Mapping { anchor, mut fields, merged, weight, .. }) => {
-                    for other in merged.iter().flat_map(Value::fields) {
-                        for (name, value) in other {
-                            fields.entry(name.clone()).or_insert_with(|| value.clone());
-                        }
-                    }
-                    (Value::object(fields.into()), weight, anchor)
-                }
+                Some(Open::Mapping { anchor, fields, weight, .. }) => (Value::object(fields.into()), weight, anchor),
                 None => continue,
             },
             _ => continue,
@@ -87,11 +92,11 @@ pub(super) fn decode(text: &str) -> Outcome {
                 elements.push(value);
                 *whole += weight;
             }
-            Some(Open::Mapping { fields, merged, key, weight: whole, .. }) => {
+            Some(Open::Mapping { fields, key, weight: whole, .. }) => {
                 *whole += weight;
                 match key.take() {
                     None => *key = Some(value),
-                    Some(name) => field(fields, merged, &name, value)?,
+                    Some(name) => field(fields, &name, value)?,
                 }
             }
         }
@@ -99,13 +104,24 @@ pub(super) fn decode(text: &str) -> Outcome {
     document.ok_or_else(|| Fault::call("there is no document"))
 }
 
-fn field(fields: &mut Gathered, merged: &mut Vec<Value>, name: &Value, value: Value) -> Result<(), Fault> {
+/// The name of a tag of YAML's own; there are no others.
+fn name(tag: &Tag) -> Result<String, Fault> {
+    let whole = format!("{}{}", tag.handle, tag.suffix);
+    let name = whole.strip_prefix("tag:yaml.org,2002:").or_else(|| whole.strip_prefix("!!"));
+    name.map(str::to_owned).ok_or_else(|| Fault::call(format!("there is no tag `{whole}`")))
+}
+
+fn expect_tag(tag: Option<&Tag>, wanted: &str) -> Result<(), Fault> {
+    match tag.map(name).transpose()? {
+        Some(name) if name != wanted => Err(Fault::call(format!("a collection cannot be a `!!{name}`"))),
+        _ => Ok(()),
+    }
+}
+
+fn field(fields: &mut Gathered, name: &Value, value: Value) -> Result<(), Fault> {
     if name.as_text().is_some_and(|name| name.as_ref() == "<<") {
-        match (value.fields().is_some(), value.elements()) {
-            (true, _) => merged.push(value),
-            (_, Some(elements)) => merged.extend(elements.iter().cloned()),
-            _ => return Err(Fault::call("only mappings can be merged")),
-        }
+        let merged = value.fields().ok_or_else(|| Fault::call("only a mapping can be merged"))?;
+        fields.extend(merged.iter().map(|(name, value)| (name.clone(), value.clone())));
         return Ok(());
     }
     let name = super::convert(name, &super::Type::Text).ok().filter(|name| !name.is_null());
@@ -114,37 +130,70 @@ fn field(fields: &mut Gathered, merged: &mut Vec<Value>, name: &Value, value: Va
     Ok(())
 }
 
+/// A scalar: what is quoted is a text; what is plain is what it looks like, and must look like its tag.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Outcome {
-    let is_text = style != ScalarStyle::Plain || matches!(tag, Some("str" | "binary" | "timestamp"));
-    if is_text && !matches!(tag, Some("int" | "float" | "bool" | "null")) {
-        return Ok(Value::text(text));
+    let wrong = |tag: &str| Err(Fault::call(format!("a scalar cannot be read as `!!{tag}`")));
+    if let Some(tag) = tag
+        && !["str", "binary", "int", "float", "bool", "null", "timestamp"].contains(&tag)
+    {
+        return wrong(tag);
     }
+    match tag {
+        Some("str") => return Ok(Value::text(text)),
+        Some("binary") => {
+            let bytes: String = text.split_whitespace().collect();
+            return match base64::engine::general_purpose::STANDARD.decode(bytes) {
+                Ok(_) => Ok(Value::text(text)),
+                Err(_) => wrong("binary"),
+            };
+        }
+        _ if style != ScalarStyle::Plain => return Ok(Value::text(text)),
+        Some("null") => return Ok(Value::null()),
+        _ => {}
+    }
+    let (value, kind) = resolved(text)?;
+    match tag {
+        Some(tag) if tag != kind && !(["int", "float"].contains(&tag) && ["int", "float"].contains(&kind)) => {
+            wrong(tag)
+        }
+        _ => Ok(value),
+    }
+}
+
+/// A plain scalar without a tag, and the tag that it could have.
+fn resolved(text: &str) -> Result<(Value, &'static str), Fault> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::null()),
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "y" | "Y" | "on" | "On" | "ON" => return Ok(true.into()),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "n" | "N" | "off" | "Off" | "OFF" => return Ok(false.into()),
+        "" | "~" | "null" | "Null" | "NULL" => return Ok((Value::null(), "null")),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "y" | "Y" | "on" | "On" | "ON" => {
+            return Ok((true.into(), "bool"));
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "n" | "N" | "off" | "Off" | "OFF" => {
+            return Ok((false.into(), "bool"));
+        }
         ".nan" | ".NaN" | ".NAN" => return Err(Fault::call("`.nan` is not a number of the language")),
         _ => {}
     }
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let sign = if text.starts_with('-') { "-" } else { "" };
     for (prefix, base) in [("0x", 16), ("0o", 8)] {
-        if let Some(digits) = unsigned.strip_prefix(prefix)
+        if let Some(digits) = text.strip_prefix(prefix)
             && let Ok(number) = u128::from_str_radix(digits, base)
             && !digits.starts_with('+')
+            && let Some(number) = Number::parse(&number.to_string())
         {
-            return match Number::parse(&format!("{sign}{number}")) {
-                Some(number) => Ok(number?.into()),
-                None => Ok(Value::text(text)),
-            };
+            return Ok((number?.into(), "int"));
         }
     }
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && !unsigned.contains(['p', 'P'])
         && let Some(number) = Number::parse(text)
     {
-        return Ok(number?.into());
+        let kind = if unsigned.bytes().all(|byte| byte.is_ascii_digit()) { "int" } else { "float" };
+        return Ok((number?.into(), kind));
     }
-    Ok(Value::text(text))
+    match super::time::of_yaml(text) {
+        Some(time) => Ok((time.into(), "timestamp")),
+        None => Ok((Value::text(text), "str")),
+    }
 }
 
 /// YAML as Terraform writes it: texts in quotes, or as literal blocks when they have several lines.
@@ -206,7 +255,7 @@ fn write(value: &Value, indent: usize, at_line_start: bool, out: &mut String) {
                 new_line(out);
             }
         }
-        out.push_str(&quoted(name));
+        write_quoted(name, None, out);
         out.push(':');
         let is_empty = value.elements().is_some_and(|elements| elements.is_empty())
             || value.fields().is_some_and(|fields| fields.is_empty());
@@ -223,29 +272,99 @@ fn write(value: &Value, indent: usize, at_line_start: bool, out: &mut String) {
     }
 }
 
+/// A text of several lines as a literal block, where such a block can hold it; else in quotes.
 fn write_text(text: &str, indent: usize, out: &mut String) {
-    let printable = text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control());
-    if !text.trim_end_matches('\n').contains('\n') && !text.ends_with('\n')
-        || !printable
-        || text.starts_with([' ', '\n', '\t'])
-    {
-        out.push_str(&quoted(text));
+    let indent = indent.max(2);
+    let fits = text.contains('\n') && !text.ends_with(' ') && !text.contains(" \n") && text.chars().all(is_plain);
+    if !fits {
+        write_quoted(text, Some(indent), out);
         return;
     }
-    let indent = indent.max(2);
-    let body = text.trim_end_matches('\n');
-    let ends = text.len() - body.len();
-    out.push_str(match ends {
-        0 => "|-",
-        1 => "|",
-        _ => "|+",
-    });
-    for line in body.split('\n') {
-        out.push('\n');
-        if !line.is_empty() {
-            out.push_str(&" ".repeat(indent));
-            out.push_str(line);
-        }
+    out.push('|');
+    if text.starts_with([' ', '\n']) {
+        out.push('2');
     }
-    out.push_str(&"\n".repeat(ends.max(1)));
+    let behind_text = text.strip_suffix('\n');
+    match behind_text {
+        None => out.push('-'),
+        Some(rest) if rest.is_empty() || rest.ends_with('\n') => out.push('+'),
+        Some(_) => {}
+    }
+    out.push('\n');
+    for line in text.split_inclusive('\n') {
+        if line != "\n" {
+            out.push_str(&" ".repeat(indent));
+        }
+        out.push_str(line);
+    }
+    if behind_text.is_none() {
+        out.push('\n');
+    }
+}
+
+/// Whether a character stands in YAML as it is.
+fn is_plain(c: char) -> bool {
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
+}
+
+/// The text in quotes; behind column 80 a line ends at the next space, if there is an indentation for the next one.
+fn write_quoted(text: &str, indent: Option<usize>, out: &mut String) {
+    const WIDEST: usize = 80;
+    let mut column = out.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    out.push('"');
+    let mut after_space = false;
+    let mut chars = text.chars().peekable();
+    let mut is_first = true;
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
+        let folds = c == ' ' && !is_first && next.is_some() && !after_space && column > WIDEST;
+        match indent.filter(|_| folds) {
+            Some(indent) => {
+                out.push('\n');
+                out.push_str(&" ".repeat(indent));
+                column = indent;
+                if next == Some(' ') {
+                    out.push('\\');
+                    column += 1;
+                }
+            }
+            None => {
+                let before = out.len();
+                write_escaped(c, out);
+                column += out[before..].chars().count();
+            }
+        }
+        after_space = c == ' ';
+        is_first = false;
+    }
+    out.push('"');
+}
+
+fn write_escaped(c: char, out: &mut String) {
+    let letter = match c {
+        '\0' => '0',
+        '\u{7}' => 'a',
+        '\u{8}' => 'b',
+        '\t' => 't',
+        '\n' => 'n',
+        '\u{b}' => 'v',
+        '\u{c}' => 'f',
+        '\r' => 'r',
+        '\u{1b}' => 'e',
+        '"' => '"',
+        '\\' => '\\',
+        '\u{85}' => 'N',
+        '\u{2028}' => 'L',
+        '\u{2029}' => 'P',
+        _ if is_plain(c) => return out.push(c),
+        _ => {
+            return out.push_str(&match u32::from(c) {
+                code @ ..0x100 => format!("\\x{code:02X}"),
+                code @ ..0x1_0000 => format!("\\u{code:04X}"),
+                code => format!("\\U{code:08X}"),
+            });
+        }
+    };
+    out.push('\\');
+    out.push(letter);
 }

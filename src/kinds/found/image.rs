@@ -225,7 +225,7 @@ impl Looking<'_> {
     }
 
     fn image(&self, name: &str, spec: &Spec, hosts: &[HostName]) -> Block {
-        let text = |text: &str| Datum::Text(text.to_owned());
+        let text = |text: &str| Datum::Text(text.into());
         let mut all = attributes([
             ("volume", Datum::Resource(spec.volume.clone())),
             ("format", text(spec.format)),

@@ -17,7 +17,7 @@ pub fn host_block(text: &str) -> Option<Block> {
         attributes.insert(name.into(), Attribute::default_value(value));
     };
     if text == LOCAL {
-        set("connection", Datum::Text(LOCAL.to_owned()));
+        set("connection", Datum::Text(LOCAL.into()));
         return Some(block(LOCAL, attributes));
     }
     let (user, rest) = match text.rsplit_once('@') {
@@ -36,9 +36,9 @@ pub fn host_block(text: &str) -> Option<Block> {
     if address.is_empty() || user.is_some_and(str::is_empty) {
         return None;
     }
-    set("address", Datum::Text(address.to_owned()));
+    set("address", Datum::Text(address.into()));
     if let Some(user) = user {
-        set("user", Datum::Text(user.to_owned()));
+        set("user", Datum::Text(user.into()));
     }
     if let Some(port) = port {
         set("port", Datum::Integer(i64::from(port.parse::<u16>().ok()?)));

@@ -245,7 +245,7 @@ fn storage(name: &str, members: &[HostName], hosts: &[(HostName, Address)]) -> B
 }
 
 fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], is_of_another: bool) -> Finding {
-    let text = |text: &str| Datum::Text(text.to_owned());
+    let text = |text: &str| Datum::Text(text.into());
     let mut notes = Vec::new();
     let mut all = attributes([("storage", Datum::Resource(storage.clone())), ("mount_point", text(&spec.at))]);
     let mut set = |name: &'static str, of: &dyn Fn(&FoundVolume) -> Datum, shown: &dyn Fn(&FoundVolume) -> String| {
