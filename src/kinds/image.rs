@@ -171,8 +171,11 @@ fn check(block: &Block, all: &Blocks) -> Problems {
             "allocation",
         );
     }
-    let members = volume(block, all).filter(|_| !block.resources("hosts").is_empty());
-    let members = members.and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all)));
+    // While it is not known which hosts a storage has, none is known not to be a member.
+    let is_open = |needed: &Address| all.get(needed).is_some_and(|needed| needed.is_unknown("hosts"));
+    let volume = volume(block, all).filter(|_| !block.resources("hosts").is_empty());
+    let volume = volume.filter(|volume| !volume.depends_on.iter().any(is_open));
+    let members = volume.and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all)));
     for host in block.resources("hosts").iter().map(host::name_of) {
         if members.as_ref().is_some_and(|members| !members.contains(&host)) {
             error(

@@ -51,6 +51,30 @@ image "ci" # mistake: syntax
   size   = "20 GiB of room" # mistake: invalid-size
 }
 
+image "spare" {
+  volume = external_volume.spare
+  hosts  = [host.hv2]
+  format = "qcow2"
+  size   = "10GiB"
+  name   = "spare/disk.qcow2" # mistake: invalid-value
+}
+
+image "guest" "windows" { # mistake: wrong-labels
+  volume = external_volume.disk
+}
+
+image "logs" {
+  volume = external_volume.disk
+  format = image.guest.format
+  size   = "20GiB"
+  lifecycle {
+    precondition {
+      condition     = length(var.racks) > 2 # mistake: precondition-failed
+      error_message = "Logs need three racks."
+    }
+  }
+}
+
 removed {
   from    = image.gone
   destroy = 1 # mistake: wrong-type

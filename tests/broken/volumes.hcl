@@ -15,6 +15,10 @@ image_storage "backup" {
   hosts = host.nas # mistake: not-a-resource
 }
 
+image_storage "spare" { # mistake: missing-attribute
+  mode = "0770"
+}
+
 external_volume "disk" {
   storage     = image_storage.main
   mount_point = "/data/images"
@@ -70,6 +74,14 @@ external_volume "on_all" {
   device { # mistake: not-a-cluster-file-system
     path   = "/dev/disk/by-id/wwn-0x5000c500a1b2c3d5"
     fstype = "xfs"
+  }
+}
+
+external_volume "spare" {
+  storage = image_storage.spare
+  bind {
+    source  = "/srv/spare"
+    options = ["ro"] # mistake: unknown-attribute
   }
 }
 

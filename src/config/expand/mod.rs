@@ -153,7 +153,9 @@ impl Scope for Names<'_, '_> {
             ("each", "key") => self.own.each.as_ref().map(|(key, _)| Found::Value(key.clone())),
             ("each", "value") => self.own.each.as_ref().map(|(_, value)| Found::Value(value.clone())),
             ("count", "index") => self.own.count.clone().map(Found::Value),
-            ("each" | "count" | "self" | "path", _) => None,
+            ("path", _) if self.frame().path.contains_key(name) => None,
+            ("each" | "count" | "path", _) => Some(Found::Poisoned),
+            ("self", _) => None,
             ("module", _) => Some(self.world.call(self.frame, name)),
             (kind, _) => {
                 let number = self.world.declarations(self.frame).by_name.get(kind).and_then(|names| names.get(name));
