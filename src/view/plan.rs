@@ -641,6 +641,7 @@ impl<'a> View<'a> {
         let known = summary.unchanged + summary.adopt;
         let hosts: BTreeSet<_> = plan.changes.iter().flat_map(|change| change.hosts.keys()).collect();
         let mut text = match known {
+            0 if plan.targets.is_some() => "No changes. This part asks for nothing on any host.\n".to_owned(),
             0 => "No changes. The configuration asks for nothing on any host.\n".to_owned(),
             1 => format!("No changes. 1 resource on {} is as configured.\n", count(hosts.len(), "host")),
             _ => format!("No changes. {known} resources on {} are as configured.\n", count(hosts.len(), "host")),

@@ -120,6 +120,8 @@ fn what_moves_shows_both_addresses_and_a_part_says_that_it_is_one() {
     plan.changes.retain(|change| change.action == Action::Unchanged);
     (plan.summary, plan.steps) = (Summary { unchanged: 1, ..Summary::default() }, Vec::new());
     plan.moved.clear();
+    let nothing = Plan { changes: Vec::new(), summary: Summary::default(), ..plan.clone() };
+    assert!(shown(&nothing).contains("\nNo changes. This part asks for nothing on any host.\n"));
     insta::assert_snapshot!(shown(&plan), @r#"
     Left out: 2 named, 4 in all:
       external_volume.fast  needed by image.app["a"]
