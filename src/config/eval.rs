@@ -182,12 +182,12 @@ impl<'a> Evaluator<'a> {
 
     /// Counts work, so that a hopeless expression ends.
     pub(super) fn step(&mut self, expr: &Expr, count: usize) -> Result<(), Failed> {
-        let before = self.steps;
         self.steps = self.steps.saturating_add(count as u64);
         if self.steps <= MOST_STEPS {
             return Ok(());
         }
-        if before <= MOST_STEPS {
+        // A branch that is not taken says nothing, so that it is said where the evaluation ends.
+        if !self.problems.iter().any(|problem| problem.code == "too-complex") {
             self.explaining = true;
             self.fail(
                 expr,
@@ -528,7 +528,7 @@ impl<'a> Evaluator<'a> {
         let element_type = match &ty {
             Type::Tuple(_) => None,
             Type::List(element) | Type::Set(element) if values.is_empty() => {
-                self.with_item(each, Value::unknown_of((**element).clone())).ok().map(|value| value.ty())
+                Some(self.with_item(each, Value::unknown_of((**element).clone()))?.ty())
             }
             _ => {
                 let first = values[0].ty();
@@ -834,8 +834,7 @@ impl<'a> Evaluator<'a> {
         let Some(key_expr) = &expression.key else {
             return Ok(ForElement::Element(self.eval(&expression.value)?));
         };
-        let (key, value) = (self.eval(key_expr), self.eval(&expression.value));
-        let (key, value) = (key?, value?);
+        let key = self.eval(key_expr)?;
         let text = match key.is_null() {
             true => None,
             false => convert(&key, &Type::Text).ok(),
@@ -848,6 +847,7 @@ impl<'a> Evaluator<'a> {
             return Err(self.fail(key_expr, "invalid-object-key", "This is not a key", detail));
         };
         *sensitive |= text.sensitive;
+        let value = self.eval(&expression.value)?;
         Ok(match text.as_text() {
             Some(name) => ForElement::Field(name.clone(), value),
             None => ForElement::Unknown,
@@ -879,9 +879,19 @@ impl<'a> Evaluator<'a> {
                 Part::Interpolation(inner) => self.interpolation(inner, text, sensitive),
                 Part::If { condition, then, otherwise } => self.condition(condition).and_then(|holds| {
                     *sensitive |= holds.sensitive;
-                    match holds.as_bool() {
-                        Some(true) => self.parts(then, text, sensitive),
-                        Some(false) => self.parts(otherwise, text, sensitive),
+                    let (chosen, others) = match holds.as_bool() {
+                        Some(true) => (Some(then), vec![otherwise]),
+                        Some(false) => (Some(otherwise), vec![then]),
+                        None => (None, vec![then, otherwise]),
+                    };
+                    // Which branch is taken must not decide whether the text is sensitive.
+                    let before = self.problems.len();
+                    for other in others {
+                        let _ = self.parts(other, &mut None, sensitive);
+                    }
+                    self.problems.truncate(before);
+                    match chosen {
+                        Some(chosen) => self.parts(chosen, text, sensitive),
                         None => {
                             *text = None;
                             Ok(())

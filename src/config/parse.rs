@@ -359,6 +359,17 @@ impl Reader<'_> {
             );
             return Expr { span, node: Node::Broken };
         }
+        // What follows a number belongs to it more closely than its sign.
+        let digits = match (&inner.node, self.sources.slice(inner.span).strip_prefix('-')) {
+            (Node::Literal(_), Some(digits)) => Some(inner.span.end - digits.trim_start().len() as u32),
+            _ => None,
+        };
+        if let Some(start) = digits {
+            let positive = Span { start, ..inner.span };
+            let inner = Expr { span: positive, node: self.number(positive) };
+            let stepped = self.steps(inner, &traversal.operators, span);
+            return Expr { span, node: Node::Negate(Box::new(stepped)) };
+        }
         if traversal.operators.len() > LONGEST_CHAIN {
             let detail = format!("At most {LONGEST_CHAIN} steps follow each other. Name a part of it in `locals`.");
             self.problem_at(span, "syntax", "This is nested too deeply", detail);

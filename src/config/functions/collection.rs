@@ -295,11 +295,16 @@ fn element(arguments: &[Value]) -> Outcome {
         Data::List(_, elements) | Data::Tuple(elements) => elements,
         _ => return Err(Fault::call("a list or tuple is required")),
     };
-    let index = number(arguments, 1).to_u64().ok_or_else(|| Fault::call("the index is a whole number from 0"))?;
+    let index = number(arguments, 1).to_i64().ok_or_else(|| Fault::call("the index is a whole number"))?;
     if all.is_empty() {
         return Err(Fault::call("the list is empty"));
     }
-    Ok(all[(index % all.len() as u64) as usize].clone())
+    // Behind the last element comes the first, and in a list the last comes before the first.
+    let count = all.len() as i64;
+    if index % count < 0 && matches!(arguments[0].data, Data::Tuple(_)) {
+        return Err(Fault::call("in a tuple the index counts from 0; `tolist` makes a list of it"));
+    }
+    Ok(all[index.rem_euclid(count) as usize].clone())
 }
 
 /// Adds the elements of nested lists; false where a nested list is not known.
@@ -345,12 +350,13 @@ fn lookup(arguments: &[Value]) -> Outcome {
 
 fn matchkeys(arguments: &[Value]) -> Outcome {
     let (values, keys) = (elements(arguments, 0), elements(arguments, 1));
+    let ty = element_type(&arguments[0]);
+    let (key_type, search_type) = (element_type(&arguments[1]), element_type(&arguments[2]));
+    let common = unify(&[key_type, search_type]);
+    let common = common.ok_or_else(|| Fault::call("the keys and those to search for must have one type"))?;
     if values.len() != keys.len() {
         return Err(Fault::call("there must be as many keys as values"));
     }
-    let ty = element_type(&arguments[0]);
-    let (key_type, search_type) = (element_type(&arguments[1]), element_type(&arguments[2]));
-    let common = unify(&[key_type, search_type]).unwrap_or(Type::Any);
     let same = |value: &Value| convert(value, &common).unwrap_or_else(|_| value.clone());
     let wanted: std::collections::BTreeSet<Ordered> =
         elements(arguments, 2).iter().map(|value| Ordered(same(value))).collect();
@@ -403,9 +409,10 @@ fn sets(
         .map(element_type)
         .collect();
     let ty = match types.is_empty() {
-        true => Type::Any,
-        false => unify(&types).ok_or_else(|| Fault::call("all sets must have elements of the same type"))?,
+        true => Some(Type::Any),
+        false => unify(&types).filter(|ty| *ty != Type::Any || types.iter().all(|ty| *ty == Type::Any)),
     };
+    let ty = ty.ok_or_else(|| Fault::call("all sets must have elements of the same type"))?;
     let mut converted = Vec::new();
     for (index, value) in arguments.iter().enumerate() {
         let set = convert(value, &Type::set(ty.clone()));
@@ -437,8 +444,7 @@ fn set_product(arguments: &[Value]) -> Outcome {
             return Err(Fault::argument(index, "a list, set or tuple is required"));
         }
         any_set |= matches!(value.data, Data::Set(..));
-        let list =
-            convert(value, &Type::list(Type::Any)).map_err(|misfit| Fault::argument(index, misfit.to_string()))?;
+        let list = convert(value, &Type::list(Type::Any)).map_err(|misfit| Fault::call(misfit.to_string()))?;
         types.push(element_type(&list));
         let elements = elements(&[list], 0).to_vec();
         count = count.saturating_mul(elements.len());

@@ -19,13 +19,13 @@ pub(super) const DEEPEST: usize = 128;
 
 pub(super) const TABLE: &[Function] = &[
     function("base64decode", STR, Takes::Text, |_, arguments| {
-        let bytes = STANDARD.decode(text(arguments, 0)).map_err(|_| Fault::call("this is not Base64"))?;
+        let bytes = base64(text(arguments, 0)).ok_or_else(|| Fault::call("this is not Base64"))?;
         let text = String::from_utf8(bytes).map_err(|_| Fault::call("what it encodes is no UTF-8 text"))?;
         Ok(text.into())
     }),
     function("base64encode", STR, Takes::Text, |_, arguments| Ok(STANDARD.encode(text(arguments, 0)).into())),
     function("base64gunzip", STR, Takes::Text, |_, arguments| {
-        let bytes = STANDARD.decode(text(arguments, 0)).map_err(|_| Fault::call("this is not Base64"))?;
+        let bytes = base64(text(arguments, 0)).ok_or_else(|| Fault::call("this is not Base64"))?;
         let mut unpacked = Vec::new();
         let limit = super::LONGEST_TEXT as u64 + 1;
         flate2::read::GzDecoder::new(bytes.as_slice())
@@ -62,14 +62,9 @@ pub(super) const TABLE: &[Function] = &[
         &[takes("source", Takes::Text), takes("encoding", Takes::Text)],
         Takes::Text,
         |_, arguments| {
-            let bytes = STANDARD.decode(text(arguments, 0)).map_err(|_| Fault::argument(0, "this is not Base64"))?;
-            let wrong = || Fault::argument(0, "the bytes are no text in this encoding");
-            let encoding = encoding(text(arguments, 1))?;
-            if bytes.is_empty() {
-                return Ok("".into());
-            }
-            let decoded = encoding.decode_without_bom_handling_and_without_replacement(&bytes).ok_or_else(wrong)?;
-            Ok(decoded.into_owned().into())
+            let bytes = base64(text(arguments, 0)).ok_or_else(|| Fault::argument(0, "this is not Base64"))?;
+            let decoded = encoding(text(arguments, 1))?.decode(&bytes);
+            decoded.map(Value::from).ok_or_else(|| Fault::argument(0, "the bytes are no text in this encoding"))
         },
     ),
     function(
@@ -77,22 +72,9 @@ pub(super) const TABLE: &[Function] = &[
         &[takes("string", Takes::Text), takes("encoding", Takes::Text)],
         Takes::Text,
         |_, arguments| {
-            let (all, name) = (text(arguments, 0), text(arguments, 1));
-            // UTF-16 is only ever read by the library.
-            let bytes = match name.to_ascii_uppercase().as_str() {
-                "UTF-16LE" => all.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-                "UTF-16BE" => all.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-                // A text in UTF-16 that does not say which begins with a mark that does.
-                "UTF-16" => [0xfeff].into_iter().chain(all.encode_utf16()).flat_map(u16::to_be_bytes).collect(),
-                _ => {
-                    let (bytes, _, failed) = encoding(name)?.encode(all);
-                    if failed {
-                        return Err(Fault::argument(0, "a character does not exist in this encoding"));
-                    }
-                    bytes.into_owned()
-                }
-            };
-            Ok(STANDARD.encode(bytes).into())
+            let bytes = encoding(text(arguments, 1))?.encode(text(arguments, 0));
+            let missing = || Fault::argument(0, "a character does not exist in this encoding");
+            Ok(STANDARD.encode(bytes.ok_or_else(missing)?).into())
         },
     ),
     function("urldecode", STR, Takes::Text, |_, arguments| urldecode(text(arguments, 0)).map(Value::from)),
@@ -121,10 +103,86 @@ fn finite(arguments: &[Value]) -> Result<(), Fault> {
     }
 }
 
-fn encoding(name: &str) -> Result<&'static Encoding, Fault> {
-    Encoding::for_label(name.as_bytes()).ok_or_else(|| {
-        Fault::argument(1, "there is no encoding of this name; names are those of IANA, like `UTF-16LE`")
+/// The bytes of Base64, in which line ends and the last bits mean nothing.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+    );
+    LENIENT.decode(text.replace(['\r', '\n'], "")).ok()
+}
+
+/// An encoding by its name at IANA. The library's names are those of web browsers, to which ASCII and Latin-1 are
+/// something else, and which write no UTF-16.
+enum Charset {
+    Ascii,
+    Latin1,
+    /// Little-endian, or not; `None` where a mark at the beginning says so.
+    Utf16(Option<bool>),
+    Other(&'static Encoding),
+}
+
+fn encoding(name: &str) -> Result<Charset, Fault> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "us-ascii" | "us" | "iso646-us" | "ibm367" | "cp367" | "iso-ir-6" | "csascii" => Charset::Ascii,
+        "iso-8859-1" | "iso_8859-1" | "latin1" | "l1" | "ibm819" | "cp819" | "iso-ir-100" | "csisolatin1" => {
+            Charset::Latin1
+        }
+        "utf-16" | "csutf16" => Charset::Utf16(None),
+        "utf-16le" | "csutf16le" => Charset::Utf16(Some(true)),
+        "utf-16be" | "csutf16be" => Charset::Utf16(Some(false)),
+        "csutf8" => Charset::Other(encoding_rs::UTF_8),
+        // Web browsers know these, IANA does not.
+        browsers if matches!(browsers, "utf8" | "ascii" | "unicode" | "ucs-2") || browsers.starts_with("x-") => {
+            return Err(no_encoding());
+        }
+        other => Charset::Other(Encoding::for_label(other.as_bytes()).ok_or_else(no_encoding)?),
     })
+}
+
+fn no_encoding() -> Fault {
+    Fault::argument(1, "there is no encoding of this name; names are those of IANA, like `UTF-16LE`")
+}
+
+impl Charset {
+    fn decode(&self, bytes: &[u8]) -> Option<String> {
+        match self {
+            Charset::Ascii => bytes.is_ascii().then(|| bytes.iter().copied().map(char::from).collect()),
+            Charset::Latin1 => Some(bytes.iter().copied().map(char::from).collect()),
+            Charset::Utf16(order) => {
+                let (little, bytes) = match (order, bytes) {
+                    (None, [0xff, 0xfe, rest @ ..]) => (true, rest),
+                    (None, [0xfe, 0xff, rest @ ..]) => (false, rest),
+                    _ => (order.unwrap_or(false), bytes),
+                };
+                let encoding = if little { encoding_rs::UTF_16LE } else { encoding_rs::UTF_16BE };
+                Charset::Other(encoding).decode(bytes)
+            }
+            Charset::Other(encoding) => {
+                let decoded = encoding.decode_without_bom_handling_and_without_replacement(bytes);
+                decoded.map(|text| text.into_owned())
+            }
+        }
+    }
+
+    fn encode(&self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Charset::Ascii => text.is_ascii().then(|| text.as_bytes().to_vec()),
+            Charset::Latin1 => text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect(),
+            Charset::Utf16(Some(true)) => Some(text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+            Charset::Utf16(Some(false)) => Some(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+            Charset::Utf16(None) => {
+                Some([0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect())
+            }
+            Charset::Other(encoding) => {
+                let (bytes, _, failed) = encoding.encode(text);
+                (!failed).then(|| bytes.into_owned())
+            }
+        }
+    }
 }
 
 fn urldecode(all: &str) -> Result<String, Fault> {

@@ -60,7 +60,9 @@ fn can(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
     }
     let before = evaluator.problems.len();
     let value = evaluator.eval(argument);
-    evaluator.problems.truncate(before);
+    if !matches!(value, Err(Failed::Poisoned)) {
+        evaluator.problems.truncate(before);
+    }
     match value {
         Ok(value) if value.has_unknown() => Ok(Value::unknown_of(super::Type::Bool)),
         Ok(_) => Ok(Value::from(true)),

@@ -219,7 +219,8 @@ fn substr(arguments: &[Value]) -> Outcome {
     let (offset, length) = (whole(arguments, 1)?, whole(arguments, 2)?);
     let count = characters.len() as i64;
     let start = if offset < 0 { (count + offset).max(0) } else { offset.min(count) };
-    let end = if length < 0 { count } else { start.saturating_add(length).min(count) };
+    // From the end, a length of zero has always meant the rest.
+    let end = if length < 0 || length == 0 && offset < 0 { count } else { start.saturating_add(length).min(count) };
     Ok(characters[start as usize..end as usize].concat().into())
 }
 

@@ -151,24 +151,22 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Outcome {
         Some("null") => return Ok(Value::null()),
         _ => {}
     }
-    let (value, kind) = resolved(text)?;
-    match tag {
-        Some(tag) if tag != kind && !(["int", "float"].contains(&tag) && ["int", "float"].contains(&kind)) => {
-            wrong(tag)
-        }
+    let value = resolved(text)?;
+    match (tag, &value.data) {
+        (Some(tag), Data::Text(_)) if super::time::of_yaml(text).is_none() => wrong(tag),
         _ => Ok(value),
     }
 }
 
-/// A plain scalar without a tag, and the tag that it could have.
-fn resolved(text: &str) -> Result<(Value, &'static str), Fault> {
+/// What a plain scalar without a tag looks like.
+fn resolved(text: &str) -> Outcome {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Ok((Value::null(), "null")),
+        "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::null()),
         "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "y" | "Y" | "on" | "On" | "ON" => {
-            return Ok((true.into(), "bool"));
+            return Ok(true.into());
         }
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "n" | "N" | "off" | "Off" | "OFF" => {
-            return Ok((false.into(), "bool"));
+            return Ok(false.into());
         }
         ".nan" | ".NaN" | ".NAN" => return Err(Fault::call("`.nan` is not a number of the language")),
         _ => {}
@@ -179,7 +177,7 @@ fn resolved(text: &str) -> Result<(Value, &'static str), Fault> {
             && !digits.starts_with('+')
             && let Some(number) = Number::parse(&number.to_string())
         {
-            return Ok((number?.into(), "int"));
+            return Ok(number?.into());
         }
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -187,13 +185,9 @@ fn resolved(text: &str) -> Result<(Value, &'static str), Fault> {
         && !unsigned.contains(['p', 'P'])
         && let Some(number) = Number::parse(text)
     {
-        let kind = if unsigned.bytes().all(|byte| byte.is_ascii_digit()) { "int" } else { "float" };
-        return Ok((number?.into(), kind));
+        return Ok(number?.into());
     }
-    match super::time::of_yaml(text) {
-        Some(time) => Ok((time.into(), "timestamp")),
-        None => Ok((Value::text(text), "str")),
-    }
+    Ok(Value::from(super::time::of_yaml(text).unwrap_or_else(|| text.to_owned())))
 }
 
 /// YAML as Terraform writes it: texts in quotes, or as literal blocks when they have several lines.
