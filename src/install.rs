@@ -41,13 +41,14 @@ pub fn install(
     let mut problems = Problems::new();
     let mut failed = std::collections::BTreeSet::new();
     loop {
-        let wanted = config::packages(root, kinds);
+        let config::Packages { wanted, is_whole } = config::packages(root, kinds)?;
         let open: Vec<&GitSource> =
             wanted.iter().filter(|source| !done.contains_key(*source) && !failed.contains(*source)).collect();
         if open.is_empty() {
             if problems.is_empty() {
                 let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-                lock.retain(|source, _| names.contains(source));
+                // Where a module could not be read, nobody knows what it calls.
+                lock.retain(|source, _| !is_whole || names.contains(source));
                 write_lock(root, &lock).map_err(|problem| vec![problem])?;
                 return Ok(done);
             }
@@ -171,6 +172,7 @@ fn git(repository: &Path, files: &Path, arguments: &[&str]) -> Result<String, St
         .current_dir(files)
         // Some protocols of git run programs that an address names.
         .env("GIT_ALLOW_PROTOCOL", "https:http:ssh:file")
+        .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stderr(Stdio::piped())

@@ -63,8 +63,11 @@ pub(super) async fn look(
     };
     if let (true, Some(configuration)) = (looked.desired.wants_facts, &workspace.configuration) {
         let evaluated = configuration.evaluate(Some(&host_facts(&looked.facts)));
-        if evaluated.problems.iter().any(Problem::is_error) {
-            return Err(workspace.failure(Exit::Error, evaluated.problems));
+        let problems = super::workspace::refusals(&evaluated);
+        let problems: Problems = evaluated.problems.into_iter().chain(problems).collect();
+        if problems.iter().any(Problem::is_error) {
+            looked.close().await;
+            return Err(workspace.failure(Exit::Error, problems));
         }
         looked.desired = evaluated.desired;
         looked.ask_more(workspace, state).await?;

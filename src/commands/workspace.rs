@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Inputs, Statements};
+use crate::config::{self, Configuration, Desired, Evaluated, Inputs, Statements};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
@@ -43,10 +43,8 @@ impl Workspace {
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
-        let unsupported = unsupported(&evaluated.desired);
-        let revealed = revealed(evaluated.desired.blocks.values().chain(evaluated.in_error.values()));
-        let problems: Problems =
-            loaded.problems.into_iter().chain(evaluated.problems).chain(unsupported).chain(revealed).collect();
+        let refused = refusals(&evaluated);
+        let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(refused).collect();
         if problems.iter().any(Problem::is_error) {
             let all = evaluated.desired.blocks.into_iter().chain(evaluated.in_error).collect();
             return Err(failed(in_order(problems.into_iter().chain(plan::conflicts(&all)).collect())));
@@ -154,6 +152,14 @@ fn statements_of(plan: &Plan) -> Statements {
         place: None,
     });
     Statements { moved: moved.collect(), removed: removed.collect(), imports: Vec::new() }
+}
+
+/// What is refused of a configuration that means something: to be asked each time that it is evaluated, because with the facts
+/// of hosts there may be instances that were not there before.
+pub(super) fn refusals(evaluated: &Evaluated) -> Problems {
+    let mut problems = unsupported(&evaluated.desired);
+    problems.extend(revealed(evaluated.desired.blocks.values().chain(evaluated.in_error.values())));
+    problems
 }
 
 /// What the language has and this version cannot carry out: better refused than left out in silence.

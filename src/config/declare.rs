@@ -73,6 +73,9 @@ const WORDS: &[(&str, usize)] = &[
     ("variable", 1),
 ];
 
+/// Names that a variable cannot have, as in Terraform.
+const RESERVED: &[&str] = &["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];
+
 /// Roots of references, which cannot be names of kinds.
 pub(super) const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "self", "module"];
 
@@ -162,6 +165,11 @@ impl Declarer<'_> {
             },
         };
         match word.as_ref() {
+            "variable" if RESERVED.contains(&name.as_ref()) => {
+                let detail = "A `module` block has a meaning of its own for this name, so nobody could give the value. Rename \
+                              the variable.";
+                self.problem(block.header, "invalid-name", format!("A variable cannot be called `{name}`"), detail);
+            }
             "variable" => self.named(name, block, |found| &mut found.variables),
             "output" => self.named(name, block, |found| &mut found.outputs),
             "check" => self.named(name, block, |found| &mut found.checks),

@@ -162,11 +162,29 @@ pub fn load_with(
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
 
-/// The packages that the modules of a directory come from, as far as modules can be read: one that is not fetched yet may
-/// name more.
-pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Vec<GitSource> {
-    let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut Vec::new());
-    found.map(|found| found.packages).unwrap_or_default()
+/// The packages that the modules of a directory come from.
+#[derive(Debug)]
+pub struct Packages {
+    /// As far as modules can be read: one that is not fetched yet may name more.
+    pub wanted: Vec<GitSource>,
+    /// Every module could be read, so there are no others.
+    pub is_whole: bool,
+}
+
+/// Looks for the packages of a configuration.
+///
+/// # Errors
+/// What cannot be read: a file with an error in it may name packages too.
+pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Result<Packages, Problems> {
+    let mut problems = Problems::new();
+    let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut problems);
+    match found {
+        Some(found) if !problems.iter().any(Problem::is_error) => {
+            let is_whole = found.modules.iter().all(|module| module.problems.is_empty());
+            Ok(Packages { wanted: found.packages, is_whole })
+        }
+        _ => Err(problems),
+    }
 }
 
 impl Configuration {

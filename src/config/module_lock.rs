@@ -64,7 +64,9 @@ pub fn read_lock(root: &Path) -> Result<Lock, Problems> {
             block.body.attribute(name).and_then(|attribute| attribute.value.literal_text()).map(|text| text.to_string())
         };
         match (block.word.as_ref(), block.labels.as_slice(), text("commit"), text("checksum")) {
-            ("module", [(name, _)], Some(commit), Some(checksum)) if is_commit(&commit) => {
+            ("module", [(name, _)], Some(commit), Some(checksum))
+                if is_commit(&commit) && !lock.contains_key(name.as_ref()) =>
+            {
                 lock.insert(name.to_string(), Locked { commit, checksum });
             }
             _ => problems.push(
@@ -124,7 +126,12 @@ pub fn checksum(package: &Path) -> Result<String, String> {
                 continue;
             } else if found.is_symlink() {
                 let to = std::fs::read_link(&path).map_err(|error| said(&path, error))?;
-                if leads_out(&name, &to) {
+                // Links may lead through links; what leads nowhere can only be told by how it is written.
+                let is_outside = match (path.canonicalize(), package.canonicalize()) {
+                    (Ok(to), Ok(package)) => !to.starts_with(package),
+                    _ => false,
+                };
+                if is_outside || leads_out(&name, &to) {
                     return Err(format!("{} is a link that leads out of the package", name.display()));
                 }
                 ("link", to.into_os_string().into_encoded_bytes())
@@ -221,6 +228,13 @@ mod tests {
             symlink("b.hcl", at("sub/link")).expect("a link");
         });
         changed(&|| std::fs::write(at("new"), "").expect("a file"));
+        // Each of the two stays inside as it is written.
+        std::fs::create_dir_all(at("a/b/c")).expect("directories");
+        symlink("../../..", at("a/b/c/top")).expect("a link");
+        assert!(checksum(directory.path()).is_ok());
+        symlink("a/b/c/top/../..", at("far")).expect("a link");
+        assert!(checksum(directory.path()).is_err());
+        std::fs::remove_file(at("far")).expect("no link");
         symlink("../../etc", at("sub/out")).expect("a link");
         assert!(checksum(directory.path()).is_err());
     }

@@ -103,7 +103,13 @@ fn checked(url: &str) -> Result<(), String> {
             if authority.starts_with('-') {
                 return Err(format!("`{authority}` is no host. {FORMS}"));
             }
-            authority.rsplit_once('@').map(|(user, _)| user)
+            let user = authority.rsplit_once('@').map(|(user, _)| user);
+            if scheme.starts_with("http") && user.is_some() {
+                return Err("It holds a user or a token, which everyone who reads the configuration would see. Leave it out and \
+                            use a credential helper of git, or ssh."
+                    .to_owned());
+            }
+            user
         }
         None => match url.split_once(':') {
             Some((host, path))
@@ -147,6 +153,7 @@ mod tests {
             ("git::https://host/a.git?ref=--upload-pack=x", None),
             ("git::https://host/a.git//../x?ref=v1", None),
             ("git::https://user:secret@host/a.git?ref=v1", None),
+            ("git::https://token@host/a.git?ref=v1", None),
             ("git::ext::sh -c id?ref=v1", None),
             ("git::ext::sh?ref=v1", None),
             ("git::ext://sh?ref=v1", None),

@@ -153,7 +153,7 @@ impl Loader<'_> {
             (Arc::from("root"), Value::text(&up)),
             (Arc::from("cwd"), Value::text(&here.to_string_lossy())),
         ]);
-        let packages = canonical(self.root).join(module_lock::PACKAGES);
+        let packages = canonical(&self.root.join(module_lock::PACKAGES));
         let is_fetched = canonical(&border).starts_with(packages);
         self.modules.push(Module {
             address,
@@ -275,6 +275,11 @@ impl Loader<'_> {
                 }
             }
             ModuleSource::Git(git, directory) => match self.package(&git) {
+                Ok(package) if !canonical(&package.join(&directory)).starts_with(canonical(&package)) => {
+                    let detail = format!("`{directory}` leads out of the package, through a link.");
+                    self.report(module, span, "invalid-module-source", "This is no source of a module", detail);
+                    return None;
+                }
                 Ok(package) => (package.join(directory), package),
                 Err((code, summary, detail)) => {
                     self.report(module, span, code, summary, detail);

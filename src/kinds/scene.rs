@@ -47,9 +47,11 @@ impl Scene<'_> {
         self.memory.get(address)?.block.as_ref()
     }
 
-    /// The names by which a host may know a resource: its address, and those that it had before.
+    /// The names by which a host may know a resource: its address, and those that it had before and nobody has now.
     pub fn names(&self, address: &Address) -> Vec<String> {
         let formerly = self.memory.get(address).into_iter().flat_map(|memory| &memory.formerly);
+        let is_free = |former: &&Address| !self.blocks.contains_key(*former) && !self.memory.contains_key(*former);
+        let formerly = formerly.filter(is_free);
         std::iter::once(address).chain(formerly).map(ToString::to_string).collect()
     }
 

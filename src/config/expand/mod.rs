@@ -535,7 +535,8 @@ impl<'a> World<'a> {
             });
             (value, sensitive)
         });
-        let sensitive = sensitive.and_then(Result::ok).and_then(|value| value.as_bool()).unwrap_or(false);
+        // What is not known to be no secret is one.
+        let sensitive = sensitive.is_some_and(|value| value.ok().and_then(|value| value.as_bool()) != Some(false));
         let value = value.ok()?;
         // Whoever calls a module may use what is sensitive in it; what the root puts out is shown.
         if self.frames[frame].module == ROOT && value.is_sensitive_anywhere() && !sensitive {
