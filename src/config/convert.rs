@@ -73,7 +73,8 @@ impl std::fmt::Display for Misfit {
 /// The value as a value of that type.
 pub(super) fn convert(value: &Value, to: &Type) -> Result<Value, Misfit> {
     let sensitive = value.sensitive;
-    convert_data(value, to).map(|converted| converted.marked(sensitive))
+    let converted = convert_data(value, to).map_err(|misfit| misfit.concealed(sensitive))?;
+    Ok(converted.marked(sensitive))
 }
 
 fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {

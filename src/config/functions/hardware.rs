@@ -2,6 +2,7 @@
 //! rounded logarithm would make `ceil(log(n, 2))` another number. Nothing here fails; what has no value is not a number.
 
 /// The natural logarithm, by the series of fdlibm.
+#[allow(clippy::excessive_precision)] // the digits are those of the source
 pub(super) fn ln(value: f64) -> f64 {
     const LN2_HIGH: f64 = 6.931_471_803_691_238_164_9e-1;
     const LN2_LOW: f64 = 1.908_214_929_270_587_700_02e-10;
@@ -39,7 +40,7 @@ pub(super) fn ln(value: f64) -> f64 {
 fn exp(value: f64) -> f64 {
     const LN2_HIGH: f64 = 0.693_147_180_559_662_956_511_601_805_686_950_683_593_75;
     const LN2_LOW: f64 = 0.282_352_905_630_315_771_225_884_481_750_134_360_255_254_120_68e-12;
-    if value.is_nan() || value > 709.78 || value < -745.2 {
+    if !(-745.2..=709.78).contains(&value) {
         return value.exp();
     }
     let exponent = (value * std::f64::consts::LOG2_E).round_ties_even();
