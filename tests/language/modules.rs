@@ -376,6 +376,7 @@ fn mistakes_in_and_around_modules_have_codes_and_places() {
         (call("  a          = 1\n  depends_on = [module.x]\n"), &["main.hcl: reference-to-undeclared-module 4:17"]),
         (call("  a        = 1\n  for_each = [1]\n"), &["main.hcl: invalid-for-each 4:14"]),
         (call("  a     = 1\n  count = 1\n  for_each = {}\n"), &["main.hcl: conflicting-attributes 4:3"]),
+        (call("  a = 1\n") + "variable \"b\" {\n}\n", &["main.hcl: missing-variable 5:1"]),
         (call("  a = local.x\n"), &["main.hcl: reference-to-undeclared-local-value 3:7"]),
     ] {
         assert_eq!(problems(&[("main.hcl", &main), ("m/main.hcl", module)]), expected, "{main}");
@@ -412,20 +413,20 @@ const VOLUME: &str = r#"
 image_storage "s" {
   hosts = [host.hv1]
 }
-variable "source" {
+variable "export" {
   default = null
 }
 external_volume "v" {
   storage = image_storage.s
   dynamic "nfs" {
-    for_each = var.source == null ? [] : [var.source]
+    for_each = var.export == null ? [] : [var.export]
     content {
       server = "10.0.0.1"
       export = nfs.value
     }
   }
   dynamic "directory" {
-    for_each = { for s in ["yes"] : s => s if var.source == null }
+    for_each = { for s in ["yes"] : s => s if var.export == null }
     iterator = it
     content {
     }
