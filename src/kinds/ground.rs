@@ -9,13 +9,13 @@ use super::ask::mounts::{self, Mounts};
 use super::ask::path::{FileType, Inode, Lineage};
 use super::ask::people::{self, QemuUser};
 use super::ask::system::{self, System};
-use super::ask::{Known, open_files};
+use super::ask::{Known, network_mounts, open_files};
 use super::scene::Scene;
 use super::verdict::{Difference, Draft, Remedy, Verdict};
 
 /// What every host is asked, whatever is placed on it. `watched` are the paths whose users must be known.
 pub fn questions(watched: &[String]) -> Vec<Question> {
-    let mut all = vec![system::question(), mounts::question(), fstab::question()];
+    let mut all = vec![system::question(), mounts::question(), network_mounts::question(), fstab::question()];
     if !watched.is_empty() {
         all.push(open_files::question(watched));
     }

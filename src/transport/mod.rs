@@ -107,6 +107,7 @@ pub async fn open(name: &HostName, connection: &Connection, scripts: &Scripts) -
 pub fn transcript(scripts: &Scripts, questions: &[Question]) -> Result<(String, Vec<u8>), Unreachable> {
     let executor = Executor::new(scripts).map_err(Unreachable)?;
     let mut request = Request::default();
+    request.look();
     for (id, question) in (1..).zip(questions) {
         request.ask(id, question);
     }
@@ -168,6 +169,7 @@ impl Session {
         let mut answers = BTreeMap::new();
         let mut asked = BTreeMap::new();
         let mut request = Request::default();
+        request.look();
         for question in questions {
             if answers.contains_key(question) {
                 continue;
@@ -336,6 +338,7 @@ fn answer(returned: Option<&Returned>, why: Option<&str>) -> Answer {
         Some(Returned { end: Some(End::Exit(status)), out: Some(Some(out)), err: Some(Some(err)) }) => {
             Answer::Said(Reply { status: *status, out: text(out), err: text(err) })
         }
+        Some(Returned { end: Some(End::Silent), err: Some(Some(err)), .. }) => Answer::Unknown(text(err)),
         Some(Returned { out: Some(None), .. } | Returned { err: Some(None), .. }) => {
             Answer::Unknown("the answer is larger than 16 MiB, or all of them than 64 MiB".to_owned())
         }
@@ -357,7 +360,7 @@ fn outcome(end: End, out: Option<Vec<u8>>, err: Option<Vec<u8>>, guards: &[Guard
             },
             None => Outcome::Lost("the host names a guard that it was not given".to_owned()),
         },
-        End::Text => Outcome::Lost("the host did not say how the command ended".to_owned()),
+        End::Text | End::Silent => Outcome::Lost("the host did not say how the command ended".to_owned()),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod fstab;
 pub mod image_file;
 pub mod image_listing;
 pub mod mounts;
+pub mod network_mounts;
 pub mod open_files;
 pub mod path;
 pub mod people;
@@ -24,12 +25,14 @@ pub type Known<T> = Result<T, Unknown>;
 
 /// The constant functions that questions use on the host, by name.
 pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("asks_the_kernel_only", include_str!("asks_the_kernel_only.sh")),
     ("device_facts", include_str!("device.sh")),
     ("device_names", include_str!("device_names.sh")),
     ("directory_entries", include_str!("entries.sh")),
     ("image_facts", include_str!("image.sh")),
     ("image_listing", include_str!("image_listing.sh")),
     ("mounts_at", include_str!("mounts_at.sh")),
+    ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
     ("can_use", include_str!("can_use.sh")),
     ("system_facts", include_str!("system.sh")),
