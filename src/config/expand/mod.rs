@@ -25,7 +25,7 @@ use super::source::{Sources, Span};
 use super::syntax::{Body, Expr};
 use super::types::Type;
 use super::value::{Data, Fields, Value};
-use super::{Desired, Evaluated, Output, Statements, settings};
+use super::{Desired, Evaluated, Output, Statements, seal, settings};
 use crate::model::address::ModuleStep;
 use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
@@ -273,9 +273,10 @@ impl<'a> World<'a> {
         }
         let block = self.modules[ROOT].declarations.settings.as_ref();
         let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
-        let (in_error, blocks) =
+        let (in_error, mut blocks): (_, Blocks) =
             std::mem::take(&mut self.blocks).into_iter().partition(|(address, _)| self.in_error.contains(address));
-        let desired = Desired { blocks, outputs, settings, statements, wants_facts: self.wants_facts };
+        let secrets = Arc::new(seal::seal(&mut blocks));
+        let desired = Desired { blocks, outputs, settings, statements, secrets, wants_facts: self.wants_facts };
         let problems = in_order(std::mem::take(&mut self.problems));
         (self, Evaluated { desired, in_error, problems })
     }
