@@ -14,6 +14,7 @@ pub mod ground;
 pub mod host;
 pub mod image;
 pub mod image_storage;
+mod mounting;
 pub mod scene;
 pub mod schema;
 pub mod verdict;

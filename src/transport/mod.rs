@@ -152,8 +152,13 @@ impl Executor {
 impl Session {
     /// Sends the executor and waits until it is ready.
     async fn begin(spawned: Spawned, executor: &Executor, patience: Duration) -> Result<Session, String> {
-        let mut session =
-            Session { talk: Conversation::new(spawned, &executor.nonce), next: 0, round_trips: 0, patience: PATIENCE, secrets: Arc::default() };
+        let mut session = Session {
+            talk: Conversation::new(spawned, &executor.nonce),
+            next: 0,
+            round_trips: 0,
+            patience: PATIENCE,
+            secrets: Arc::default(),
+        };
         let mut ready = 0;
         let heard = session
             .talk

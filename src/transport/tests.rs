@@ -341,10 +341,7 @@ async fn what_does_not_answer_delays_nothing_else() {
     let mut served = std::process::Command::new("unshare");
     served.args(["--mount", "--propagation", "private", "--kill-child", "sh", "-c"]);
     served.arg("mount -t tmpfs t /mnt && mkdir '/mnt/a b' /mnt/c && exec 7<>/dev/fuse && mount -i -t fuse -o fd=7,rootmode=40000,user_id=0,group_id=0 dead '/mnt/a b' && exec sh -c \"$1\"");
-    let scripts = [
-        ("asks_the_kernel_only", "[ \"$1\" = printf ]"),
-        ("reach", "printf '%s' \"$larder_reach\""),
-    ];
+    let scripts = [("asks_the_kernel_only", "[ \"$1\" = printf ]"), ("reach", "printf '%s' \"$larder_reach\"")];
     let scripts: Scripts = scripts.map(|(name, body)| (name.to_owned(), body.to_owned())).into();
     let executor = Executor::new(&scripts).expect("an executor");
     let shell = shlex::try_join(executor.shell(false).iter().map(String::as_str)).expect("no NUL");

@@ -1,0 +1,213 @@
+//! Mount options: those that a volume is to have, those in force, and the remount between them.
+
+use super::boot::is_for_boot_only;
+use super::{Look, Source};
+use crate::kinds::ask::mounts::Mount;
+use crate::kinds::ask::{open_files, space};
+use crate::kinds::verdict::{Difference, Draft, Remedy};
+use crate::model::block::Attributes;
+use crate::model::{Command, Hazard, HazardCode, Impact, Size};
+
+impl Look<'_> {
+    /// The mount options that the volume is to have: the kind's own, then the user's.
+    pub(super) fn options(&self) -> Vec<String> {
+        let mut options = match &self.source {
+            Source::Directory => Vec::new(),
+            Source::Bind { .. } => vec!["bind".to_owned()],
+            Source::Tmpfs { size } => {
+                let wanted = self.wanted_root();
+                let mut all = vec![format!("size={}", size.0)];
+                all.extend(wanted.mode.map(|mode| format!("mode={mode}")));
+                all.extend(wanted.uid.map(|uid| format!("uid={uid}")));
+                all.extend(wanted.gid.map(|gid| format!("gid={gid}")));
+                all
+            }
+            Source::Device { .. } => Vec::new(),
+        };
+        let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+        for option in self.block.texts("options") {
+            options.retain(|one| !one.contains('=') || key(one) != key(option));
+            if !options.contains(option) {
+                options.push(option.clone());
+            }
+        }
+        options
+    }
+
+    /// The options in force that are not as wanted, and the remount that mends them.
+    pub(super) fn remount(&self, mount: &Mount) -> Option<Difference> {
+        let options = self.options();
+        let wanted: Vec<&str> = options
+            .iter()
+            .map(String::as_str)
+            .filter(|option| !is_for_boot_only(option) && *option != "bind")
+            .collect();
+        let inherited = match &self.source {
+            // A bind mount takes over the flags of the mount that its source lies in.
+            Source::Bind { source } => self.ground.mounts.containing(source),
+            _ => None,
+        };
+        let (missing, surplus) = option_differences(&wanted, mount, inherited);
+        if missing.is_empty() && surplus.is_empty() {
+            return None;
+        }
+        let mut words: Vec<&str> = vec!["remount"];
+        if matches!(self.source, Source::Bind { .. }) {
+            words.push("bind");
+        }
+        // uid, gid and mode of a tmpfs are permissions of its root; a remount does not take them.
+        words.extend(
+            wanted.iter().filter(|option| !["uid=", "gid=", "mode="].iter().any(|prefix| option.starts_with(prefix))),
+        );
+        words.extend(surplus.iter().filter_map(|flag| opposite(flag)));
+        if let Some(hazard) = self.shrinks_below_content(&missing) {
+            return Some(Difference::new("options", shown_options(mount), missing.join(","), Remedy::Never(hazard)));
+        }
+        let becomes_readonly = missing.contains(&"ro");
+        let mut guard = vec![self.ground.mounts.guard(self.at)];
+        if becomes_readonly {
+            guard.push(open_files::nobody(&[self.at.to_owned()]));
+        }
+        let draft = Draft::new(
+            "remount",
+            format!("remount {} with {}", self.at, words[1..].join(",")),
+            Command::new(["mount", "-o", &words.join(","), "--", self.at]),
+        )
+        .guarded(guard)
+        .with_impact(Impact::Remount)
+        .undone_by(Command::new(["mount", "-o", &format!("remount,{}", mount.options), "--", self.at]));
+        let have = shown_options(mount);
+        let want = missing
+            .iter()
+            .copied()
+            .map(str::to_owned)
+            .chain(surplus.iter().filter_map(|flag| opposite(flag)).map(str::to_owned))
+            .collect::<Vec<_>>()
+            .join(",");
+        let remedy = match self.in_use(self.at) {
+            Ok(None) => Remedy::Run(vec![draft]),
+            Ok(Some(hazard)) if becomes_readonly => Remedy::Never(hazard),
+            Err(why) if becomes_readonly => Remedy::Never(self.hazard(
+                HazardCode::InUse,
+                format!("who uses {} on {} is not known: {why}", self.at, self.host),
+                "Try again when the host answers.",
+            )),
+            _ => Remedy::Run(vec![draft]),
+        };
+        Some(Difference::new("options", have, want, remedy))
+    }
+
+    /// A tmpfs cannot become smaller than what it holds.
+    pub(super) fn shrinks_below_content(&self, missing: &[&str]) -> Option<Hazard> {
+        let Source::Tmpfs { size } = &self.source else { return None };
+        let is_resized = missing.iter().any(|option| option.starts_with("size="));
+        let space = space::read(self.scene.host(self.host), self.at).ok().filter(|_| is_resized)?;
+        let used = space.size.saturating_sub(space.free);
+        (used > size.0).then(|| {
+            self.hazard(
+                HazardCode::Shrink,
+                format!("the tmpfs {} on {} holds {}, more than {size}", self.at, self.host, Size(used).rounded()),
+                "Delete what is not needed there, or choose a larger size.",
+            )
+        })
+    }
+}
+
+/// The flags of a mount that are either on or off, and what turns each off (mount(8), "file-system-independent mount options").
+pub(in crate::kinds) const FLAGS: [(&str, &str); 8] = [
+    ("ro", "rw"),
+    ("nosuid", "suid"),
+    ("nodev", "dev"),
+    ("noexec", "exec"),
+    ("noatime", "relatime"),
+    ("nodiratime", "diratime"),
+    ("sync", "async"),
+    ("nosymfollow", "symfollow"),
+];
+
+pub(super) fn opposite(flag: &str) -> Option<&'static str> {
+    FLAGS.iter().find(|(on, _)| *on == flag).map(|(_, off)| *off)
+}
+
+/// Wanted options that are not in force, and flags in force that nobody wants.
+pub(in crate::kinds) fn option_differences<'a>(
+    wanted: &[&'a str],
+    mount: &Mount,
+    inherited: Option<&Mount>,
+) -> (Vec<&'a str>, Vec<&'static str>) {
+    let in_force = |option: &str| -> bool {
+        if let Some((on, _)) = FLAGS.iter().find(|(_, off)| *off == option) {
+            return !mount.has_option(on);
+        }
+        match option.split_once('=') {
+            // tmpfs shows its size in KiB.
+            Some(("size", value)) => {
+                let bytes = |text: &str| text.parse::<Size>().ok().map(|size| size.0.div_ceil(4096));
+                mount.option("size").is_some_and(|have| bytes(have) == bytes(value))
+            }
+            // Permissions of the root directory are compared as such.
+            Some(("uid" | "gid" | "mode", _)) => true,
+            _ => matches!(option, "atime" | "silent" | "loud") || mount.has_option(option),
+        }
+    };
+    let missing = wanted.iter().copied().filter(|option| !in_force(option)).collect();
+    let is_wanted = |flag: &str| wanted.contains(&flag) || inherited.is_some_and(|parent| parent.has_option(flag));
+    let surplus = FLAGS
+        .iter()
+        .map(|(on, _)| *on)
+        .filter(|on| mount.options.split(',').any(|one| one == *on) && !is_wanted(on))
+        .collect();
+    (missing, surplus)
+}
+
+pub(super) fn shown_options(mount: &Mount) -> String {
+    match mount.super_options.is_empty() || mount.super_options == "rw" {
+        true => mount.options.clone(),
+        false => format!("{} ({})", mount.options, mount.super_options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::ask::mounts;
+
+    fn mount(options: &str, super_options: &str) -> Mount {
+        let line = format!("1 2 0:30 / /srv/x {options} - tmpfs tmpfs {super_options}");
+        let reply = crate::model::Reply { status: 0, out: format!("{line}\n"), err: String::new() };
+        let facts = crate::model::HostFacts::Reached([(mounts::question(), crate::model::Answer::Said(reply))].into());
+        mounts::read(&facts).expect("one mount").0.remove(0)
+    }
+
+    /// Wanted options, options of the mount and of its file system, what is missing, what is surplus.
+    type Row<'a> = (&'a [&'a str], &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+
+    #[test]
+    fn options_are_compared_by_meaning() {
+        let table: &[Row] = &[
+            (&[], "rw,relatime", "rw", &[], &[]),
+            (&["noatime"], "rw,noatime", "rw", &[], &[]),
+            (&["noatime"], "rw,relatime", "rw", &["noatime"], &[]),
+            (&[], "ro,relatime", "rw", &[], &["ro"]),
+            (&["ro"], "rw,relatime", "rw", &["ro"], &[]),
+            (&["rw"], "ro,relatime", "ro", &["rw"], &["ro"]),
+            (&["size=67108864"], "rw", "rw,size=65536k,mode=770", &[], &[]),
+            (&["size=67108864"], "rw", "rw,size=131072k", &["size=67108864"], &[]),
+            (&["discard"], "rw", "rw,attr2,discard,noquota", &[], &[]),
+            (&["nodev", "exec"], "rw,nosuid,nodev,noexec", "rw", &["exec"], &["nosuid", "noexec"]),
+        ];
+        for (wanted, options, super_options, missing, surplus) in table {
+            let found = option_differences(wanted, &mount(options, super_options), None);
+            assert_eq!(found, (missing.to_vec(), surplus.to_vec()), "{wanted:?} against {options} {super_options}");
+        }
+    }
+
+    #[test]
+    fn a_bind_mount_inherits_the_flags_of_its_source() {
+        let parent = mount("rw,nosuid,nodev", "rw");
+        assert_eq!(
+            option_differences(&[], &mount("rw,nosuid,nodev,noexec", "rw"), Some(&parent)),
+            (vec![], vec!["noexec"])
+        );
+    }
+}
