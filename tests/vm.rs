@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "vm/cifs.rs"]
+mod cifs;
 mod common;
-#[path = "vm/media.rs"]
-mod media;
+#[path = "vm/nfs.rs"]
+mod nfs;
+#[path = "vm/site.rs"]
+mod site;

@@ -20,7 +20,10 @@ use crate::model::{
 use super::ask::mounts::{self, Mount, is_within};
 use super::ask::{device, fstab, path, people, space};
 use super::ground;
-use super::mounting::{FLAGS, Look, Source, file_system, is_for_boot_only, mount_point, option_differences};
+use super::mounting::{
+    Cifs, FLAGS, Look, Nfs, Source, credentials_question, file_system, is_for_boot_only, mount_point,
+    option_differences,
+};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::verdict::Verdict;
@@ -30,7 +33,7 @@ use super::{Kind, Scene, image_storage};
 pub struct ExternalVolume;
 
 static SCHEMA: Schema = Schema {
-    doc: "A volume that the administrator provides: exactly one of directory, bind, tmpfs, device.",
+    doc: "A volume that the administrator provides: exactly one of directory, bind, tmpfs, device, nfs, cifs.",
     attributes: &[
         A::required("storage", Type::Resource(&["image_storage"]), "The image storage that the volume belongs to."),
         A::optional("mount_point", Type::Path, "The same on every member; default ROOT/NAME of the storage."),
@@ -92,10 +95,36 @@ static SCHEMA: Schema = Schema {
             ],
             doc: "A file system on a block device of one host.",
         },
+        BlockSchema {
+            name: "nfs",
+            many: false,
+            attributes: &[
+                A::required("server", Type::Text, "Name or address of the server; an IPv6 address without brackets."),
+                A::required("export", Type::Path, "The directory that the server exports."),
+                A::optional("version", Type::Text, "Version of the protocol; default \"4.2\".")
+                    .one_of(&["3", "4.0", "4.1", "4.2"]),
+            ],
+            doc: "A directory of an NFS server. The server decides whose files are whose: a squashed root cannot give them away.",
+        },
+        BlockSchema {
+            name: "cifs",
+            many: false,
+            attributes: &[
+                A::required("server", Type::Text, "Name or address of the server."),
+                A::required("share", Type::Text, "The share."),
+                A::optional("path", Type::Text, "A directory below the share; default none."),
+                A::required("username", Type::Text, "Who logs in."),
+                A::required("password", Type::Text, "Written to a file on each member that only root can read.").secret(),
+                A::optional("domain", Type::Text, "The domain of the user; default none."),
+                A::optional("version", Type::Text, "Version of the protocol; default \"3.1.1\".")
+                    .one_of(&["2.0", "2.1", "3.0", "3.0.2", "3.1.1"]),
+            ],
+            doc: "A directory of a CIFS (SMB) share. Owner, group and mode are mount options there.",
+        },
     ],
 };
 
-const SOURCES: [&str; 4] = ["directory", "bind", "tmpfs", "device"];
+const SOURCES: [&str; 6] = ["directory", "bind", "tmpfs", "device", "nfs", "cifs"];
 
 impl Kind for ExternalVolume {
     fn name(&self) -> &'static str {
@@ -120,6 +149,12 @@ impl Kind for ExternalVolume {
                 .entry("format".into())
                 .or_insert_with(|| crate::model::Attribute::default_value(Datum::Bool(false)));
         }
+        for nested in block.blocks.iter_mut().filter(|nested| matches!(nested.name.as_str(), "nfs" | "cifs")) {
+            let version = if nested.name == "nfs" { "4.2" } else { "3.1.1" };
+            let version = crate::model::Attribute::default_value(Datum::text(version));
+            nested.attributes.entry("version".into()).or_insert(version);
+            problems.extend(check_network(nested));
+        }
         problems
     }
 
@@ -133,11 +168,12 @@ impl Kind for ExternalVolume {
     }
 
     fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
-        let device = match source(block) {
+        let source = match source(block) {
             Some(Source::Device { path, .. }) => Some(path),
+            Some(source) if source.is_network() => Some(source.shown()),
             _ => None,
         };
-        std::iter::once(mount_point(block).to_owned()).chain(device).collect()
+        std::iter::once(mount_point(block).to_owned()).chain(source).collect()
     }
 
     fn needs_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
@@ -156,7 +192,8 @@ impl Kind for ExternalVolume {
         match source(block) {
             Some(Source::Bind { source }) => all.extend([path::question(&source), space::question(&source)]),
             Some(Source::Device { path, .. }) => all.push(device::question(&path)),
-            _ => {}
+            Some(source) => all.extend(credentials_question(&block.address, &source)),
+            None => {}
         }
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
         all.extend(["libvirt-qemu", "qemu"].map(|user| people::can_use_question(user, at)));
@@ -188,7 +225,7 @@ impl Kind for ExternalVolume {
         Some(Room {
             directory: mount_point(block).to_owned(),
             state,
-            shared: block.boolean("shared") == Some(true),
+            shared: block.boolean("shared") == Some(true) || source(block).is_some_and(|source| source.is_network()),
             volatile: block.nested("tmpfs").is_some(),
             guard,
         })
@@ -242,13 +279,13 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
         [] => error(
             "missing-block",
             format!("{} does not say where its bytes are", block.address),
-            "Add exactly one of the blocks directory, bind, tmpfs or device.",
+            "Add exactly one of the blocks directory, bind, tmpfs, device, nfs or cifs.",
             block.place.as_deref(),
         ),
         several => error(
             "conflicting-blocks",
             format!("{} has {}", block.address, several.join(" and ")),
-            "Keep exactly one of the blocks directory, bind, tmpfs or device.",
+            "Keep exactly one of the blocks directory, bind, tmpfs, device, nfs or cifs.",
             block.nested(several[1]).and_then(|second| second.place.as_deref()),
         ),
     }
@@ -264,7 +301,7 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
         error(
             "conflicting-attributes",
             "`shared` is for directories".to_owned(),
-            "A bind, tmpfs or device volume belongs to one host.",
+            "A bind, tmpfs or device volume belongs to one host, and that members see one export is always proved.",
             block.place_of("shared"),
         );
     }
@@ -397,6 +434,61 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
     problems
 }
 
+/// Names of servers, shares and users: what mount(8), fstab(5) and the file of credentials would read otherwise.
+fn check_network(nested: &NestedBlock) -> Problems {
+    let mut problems = Problems::new();
+    let mut refuse = |name: &str, is_wrong: &dyn Fn(&str) -> bool, summary: &str, cure: &str| {
+        if nested.text(name).is_some_and(is_wrong) {
+            problems.push(Problem::error("invalid-value", summary.to_owned(), cure).at(nested.place_of(name)));
+        }
+    };
+    let is_no_server = |text: &str| {
+        text.is_empty()
+            || text.starts_with('-')
+            || text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_err()
+            || !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'))
+    };
+    refuse(
+        "server",
+        &is_no_server,
+        "this is no name or address of a server",
+        "Write it like \"nas.example\", \"10.0.0.5\" or \"fd00::5\".",
+    );
+    let is_no_share = |text: &str| text.is_empty() || text.contains(['/', '\\', ',', '\n', '\r', '\t']);
+    refuse(
+        "share",
+        &is_no_share,
+        "this is no name of a share",
+        "The share is one name; a directory below it goes into `path`.",
+    );
+    let is_no_path = |text: &str| {
+        text.starts_with('/')
+            || text.ends_with('/')
+            || text.contains(['\\', ',', '\n', '\r', '\t'])
+            || !text.is_empty() && text.split('/').any(|part| matches!(part, "" | "." | ".."))
+    };
+    refuse(
+        "path",
+        &is_no_path,
+        "this is no directory below a share",
+        "Write it without slashes at its ends, like \"images/linux\".",
+    );
+    let is_no_line = |text: &str| text.is_empty() || text.chars().any(char::is_control);
+    for name in ["username", "domain"] {
+        refuse(name, &is_no_line, "this is empty or has control characters", "It must fit on one line.");
+    }
+    let is_no_password = |text: &str| text.is_empty() || text.chars().any(char::is_control);
+    refuse("password", &is_no_password, "the password is empty or has control characters", "It must fit on one line.");
+    let is_no_export = |text: &str| text.chars().any(|c| c.is_control() || c == ',');
+    refuse(
+        "export",
+        &is_no_export,
+        "this is no directory that can be mounted",
+        "Commas and control characters have no place in it.",
+    );
+    problems
+}
+
 /// Whether a name below /dev is given out anew at each boot.
 pub(super) fn is_unstable(path: &str) -> bool {
     let letters = path.strip_prefix("/dev/").unwrap_or("");
@@ -414,6 +506,16 @@ fn source(block: &Block) -> Option<Source> {
         "directory" => Source::Directory,
         "bind" => Source::Bind { source: text("source")? },
         "tmpfs" => Source::Tmpfs { size: nested.size("size")? },
+        "nfs" => Source::Nfs(Nfs { server: text("server")?, export: text("export")?, version: text("version")? }),
+        "cifs" => Source::Cifs(Cifs {
+            server: text("server")?,
+            share: text("share")?,
+            path: text("path").unwrap_or_default(),
+            username: text("username")?,
+            password: text("password"),
+            domain: text("domain"),
+            version: text("version")?,
+        }),
         _ => Source::Device {
             path: text("path")?,
             fstype: text("fstype")?,

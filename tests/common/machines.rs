@@ -181,13 +181,20 @@ impl Machines {
         let mac = |segment: u8| format!("52:54:00:99:{segment:02x}:{number:02x}");
         // `setpriv`: a test that is killed leaves no machine.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]);
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "qemu-system-x86_64",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ]);
         command.args(["-name", name, "-machine", "pc,usb=off,memory-backend=ram", "-accel", "tcg,thread=multi"]);
         command.args(["-cpu", PROCESSOR, "-smp", "1", "-m", &MEMORY.to_string()]);
-        command.arg("-object").arg(format!(
-            "memory-backend-file,id=ram,size={MEMORY}M,share={share},mem-path={}",
-            memory.display()
-        ));
+        command
+            .arg("-object")
+            .arg(format!("memory-backend-file,id=ram,size={MEMORY}M,share={share},mem-path={}", memory.display()));
         command.args(["-serial", "file:console.log", "-qmp", "unix:qmp,server=on,wait=off"]);
         command.arg("-kernel").arg(base().join("vmlinuz")).arg("-initrd").arg(base().join("initrd"));
         command.arg("-append").arg(format!(
@@ -228,7 +235,10 @@ impl Machines {
         self.running.push(Machine { name, port, directory: directory.clone(), process });
         if let Some(below) = below {
             let mut monitor = Monitor::of(&directory);
-            monitor.tell("migrate-set-capabilities", json!({"capabilities": [{"capability": "x-ignore-shared", "state": true}]}));
+            monitor.tell(
+                "migrate-set-capabilities",
+                json!({"capabilities": [{"capability": "x-ignore-shared", "state": true}]}),
+            );
             std::os::unix::fs::symlink(below.join("state"), directory.join("state")).expect("a link");
             monitor.tell("migrate-incoming", json!({"uri": "exec:cat state"}));
             // It was saved paused, so it comes back paused.
@@ -265,7 +275,10 @@ impl Machines {
             monitor.tell("stop", json!({}));
         }
         for (machine, monitor) in self.running.iter_mut().zip(&mut monitors) {
-            monitor.tell("migrate-set-capabilities", json!({"capabilities": [{"capability": "x-ignore-shared", "state": true}]}));
+            monitor.tell(
+                "migrate-set-capabilities",
+                json!({"capabilities": [{"capability": "x-ignore-shared", "state": true}]}),
+            );
             monitor.tell("migrate", json!({"uri": "exec:cat >state"}));
             eventually(&format!("{} is saved", machine.name), || {
                 let status = monitor.tell("query-migrate", json!({}));
@@ -386,7 +399,8 @@ fn golden() -> PathBuf {
 }
 
 /// What the base disk is made of.
-const IMAGE: &str = concat!(include_str!("../vm/build-image"), include_str!("../vm/customize"), include_str!("../vm/init"));
+const IMAGE: &str =
+    concat!(include_str!("../vm/build-image"), include_str!("../vm/customize"), include_str!("../vm/init"));
 
 fn home() -> PathBuf {
     match std::env::var_os("LARDER_VM_DIR") {

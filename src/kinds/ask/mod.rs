@@ -2,6 +2,7 @@
 //! function behind it where one is needed, and a pure reading of the answer.
 //! A reading never turns silence or a failure into "absent": it returns why the fact is unknown.
 
+pub mod credentials;
 pub mod device;
 pub mod device_names;
 pub mod fstab;
@@ -26,6 +27,7 @@ pub type Known<T> = Result<T, Unknown>;
 /// The constant functions that questions use on the host, by name.
 pub const FUNCTIONS: &[(&str, &str)] = &[
     ("asks_the_kernel_only", include_str!("asks_the_kernel_only.sh")),
+    ("compare_credentials", include_str!("compare_credentials.sh")),
     ("device_facts", include_str!("device.sh")),
     ("device_names", include_str!("device_names.sh")),
     ("directory_entries", include_str!("entries.sh")),
@@ -49,6 +51,8 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("lock_mount_point", include_str!("lock_mount_point.sh")),
     ("unlock_mount_point", include_str!("unlock_mount_point.sh")),
     fstab::EDIT,
+    credentials::STEP_FUNCTIONS[0],
+    credentials::STEP_FUNCTIONS[1],
 ];
 
 /// What a failed command said, for a sentence.

@@ -12,15 +12,16 @@ impl Look<'_> {
         if self.block.text("persist") == Some("none") {
             return None;
         }
-        let fstype = match &self.source {
-            Source::Directory => return None,
-            Source::Bind { .. } => "none".to_owned(),
-            Source::Tmpfs { .. } => "tmpfs".to_owned(),
-            Source::Device { fstype, .. } => fstype.clone(),
-        };
+        if self.source == Source::Directory {
+            return None;
+        }
+        let fstype = self.source.fstype().unwrap_or("none").to_owned();
         let mut options = self.options();
         if options.is_empty() {
             options.push("defaults".to_owned());
+        }
+        if self.source.is_network() && !options.iter().any(|option| option == "_netdev") {
+            options.push("_netdev".to_owned());
         }
         if !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
             options.push("nofail".to_owned());

@@ -33,6 +33,9 @@ impl Look<'_> {
             Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),
             Source::Tmpfs { .. } => Some((0, 0, Mode::new(0o1777)?)),
             Source::Device { .. } if self.to_be_formatted().is_some() => Some((0, 0, Mode::new(0o755)?)),
+            // What the server lets the host do is seen only when it is mounted; mount options say whose it looks.
+            Source::Nfs(_) if inode.is_none() => None,
+            Source::Cifs(_) => None,
             // The resource that has the source mends its permissions before this is mounted.
             Source::Bind { source } if self.is_made_by_the_plan(source) => None,
             _ => inode.map(|inode| (inode.uid, inode.gid, inode.mode)),
@@ -84,6 +87,9 @@ impl Look<'_> {
                 }
             }
             (Source::Tmpfs { size }, Mounted::Nothing) => RoomState::New { filesystem: key(" (tmpfs)"), size: size.0 },
+            (Source::Nfs(_) | Source::Cifs(_), Mounted::Nothing) => {
+                RoomState::Later(format!("{} is not mounted yet", self.at))
+            }
             (Source::Device { fstype, .. }, Mounted::Nothing) => match self.to_be_formatted() {
                 // Metadata takes its part: 2 % and 64 MiB cover what the three file systems take of small and large devices.
                 Some(device) => RoomState::New {

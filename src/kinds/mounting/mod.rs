@@ -2,16 +2,18 @@
 //! Which block says it, and how, the kinds know.
 
 use crate::model::block::Attributes;
-use crate::model::{Address, Block, Hazard, HazardCode, HostName, Mode};
+use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
 pub(in crate::kinds) use self::boot::is_for_boot_only;
 pub(in crate::kinds) use self::disk::file_system;
+pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question};
 use self::options::shown_options;
 pub(in crate::kinds) use self::options::{FLAGS, option_differences};
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
 use super::ask::device::{self, Found};
-use super::ask::mounts::Mount;
+use super::ask::mounts::{Mount, is_within};
+use super::ask::network_mounts::{self, Reach};
 use super::ask::path::{self, FileType, Inode, Lineage};
 use super::ground::{self, Ground, Permissions};
 use super::verdict::{Difference, Remedy, Standing, Verdict};
@@ -20,6 +22,7 @@ mod boot;
 mod disk;
 mod guests;
 mod mount;
+mod network;
 mod options;
 mod source;
 mod unmount;
@@ -50,6 +53,8 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) device: Option<Found>,
     /// For a bind volume: its source directory.
     pub(super) bound: Option<Lineage>,
+    /// How what is mounted there answers, where that is another machine's affair.
+    pub(super) reach: Option<Reach>,
 }
 
 /// How the mount point is taken.
@@ -76,6 +81,7 @@ impl<'a> Look<'a> {
         let facts = scene.host(host);
         let ground = Ground::read(facts)?;
         let at = mount_point(block);
+        let reach = reach(&ground, facts, at)?;
         let lineage = path::read(facts, at)?;
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
         let entries = if is_directory { path::read_entries(facts, at)? } else { Vec::new() };
@@ -110,6 +116,7 @@ impl<'a> Look<'a> {
             hazards,
             device,
             bound,
+            reach,
         })
     }
 }
@@ -153,8 +160,9 @@ impl Look<'_> {
         let qemu = self.ground.system.qemu.as_ref();
         let is_new = match &self.source {
             Source::Directory => !self.lineage.exists(),
-            Source::Bind { .. } => false,
-            Source::Tmpfs { .. } => true,
+            Source::Bind { .. } | Source::Nfs(_) => false,
+            // The server keeps no owner that the host would see: mount options say whose it is.
+            Source::Tmpfs { .. } | Source::Cifs(_) => true,
             Source::Device { .. } => self.to_be_formatted().is_some(),
         };
         match is_new {
@@ -191,6 +199,10 @@ impl Look<'_> {
                 ),
                 format!("Unmount {} if it does not belong there.", cover.target),
             ));
+            return Ok(verdict);
+        }
+        if !self.judge_reach(&mut verdict) {
+            verdict.standing = Standing::Present;
             return Ok(verdict);
         }
         self.leave_previous_place(&mut verdict)?;
@@ -310,7 +322,7 @@ impl Look<'_> {
             }
             Mounted::Ours(mount) => {
                 verdict.standing = Standing::Present;
-                self.judge_live(verdict, mount);
+                self.judge_live(verdict, mount)?;
             }
             Mounted::Previous(mount) => {
                 verdict.standing = Standing::Present;
@@ -323,7 +335,7 @@ impl Look<'_> {
     }
 
     /// A volume that is mounted: its options, its line in fstab, its permissions.
-    pub(super) fn judge_live(&self, verdict: &mut Verdict, mount: &Mount) {
+    pub(super) fn judge_live(&self, verdict: &mut Verdict, mount: &Mount) -> Result<(), String> {
         let shown =
             if mount.root == "/" { mount.fstype.clone() } else { format!("{} of {}", mount.fstype, mount.root) };
         verdict.observed.insert("mount".to_owned(), shown);
@@ -352,12 +364,23 @@ impl Look<'_> {
                 "That follows an error of the disk or the file system: look at `dmesg` there, and check the file system unmounted.",
             ));
         }
-        if let Some(difference) = self.remount(mount) {
-            verdict.differences.push(difference);
+        let is_rewritten = self.judge_credentials(verdict)?;
+        match self.remount(mount) {
+            Some(difference) => verdict.differences.push(difference),
+            // The kernel goes on with the old password until it connects anew, and fails then.
+            None if is_rewritten && matches!(self.in_use(self.at), Ok(None)) => {
+                let difference =
+                    self.renew(mount, "credentials", "the former ones in use".to_owned(), "in use".to_owned());
+                verdict.differences.push(difference);
+            }
+            None => {}
         }
         self.tidy_fstab(verdict, self.fstab_entry(self.uuid().as_deref()));
         if let Some(inode) = self.lineage.last() {
             self.observe_permissions(verdict, inode);
+            if matches!(self.source, Source::Cifs(_)) {
+                return Ok(());
+            }
             let differences = ground::permission_differences(
                 self.at,
                 &self.wanted_root(),
@@ -368,6 +391,7 @@ impl Look<'_> {
             verdict.differences.extend(differences);
             ground::keep_first_guard(&mut verdict.differences);
         }
+        Ok(())
     }
 
     /// Whether another block of the configuration makes this path.
@@ -391,6 +415,21 @@ impl Look<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// How the mount at a path answers; `None` where that is the kernel's own affair.
+///
+/// # Errors
+/// What the path lies in does not answer: nothing about it can be known.
+fn reach(ground: &Ground, facts: &HostFacts, at: &str) -> Result<Option<Reach>, String> {
+    if !ground.mounts.0.iter().any(|mount| mount.depends_on_others() && is_within(at, &mount.target)) {
+        return Ok(None);
+    }
+    let mounts = network_mounts::read(facts)?;
+    match mounts.silent_above(at) {
+        Some(target) => Err(format!("{target} does not answer")),
+        None => Ok(mounts.at(at).cloned()),
     }
 }
 

@@ -19,6 +19,7 @@ impl Look<'_> {
             None => self.uuid(),
         };
         self.make_mount_point(verdict);
+        self.judge_credentials(verdict)?;
         self.tidy_fstab(verdict, self.fstab_entry(uuid.as_deref()));
         let draft = self.mount_draft(uuid.as_deref());
         verdict.differences.push(Difference::new("mount", "not mounted", self.describe(), Remedy::Run(vec![draft])));
@@ -36,7 +37,7 @@ impl Look<'_> {
             }),
             (Source::Bind { .. }, _) => self.bound.as_ref().and_then(Lineage::last).cloned(),
             // A tmpfs gets owner and mode with its mount options, and so after each boot.
-            (Source::Tmpfs { .. }, _) => return Ok(()),
+            (Source::Tmpfs { .. } | Source::Cifs(_), _) => return Ok(()),
             _ => self.root_at_previous_place(),
         };
         verdict.differences.extend(ground::permission_differences(
@@ -88,8 +89,26 @@ impl Look<'_> {
                 }
                 Found::Device(device) => self.device_is_usable(verdict, device, path, fstype, label, *format),
             }),
+            (Source::Nfs(_), ..) => Ok(self.can_mount(verdict, "mount.nfs", "nfs")),
+            (Source::Cifs(_), ..) => Ok(self.can_mount(verdict, "mount.cifs", "cifs")),
             _ => Ok(true),
         }
+    }
+
+    /// Whether the host has what mount(8) needs for a file system of the network: its program, and the kernel's part.
+    fn can_mount(&self, verdict: &mut Verdict, program: &str, module: &str) -> bool {
+        let before = verdict.hazards.len();
+        verdict.hazards.extend(self.ground.lacks(program, self.address, self.host));
+        if !self.ground.system.filesystems.contains(module) {
+            verdict.hazards.push(self.hazard(
+                HazardCode::Unsupported,
+                format!("the kernel of {} ({}) has no {module}", self.host, self.ground.system.kernel),
+                format!(
+                    "Boot a kernel with the module {module}. In a container it is the machine's kernel that counts."
+                ),
+            ));
+        }
+        verdict.hazards.len() == before
     }
 
     /// The directory to mount on: made, or found empty, and locked so that nobody writes into it while nothing is mounted.
@@ -180,8 +199,7 @@ impl Look<'_> {
                     });
                 }
             }
-            Source::Tmpfs { .. } => words.extend(["-t".to_owned(), "tmpfs".to_owned()]),
-            Source::Bind { .. } | Source::Directory => {}
+            source => words.extend(source.fstype().into_iter().flat_map(|fstype| ["-t".to_owned(), fstype.to_owned()])),
         }
         if !options.is_empty() {
             words.extend(["-o".to_owned(), options.join(",")]);

@@ -1,6 +1,7 @@
 //! Mount options: those that a volume is to have, those in force, and the remount between them.
 
 use super::boot::is_for_boot_only;
+use super::network::{Cifs, credentials_path};
 use super::{Look, Source};
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ask::{open_files, space};
@@ -23,10 +24,14 @@ impl Look<'_> {
                 all
             }
             Source::Device { .. } => Vec::new(),
+            // `hard`: an I/O error after a timeout would be damage in a guest (nfs(5)).
+            Source::Nfs(nfs) => [format!("vers={}", nfs.version), "hard".to_owned(), "noatime".to_owned()].into(),
+            Source::Cifs(cifs) => self.cifs_options(cifs),
         };
         let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
         for option in self.block.texts("options") {
             options.retain(|one| !one.contains('=') || key(one) != key(option));
+            options.retain(|one| !excludes(option, one));
             if !options.contains(option) {
                 options.push(option.clone());
             }
@@ -48,6 +53,10 @@ impl Look<'_> {
             _ => None,
         };
         let (missing, surplus) = option_differences(&wanted, mount, inherited);
+        // What the client and the server have agreed on stays until it is mounted anew.
+        if self.source.is_network() && missing.iter().any(|option| !is_flag(option)) {
+            return Some(self.renew(mount, "options", shown_options(mount), missing.join(",")));
+        }
         if missing.is_empty() && surplus.is_empty() {
             return None;
         }
@@ -56,9 +65,12 @@ impl Look<'_> {
             words.push("bind");
         }
         // uid, gid and mode of a tmpfs are permissions of its root; a remount does not take them.
-        words.extend(
-            wanted.iter().filter(|option| !["uid=", "gid=", "mode="].iter().any(|prefix| option.starts_with(prefix))),
-        );
+        // Of the network, mount(8) finds what was agreed on in fstab or among the mounts: given twice, it is refused.
+        let is_taken = |option: &&&str| match self.source.is_network() {
+            true => is_flag(option),
+            false => !["uid=", "gid=", "mode="].iter().any(|prefix| option.starts_with(prefix)),
+        };
+        words.extend(wanted.iter().filter(is_taken));
         words.extend(surplus.iter().filter_map(|flag| opposite(flag)));
         if let Some(hazard) = self.shrinks_below_content(&missing) {
             return Some(Difference::new("options", shown_options(mount), missing.join(","), Remedy::Never(hazard)));
@@ -97,6 +109,24 @@ impl Look<'_> {
         Some(Difference::new("options", have, want, remedy))
     }
 
+    /// Whose a share looks is said when it is mounted: to chown(1) and chmod(1) it would say yes and do nothing.
+    fn cifs_options(&self, cifs: &Cifs) -> Vec<String> {
+        let wanted = self.wanted_root();
+        let mode = wanted.mode.map_or(0o755, |mode| mode.bits());
+        let mut all = vec![
+            format!("credentials={}", credentials_path(self.address)),
+            format!("vers={}", cifs.version),
+            format!("uid={}", wanted.uid.unwrap_or(0)),
+            format!("gid={}", wanted.gid.unwrap_or(0)),
+            format!("file_mode=0{:o}", mode & 0o666),
+            format!("dir_mode=0{mode:o}"),
+            // Locks of byte ranges bind everybody there, and QEMU trips over its own.
+            "nobrl".to_owned(),
+        ];
+        all.extend(["noatime".to_owned()]);
+        all
+    }
+
     /// A tmpfs cannot become smaller than what it holds.
     pub(super) fn shrinks_below_content(&self, missing: &[&str]) -> Option<Hazard> {
         let Source::Tmpfs { size } = &self.source else { return None };
@@ -129,6 +159,24 @@ pub(super) fn opposite(flag: &str) -> Option<&'static str> {
     FLAGS.iter().find(|(on, _)| *on == flag).map(|(_, off)| *off)
 }
 
+/// Whether an option is a flag of the mount, which a remount changes whatever the file system is.
+fn is_flag(option: &str) -> bool {
+    FLAGS.iter().any(|(on, off)| *on == option || *off == option)
+}
+
+/// Whether a user's option takes the place of one of the kind's own: they cannot both be.
+fn excludes(option: &str, own: &str) -> bool {
+    const ONE_OF: [&[&str]; 5] = [
+        &["hard", "soft", "softerr"],
+        &["noatime", "relatime", "strictatime", "atime"],
+        &["brl", "nobrl"],
+        &["rw", "ro"],
+        &["vers", "nfsvers"],
+    ];
+    let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+    ONE_OF.iter().any(|group| group.contains(&key(option).as_str()) && group.contains(&key(own).as_str()))
+}
+
 /// Wanted options that are not in force, and flags in force that nobody wants.
 pub(in crate::kinds) fn option_differences<'a>(
     wanted: &[&'a str],
@@ -145,9 +193,33 @@ pub(in crate::kinds) fn option_differences<'a>(
                 let bytes = |text: &str| text.parse::<Size>().ok().map(|size| size.0.div_ceil(4096));
                 mount.option("size").is_some_and(|have| bytes(have) == bytes(value))
             }
-            // Permissions of the root directory are compared as such.
-            Some(("uid" | "gid" | "mode", _)) => true,
-            _ => matches!(option, "atime" | "silent" | "loud") || mount.has_option(option),
+            // Permissions of the root directory of a tmpfs are compared as such.
+            Some(("uid" | "gid" | "mode", _)) if mount.fstype == "tmpfs" => true,
+            // Not kept by the kernel: where the password stands, what a mount tries at first, whose name the host has.
+            Some((
+                "credentials" | "cred" | "retry" | "ip" | "addr" | "clientaddr" | "port" | "mountport" | "iocharset",
+                _,
+            )) => true,
+            Some(("nfsvers", version)) => mount.option("vers") == Some(version),
+            Some(("file_mode" | "dir_mode", mode)) => {
+                let bits = |text: &str| u16::from_str_radix(text, 8).ok();
+                option
+                    .split_once('=')
+                    .and_then(|(name, _)| mount.option(name))
+                    .is_some_and(|have| bits(have) == bits(mode))
+            }
+            // The server may want smaller pieces than it is asked for.
+            Some((name @ ("rsize" | "wsize"), bytes)) => {
+                let number = |text: &str| text.parse::<u64>().ok();
+                mount.option(name).and_then(number) <= number(bytes) && mount.option(name).is_some()
+            }
+            Some(("vers", version)) if mount.fstype == "cifs" => {
+                mount.option("vers").is_some_and(|have| have == version || version == "default")
+            }
+            _ => {
+                matches!(option, "atime" | "silent" | "loud" | "fg" | "brl" | "auto" | "guest" | "sfu")
+                    || mount.has_option(option)
+            }
         }
     };
     let missing = wanted.iter().copied().filter(|option| !in_force(option)).collect();

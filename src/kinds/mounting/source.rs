@@ -3,6 +3,7 @@
 use crate::model::Size;
 
 use super::Look;
+use super::network::{Cifs, Nfs};
 use crate::kinds::ask::device::Found;
 use crate::kinds::ask::fstab::{self, Entry};
 use crate::kinds::ask::mounts::Mount;
@@ -14,6 +15,43 @@ pub(in crate::kinds) enum Source {
     Bind { source: String },
     Tmpfs { size: Size },
     Device { path: String, fstype: String, label: String, format: bool },
+    Nfs(Nfs),
+    Cifs(Cifs),
+}
+
+impl Source {
+    /// Whether other machines see the same bytes.
+    pub(in crate::kinds) fn is_network(&self) -> bool {
+        matches!(self, Source::Nfs(_) | Source::Cifs(_))
+    }
+
+    /// The text of the file with credentials that it is mounted with, if it has one and that is known.
+    pub(super) fn credentials(&self) -> Option<String> {
+        match self {
+            Source::Cifs(cifs) => cifs.credentials(),
+            _ => None,
+        }
+    }
+
+    /// `server:/export` and `//server/share`, as people know it; empty for what is no other machine's.
+    pub(in crate::kinds) fn shown(&self) -> String {
+        match self {
+            Source::Nfs(nfs) => nfs.source(),
+            Source::Cifs(cifs) => cifs.source(),
+            _ => String::new(),
+        }
+    }
+
+    /// The type for mount(8) and fstab(5).
+    pub(super) fn fstype(&self) -> Option<&str> {
+        match self {
+            Source::Directory | Source::Bind { .. } => None,
+            Source::Tmpfs { .. } => Some("tmpfs"),
+            Source::Device { fstype, .. } => Some(fstype),
+            Source::Nfs(_) => Some("nfs"),
+            Source::Cifs(_) => Some("cifs"),
+        }
+    }
 }
 
 impl Look<'_> {
@@ -32,6 +70,8 @@ impl Look<'_> {
                 }
                 _ => false,
             },
+            Source::Nfs(nfs) => nfs.is_mounted_as(mount),
+            Source::Cifs(cifs) => cifs.is_mounted_as(mount),
         }
     }
 
@@ -41,6 +81,8 @@ impl Look<'_> {
             Source::Bind { source } => format!("a bind mount of {source}"),
             Source::Tmpfs { size } => format!("a tmpfs of {size}"),
             Source::Device { path, fstype, .. } => format!("{fstype} on {path}"),
+            Source::Nfs(nfs) => format!("{} (nfs {})", nfs.source(), nfs.version),
+            Source::Cifs(cifs) => format!("{} (cifs {})", cifs.source(), cifs.version),
         }
     }
 
@@ -56,6 +98,12 @@ impl Look<'_> {
                     && entry.options.iter().any(|option| option == "bind" || option == "rbind")
             }
             Source::Tmpfs { .. } => entry.fstype == "tmpfs",
+            Source::Nfs(nfs) => {
+                matches!(entry.fstype.as_str(), "nfs" | "nfs4" | "auto") && nfs.is_written_as(&entry.source)
+            }
+            Source::Cifs(cifs) => {
+                matches!(entry.fstype.as_str(), "cifs" | "smb3" | "auto") && cifs.is_written_as(&entry.source)
+            }
             Source::Device { path, .. } => match entry.source.split_once('=') {
                 Some(("UUID", uuid)) => tag("UUID").is_some_and(|own| own.eq_ignore_ascii_case(uuid.trim_matches('"'))),
                 Some(("LABEL", label)) => tag("LABEL").as_deref() == Some(label.trim_matches('"')),
@@ -77,6 +125,8 @@ impl Look<'_> {
             (Source::Bind { source }, _) => source.clone(),
             (Source::Tmpfs { .. }, _) => "tmpfs".to_owned(),
             (Source::Directory, _) => String::new(),
+            (Source::Nfs(nfs), _) => nfs.source(),
+            (Source::Cifs(cifs), _) => cifs.source(),
         }
     }
 }

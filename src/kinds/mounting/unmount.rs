@@ -214,6 +214,7 @@ impl Look<'_> {
                 Remedy::Run(vec![edit_draft(self.at, old, None, &self.ground.fstab.text)]),
             ));
         }
+        self.drop_credentials(&mut verdict)?;
         if verdict.standing == Standing::Present || self.scene.remembered(self.address, self.host, "made").is_some() {
             verdict.differences.extend(self.release(self.at, &self.lineage));
         }
