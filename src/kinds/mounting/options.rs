@@ -113,7 +113,7 @@ impl Look<'_> {
     fn cifs_options(&self, cifs: &Cifs) -> Vec<String> {
         let wanted = self.wanted_root();
         let mode = wanted.mode.map_or(0o755, |mode| mode.bits());
-        let mut all = vec![
+        vec![
             format!("credentials={}", credentials_path(self.address)),
             format!("vers={}", cifs.version),
             format!("uid={}", wanted.uid.unwrap_or(0)),
@@ -122,9 +122,7 @@ impl Look<'_> {
             format!("dir_mode=0{mode:o}"),
             // Locks of byte ranges bind everybody there, and QEMU trips over its own.
             "nobrl".to_owned(),
-        ];
-        all.extend(["noatime".to_owned()]);
-        all
+        ]
     }
 
     /// A tmpfs cannot become smaller than what it holds.
