@@ -86,6 +86,8 @@ pub struct Configuration {
     given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
+    /// Something in it could not be read, which is reported already.
+    is_torn: bool,
 }
 
 impl std::fmt::Debug for Configuration {
@@ -158,6 +160,7 @@ pub fn load_with(
         given,
         environment: inputs.environment.clone(),
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
+        is_torn: problems.iter().any(Problem::is_error),
     };
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
@@ -230,6 +233,7 @@ impl Configuration {
         let variables: BTreeMap<_, Found> = variables::values(root, &self.given, &self.sources, &scope, &mut problems);
         let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
+        world.is_torn = self.is_torn;
         world.run(&self.kinds)
     }
 }

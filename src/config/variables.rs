@@ -39,7 +39,8 @@ pub(super) struct Given {
 pub(super) enum GivenValue {
     /// Text of the environment or the command line.
     Text(String),
-    Expr(Box<Expr>),
+    /// Of a file, with the place of the name.
+    Expr(Box<Expr>, Span),
 }
 
 /// All values that the user gives.
@@ -49,6 +50,8 @@ pub(super) struct AllGiven {
     pub values: Vec<Given>,
     /// Some could not be read, so none is missing.
     pub has_gaps: bool,
+    /// All of the files that have something in them that could not be read.
+    torn: Vec<Span>,
 }
 
 /// Reads all given values.
@@ -108,11 +111,14 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
         }
     };
     let (source, problem) = source::decode(name, bytes);
-    problems.extend(problem);
+    let mut found: Problems = problem.into_iter().collect();
     let file = sources.add(source);
-    let (body, found) = parse::file(sources, file);
+    let (body, unparsed) = parse::file(sources, file);
+    found.extend(unparsed);
+    let is_torn = body.has_gaps || !found.is_empty() || !body.blocks.is_empty();
     problems.extend(found);
     all.has_gaps |= body.has_gaps;
+    all.torn.extend(is_torn.then(|| Span { file, start: 0, end: sources.text(file).len() as u32 }));
     for block in &body.blocks {
         let detail = "A file of values holds `name = value` only; variables are declared in another `*.hcl` file.";
         let problem = Problem::error("unexpected-block", "A block stands in a file of values", detail);
@@ -121,25 +127,41 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
     for attribute in body.attributes {
         all.values.push(Given {
             name: attribute.name,
-            value: GivenValue::Expr(Box::new(attribute.value)),
+            value: GivenValue::Expr(Box::new(attribute.value), attribute.name_span),
             origin: name.to_owned(),
             must_exist: false,
         });
     }
 }
 
-/// What is written out as the value of a sensitive variable: its default, and what files of values give it.
+/// What is written out as the value of a sensitive variable: its default, and what files of values give it. So may be what
+/// they give a variable that is not declared, and whatever could not be read.
 pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
     let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
     let is_secret =
         |block: &Block| block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value));
-    let mut spans = Vec::new();
-    for (name, block) in declarations.variables.iter().filter(|(_, block)| is_secret(block)) {
-        spans.extend(block.body.attribute("default").map(|attribute| attribute.value.span));
-        spans.extend(given.values.iter().filter(|given| given.name == *name).filter_map(|given| match &given.value {
-            GivenValue::Expr(expr) => Some(expr.span),
-            GivenValue::Text(_) => None,
-        }));
+    let defaults = declarations.variables.values().filter(|block| is_secret(block));
+    let mut spans: Vec<Span> =
+        defaults.filter_map(|block| block.body.attribute("default")).map(|attribute| attribute.value.span).collect();
+    // What may be shown of a torn file.
+    let mut shown = Vec::new();
+    for given in &given.values {
+        let GivenValue::Expr(expr, name) = &given.value else { continue };
+        let declared = declarations.variables.get(&given.name);
+        shown.extend(declared.map(|_| *name));
+        match declared {
+            Some(block) if !is_secret(block) => shown.push(expr.span),
+            _ => spans.push(expr.span),
+        }
+    }
+    shown.sort_by_key(|span| span.start);
+    for torn in &given.torn {
+        let mut rest = *torn;
+        for span in shown.iter().filter(|span| span.file == torn.file) {
+            spans.push(Span { end: span.start.max(rest.start), ..rest });
+            rest.start = span.end.max(rest.start);
+        }
+        spans.push(rest);
     }
     spans
 }
@@ -197,7 +219,7 @@ pub(super) fn values(
     for (name, block) in &declarations.variables {
         let mut evaluator = Evaluator::new(scope, sources);
         let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied(), given.has_gaps);
-        problems.append(&mut evaluator.problems);
+        problems.extend(evaluator.take_problems());
         values.insert(name.clone(), value.map_or(Found::Poisoned, Found::Value));
     }
     values
@@ -209,7 +231,7 @@ fn undeclared(declarations: &Declarations, given: &Given, sources: &Sources, pro
     let summary = format!("There is no variable `{}`", given.name);
     if given.must_exist {
         problems.push(Problem::error("undeclared-variable", summary, format!("{} names it. {detail}", given.origin)));
-    } else if let GivenValue::Expr(expr) = &given.value {
+    } else if let GivenValue::Expr(expr, _) = &given.value {
         let problem = Problem::warning("undeclared-variable", summary, format!("The value is not used. {detail}"));
         problems.push(problem.at(sources.place(expr.span).as_ref()));
     }
@@ -239,7 +261,7 @@ fn one(
         Some(given) => (given_value(evaluator, name, &declared, given, block.header)?, span_of(given, block)),
     };
     let written = match given.map(|given| (&given.value, &given.origin)) {
-        Some((GivenValue::Expr(expr), _)) => Written::At(expr),
+        Some((GivenValue::Expr(expr, _), _)) => Written::At(expr),
         Some((GivenValue::Text(_), origin)) => Written::In(origin, span),
         None => Written::In("", span),
     };
@@ -324,7 +346,7 @@ fn fitting(
 
 fn span_of(given: &Given, block: &Block) -> Span {
     match &given.value {
-        GivenValue::Expr(expr) => expr.span,
+        GivenValue::Expr(expr, _) => expr.span,
         GivenValue::Text(_) => block.header,
     }
 }
@@ -342,7 +364,7 @@ fn given_value(
     header: Span,
 ) -> Option<Value> {
     match &given.value {
-        GivenValue::Expr(expr) => literal(evaluator, expr, "A file of values"),
+        GivenValue::Expr(expr, _) => literal(evaluator, expr, "A file of values"),
         GivenValue::Text(text) if declared.ty.is_primitive() || declared.ty == Type::Any => Some(Value::text(text)),
         GivenValue::Text(text) => {
             let mut sources = Sources::default();
@@ -354,7 +376,7 @@ fn given_value(
                     if value.is_some() {
                         return value;
                     }
-                    inner.problems
+                    inner.take_problems()
                 }
                 Err(problems) => problems,
             };
