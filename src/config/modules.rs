@@ -121,8 +121,16 @@ fn is_configuration(name: &str) -> bool {
     !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")
 }
 
+/// The way to a directory from the top without links, as far as it is there.
 fn canonical(directory: &Path) -> PathBuf {
-    directory.canonicalize().unwrap_or_else(|_| directory.to_path_buf())
+    if let Ok(found) = directory.canonicalize() {
+        return found;
+    }
+    let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    match (whole.parent(), whole.file_name()) {
+        (Some(parent), Some(name)) => canonical(parent).join(name),
+        _ => whole,
+    }
 }
 
 struct Loader<'a> {
@@ -297,7 +305,12 @@ impl Loader<'_> {
                 return None;
             }
             Err(error) => {
-                let detail = format!("{shown}: {error}. The path starts from the directory of this file.");
+                let detail = match error.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        format!("There is no directory {shown}. `source` starts from the directory of this file.")
+                    }
+                    _ => format!("{shown}: {error}. Check its permissions."),
+                };
                 self.report(module, span, "unreadable-directory", "The directory of the module cannot be read", detail);
                 return None;
             }

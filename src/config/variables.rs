@@ -1,9 +1,15 @@
 //! Variables: their types and defaults, and their values from the environment, files and the command line, in
 //! Terraform's order: `LARDER_VAR_name`, `larder.vars.hcl`, `*.auto.vars.hcl` by name, then `-var` and `-var-file` as given.
 
+mod foreign;
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(super) use foreign::not_read;
+pub(super) use secrets::{of_file as secrets_of_file, secrets};
 
 use super::convert::convert;
 use super::declare::{Declarations, unexpected};
@@ -49,6 +55,8 @@ pub(super) struct AllGiven {
     pub values: Vec<Given>,
     /// Some could not be read, so none is missing.
     pub has_gaps: bool,
+    /// Files of which some could not be read.
+    pub gaps: Vec<Span>,
 }
 
 /// Reads all given values.
@@ -113,6 +121,9 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
     let (body, found) = parse::file(sources, file);
     problems.extend(found);
     all.has_gaps |= body.has_gaps;
+    if body.has_gaps {
+        all.gaps.push(Span { file, start: 0, end: sources.text(file).len() as u32 });
+    }
     for block in &body.blocks {
         let detail = "A file of values holds `name = value` only; variables are declared in another `*.hcl` file.";
         let problem = Problem::error("unexpected-block", "A block stands in a file of values", detail);
@@ -126,22 +137,6 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
             must_exist: false,
         });
     }
-}
-
-/// What is written out as the value of a sensitive variable: its default, and what files of values give it.
-pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
-    let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
-    let is_secret =
-        |block: &Block| block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value));
-    let mut spans = Vec::new();
-    for (name, block) in declarations.variables.iter().filter(|(_, block)| is_secret(block)) {
-        spans.extend(block.body.attribute("default").map(|attribute| attribute.value.span));
-        spans.extend(given.values.iter().filter(|given| given.name == *name).filter_map(|given| match &given.value {
-            GivenValue::Expr(expr) => Some(expr.span),
-            GivenValue::Text(_) => None,
-        }));
-    }
-    spans
 }
 
 /// A scope without any name: the values of variables are written out.
@@ -359,16 +354,45 @@ fn given_value(
                 Err(problems) => problems,
             };
             // The text stands in no file that could be shown, and may be a secret.
-            let why = match declared.sensitive {
-                true => String::new(),
-                false => problems.first().map_or(String::new(), |problem| format!(" {}.", problem.summary)),
+            let why = match problems.first().filter(|problem| !declared.sensitive && problem.code != "syntax") {
+                Some(problem) => format!(" {}.", problem.summary),
+                None => String::new(),
             };
-            let detail = format!("{} holds no value of type {}.{why}", given.origin, declared.ty);
+            let detail = format!(
+                "The text of {} is no value of type {}.{why} Write it as in a configuration: {}.",
+                given.origin,
+                declared.ty,
+                as_text(name, &declared.ty, &given.origin)
+            );
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, header, "invalid-variable-value", summary, detail);
             None
         }
     }
+}
+
+/// How a value of the type is given where its text was.
+fn as_text(name: &str, ty: &Type, origin: &str) -> String {
+    let example = match ty {
+        Type::List(_) | Type::Set(_) | Type::Tuple(_) => r#"["a", "b"]"#,
+        _ => r#"{ key = "value" }"#,
+    };
+    match origin {
+        "`-var`" => format!("`-var '{name}={example}'`"),
+        _ => format!("`LARDER_VAR_{name}='{example}'`"),
+    }
+}
+
+/// Where the value of each variable comes from, as a sentence.
+pub(super) fn origins(given: &AllGiven, sources: &Sources) -> BTreeMap<Arc<str>, String> {
+    let said = |given: &Given| match &given.value {
+        GivenValue::Text(_) => format!("The value is that of {}.", given.origin),
+        GivenValue::Expr(expr) => {
+            let line = sources.place(expr.span).map_or(String::new(), |place| format!(":{}", place.start.line));
+            format!("The value is that of {}{line}.", given.origin)
+        }
+    };
+    given.values.iter().map(|given| (given.name.clone(), said(given))).collect()
 }
 
 /// The value of an expression that may not name anything or call a function.

@@ -155,11 +155,16 @@ impl World<'_> {
             (_, None) => {
                 let known = ROOTS.iter().chain(kinds).copied();
                 let detail = match did_you_mean(root, known) {
-                    Some(close) => format!("Nothing is called `{root}`. Did you mean `{close}`?"),
+                    Some(close) => {
+                        format!(
+                            "Nothing is called `{root}`. Did you mean `{close}`? A text is written in quotes: `\"{root}\"`."
+                        )
+                    }
                     None => format!("Nothing is called `{root}`. A text is written in quotes: `\"{root}\"`."),
                 };
                 Some(Problem::error("invalid-reference", "Nothing has this name", detail))
             }
+            (_, Some(name)) if declarations.is_lost(root, name) => None,
             (_, Some(_)) => {
                 let detail = match did_you_mean(root, ROOTS.iter().chain(kinds).copied()) {
                     Some(close) => format!("There is no kind of resource `{root}`. Did you mean `{close}`?"),
