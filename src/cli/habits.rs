@@ -50,6 +50,11 @@ const NO_SERVICE: &str =
     "Larder speaks to no service: the state is a file (`-state FILE`), and hosts are reached by SSH with your keys.";
 const ALWAYS_ASKED: &str = "Hosts are asked for every plan, because a plan is a proof; leave the option out. To plan only a part, use \
                             `-target ADDRESS` or `-exclude ADDRESS`.";
+const NO_ID: &str = "Larder knows the lock by its file: `larder force-unlock` alone is enough.";
+const OF_PLAN: &str = "`-out FILE` writes the plan to a file and `larder show FILE` reads one; `-target ADDRESS` plans a part of the \
+                       configuration, and `-chdir DIR` works in another directory.";
+const OF_DESTROY: &str = "`-target ADDRESS` takes a part of the configuration away; for a reviewed plan: `larder plan -destroy -out FILE`, \
+                          `larder apply FILE`.";
 const ALWAYS_LOCKED: &str =
     "Whatever writes the state locks it; leave the option out. To wait for the lock: `-lock-timeout 5m`.";
 const LOCAL_STATE: &str = "The state is a file of this machine: `larder { state \"local\" { path = \"...\" } }`, or `-state FILE`. Nothing \
@@ -103,9 +108,13 @@ pub fn habit(error: &clap::Error, verb: &str) -> Option<Habit> {
         ErrorKind::UnknownArgument => {
             let argument = said(ContextKind::InvalidArg)?;
             let Some(option) = argument.strip_prefix("--") else {
-                let cure = "Larder knows the lock by its file: `larder force-unlock` alone is enough.";
-                return (verb == "force-unlock")
-                    .then(|| Habit { summary: "`force-unlock` takes no id of a lock".to_owned(), cure });
+                let (summary, cure) = match verb {
+                    "force-unlock" => ("`force-unlock` takes no id of a lock", NO_ID),
+                    "plan" => ("`plan` reads no file and no address", OF_PLAN),
+                    "destroy" => ("`destroy` reads no file and no address", OF_DESTROY),
+                    _ => return None,
+                };
+                return Some(Habit { summary: summary.to_owned(), cure });
             };
             of_option(option.split('=').next().unwrap_or(option), verb)
         }
@@ -162,11 +171,13 @@ mod tests {
             ("larder status -lock-timeout=5s", "option `-lock-timeout`", "takes no lock"),
             ("larder force-unlock -force 1234", "option `-force`", "force-unlock"),
             ("larder force-unlock 1234", "no id of a lock", "force-unlock"),
+            ("larder plan change.plan", "reads no file", "larder show FILE"),
+            ("larder -chdir=x destroy image.web", "no address", "-target ADDRESS"),
         ] {
             let habit = of(line).unwrap_or_else(|| panic!("{line} has no hint"));
             assert!(habit.summary.contains(summary) && habit.cure.contains(cure), "{line}: {habit:?}");
         }
-        for line in ["larder plna", "larder plan -no-such-option", "larder plan surplus", "larder plan -help"] {
+        for line in ["larder plna", "larder plan -no-such-option", "larder validate surplus", "larder plan -help"] {
             assert_eq!(of(line), None, "{line}");
         }
     }
