@@ -291,6 +291,8 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         ("data \"host\" \"x\" {\n}\n".to_owned(), "unknown-block", "`host.NAME.facts`"),
         ("host \"i\" {\n  address = \"y\"\n  user    = root\n}\n".to_owned(), "invalid-reference", "in quotes: `\"root\"`"),
         ("iscsi_target \"t\" {\n}\nlocals {\n  x = iscsi_target.t.iqn\n}\n".to_owned(), "not-supported", "does not have it"),
+        ("locals {\n  x = terraform.workspace\n}\n".to_owned(), "invalid-reference", "as a variable"),
+        ("host \"i\" {\n  address         = \"y\"\n  connect_timeout = 30s\n}\n".to_owned(), "syntax", "in quotes: `\"10GiB\"`"),
         ("gluster_volume \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
         ("media_storage \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
         (volume("  nfs {\n    server = \"x\"\n  }\n"), "not-supported", "directory, bind, tmpfs"),
@@ -307,6 +309,15 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         let detail = found[0]["detail"].as_str().expect("a text");
         assert!(found[0]["code"] == code && detail.contains(cure), "{text}{found:#?}");
     }
+}
+
+#[test]
+fn a_configuration_of_terraform_is_not_taken_for_none() {
+    let (found, _) = said(&[("main.tf", "")]);
+    let detail = found[0]["detail"].as_str().expect("a text");
+    assert!(found[0]["code"] == "no-configuration" && detail.contains("`*.tf` are not read"), "{found:#?}");
+    let (found, _) = said(&[("notes.txt", "")]);
+    assert!(!found[0]["detail"].as_str().expect("a text").contains("*.tf"), "{found:#?}");
 }
 
 #[test]

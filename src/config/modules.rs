@@ -68,8 +68,11 @@ pub(super) fn load(
     };
     if further.is_none() && !names.iter().any(|name| is_configuration(name)) {
         let summary = format!("There is no configuration in {}", directory.display());
-        let detail = "A configuration is one or more files `*.hcl`. Let `larder init` write a first one here, or name \
-                      another directory with `-chdir`.";
+        let unread = if has_foreign(directory) { " Files `*.tf` are not read." } else { "" };
+        let detail = format!(
+            "A configuration is one or more files `*.hcl`.{unread} Let `larder init` write a first one here, or name another \
+             directory with `-chdir`."
+        );
         problems.push(Problem::error(NO_CONFIGURATION, summary, detail));
     }
     let mut loader = Loader {
@@ -114,6 +117,12 @@ pub(super) fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Whether a directory holds a configuration of Terraform.
+fn has_foreign(directory: &Path) -> bool {
+    let names = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| Path::new(&name).extension().is_some_and(|extension| extension == "tf"))
 }
 
 /// Whether a file holds configuration, rather than values of variables or tests.
