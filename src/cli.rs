@@ -69,7 +69,7 @@ pub struct Global {
     #[arg(long, short_alias = 'h', global = true, action = ArgAction::Help)]
     help: Option<bool>,
     /// Print the version
-    #[arg(long, short_alias = 'V', global = true, action = ArgAction::Version)]
+    #[arg(long, short_aliases = ['V', 'v'], global = true, action = ArgAction::Version)]
     version: Option<bool>,
 }
 

@@ -148,6 +148,7 @@ fn options_are_taken_with_one_dash_and_with_two() {
         vec!["--help"],
         vec!["plan", "-help"],
         vec!["-version"],
+        vec!["-v"],
     ] {
         larder(place.path(), &words).expect(0);
     }
@@ -235,6 +236,10 @@ fn values_that_terraform_would_find_and_larder_does_not_are_a_warning() {
     assert_eq!(said, summaries.map(|summary| (Some("values-not-read"), Some(summary))), "{json:#}");
     assert!(run.out.contains("a.auto.vars.hcl") && run.out.contains("LARDER_VAR_size"), "{}", run.out);
     larder(place.path(), &["validate", "-var-file", "prod.tfvars"]).expect(0);
+    let (parent, name) = (place.path().parent().expect("a parent"), place.path().file_name().expect("a name"));
+    let name = name.to_str().expect("a text");
+    let run = larder(parent, &[&format!("-chdir={name}"), "validate", "-var-file=prod.tfvars"]).expect(1);
+    assert!(run.err.contains(&format!("it is at {name}/prod.tfvars from there")), "{}", run.err);
 }
 
 #[test]

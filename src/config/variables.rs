@@ -82,11 +82,13 @@ pub(super) fn given(
     let main = names.iter().filter(|name| *name == "larder.vars.hcl");
     let automatic = names.iter().filter(|name| name.ends_with(".auto.vars.hcl"));
     for name in main.chain(automatic) {
-        read_file(&directory.join(name), name, sources, problems, &mut all);
+        read_file(directory, &directory.join(name), name, sources, problems, &mut all);
     }
     for var in &inputs.vars {
         match var {
-            VarSource::File(path) => read_file(path, &path.display().to_string(), sources, problems, &mut all),
+            VarSource::File(path) => {
+                read_file(directory, path, &path.display().to_string(), sources, problems, &mut all)
+            }
             VarSource::Text(text) => match text.split_once('=') {
                 Some((name, value)) if !name.trim().is_empty() => all.values.push(Given {
                     name: Arc::from(name.trim()),
@@ -105,11 +107,23 @@ pub(super) fn given(
     all
 }
 
-fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut AllGiven) {
+fn read_file(
+    directory: &Path,
+    path: &Path,
+    name: &str,
+    sources: &mut Sources,
+    problems: &mut Problems,
+    all: &mut AllGiven,
+) {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let detail = format!("{}. Check the path and its permissions.", super::eval::sentence(&error.to_string()));
+            let found = directory.join(path);
+            let cure = match path.is_relative() && found != path && found.exists() {
+                true => format!("Paths start from where larder was called: it is at {} from there", found.display()),
+                false => "Check the path and its permissions".to_owned(),
+            };
+            let detail = format!("{}. {cure}.", super::eval::sentence(&error.to_string()));
             problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
             all.has_gaps = true;
             return;
