@@ -65,6 +65,14 @@ impl Reader<'_> {
                 self.said.push(unclosed.at.start);
                 self.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
             }
+            if item.unclosed.len() >= MOST_UNCLOSED {
+                let last = item.unclosed.last().map_or(range.end, |last| last.at.end);
+                let unread = last + text[last..range.end].find('\n').unwrap_or(range.end - last);
+                let blank = text[unread..range.end].len() - text[unread..range.end].trim_start().len();
+                if unread + blank < range.end {
+                    self.say_that_more_may_follow(unread + blank..range.end);
+                }
+            }
         }
         let header = outline::header(&text[..range.end], range.start);
         let Some(header) = header else {
