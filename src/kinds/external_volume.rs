@@ -264,8 +264,10 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
     let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
         problems.push(Problem::error(code, summary, detail).at(place))
     };
-    let present: Vec<_> =
+    let mut present: Vec<_> =
         block.blocks.iter().map(|nested| nested.name.as_str()).filter(|name| SOURCES.contains(name)).collect();
+    // A block that stands twice is an error of its own.
+    present.dedup();
     match present.as_slice() {
         [_] => {}
         [] => error(
