@@ -18,7 +18,7 @@ pub mod scene;
 pub mod schema;
 pub mod verdict;
 
-pub use scene::{Memory, Room, Scene};
+pub use scene::{Dependent, Dependents, Memory, Room, Scene};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 
@@ -70,6 +70,11 @@ pub trait Kind: Sync {
     /// What takes a recorded placement away again, without loss of data.
     fn unmake(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Verdict {
         Verdict::default()
+    }
+
+    /// The resource without whose very content this one is worthless (the backing image of an overlay), and where this one may be seen.
+    fn built_on(&self, _block: &Block, _all: &Blocks) -> Option<(Address, Vec<String>)> {
+        None
     }
 
     /// For kinds that hold images: the directories in which an image may be seen, the volume's own first.

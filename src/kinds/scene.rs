@@ -20,6 +20,18 @@ pub struct Memory {
     pub formerly: BTreeSet<Address>,
 }
 
+/// What is worthless without the very content of another resource, by that one.
+pub type Dependents = BTreeMap<Address, Vec<Dependent>>;
+
+/// One of these, wanted or still recorded.
+#[derive(Debug, Clone)]
+pub struct Dependent {
+    pub address: Address,
+    pub hosts: BTreeSet<HostName>,
+    /// Where it may be seen.
+    pub paths: Vec<String>,
+}
+
 /// The whole picture. Everything in it is plain data.
 #[derive(Debug)]
 pub struct Scene<'a> {
@@ -31,6 +43,8 @@ pub struct Scene<'a> {
     pub watched: &'a BTreeMap<HostName, Vec<String>>,
     /// Which resource is to have which path, by host.
     pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
+    /// All overlays, those that are not part of the run too.
+    pub dependents: &'a Dependents,
 }
 
 impl Scene<'_> {

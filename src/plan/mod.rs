@@ -16,7 +16,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Statements;
-use crate::kinds::{self, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
+use crate::kinds::{self, Dependent, Dependents, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
 use crate::model::moved;
 use crate::model::problem::in_order;
 use crate::model::{
@@ -270,6 +270,21 @@ pub fn questions(
             }
         }
     }
+    // An overlay that is not part of the run, or not wanted any more, protects the image below it all the same.
+    for blocks in [known, &recorded, &pending] {
+        for block in blocks.values() {
+            let Some((kind, (base, _))) =
+                kind_of(&block.address).and_then(|kind| Some((kind, kind.built_on(block, blocks)?)))
+            else {
+                continue;
+            };
+            for host in hosts_of(block, blocks, state).iter().filter(|_| scope.has(&base)) {
+                if let Some(questions) = asked.get_mut(host) {
+                    questions.extend(kind.questions(block, blocks, host));
+                }
+            }
+        }
+    }
     for block in known.values().filter(|block| scope.is_beside(block, known)) {
         let Some(kind) = kind_of(&block.address) else { continue };
         for host in kind.hosts(block, known) {
@@ -339,6 +354,21 @@ fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
         }
     }
     paths.into_iter().map(|(host, paths)| (host, paths.into_iter().collect())).collect()
+}
+
+/// What is built on another resource, wanted or recorded: what is forgotten stays on its hosts.
+fn dependents(desired: &Blocks, state: &State) -> Dependents {
+    let mut all = Dependents::new();
+    for blocks in [desired, &recorded_blocks(state), &pending_blocks(state)] {
+        for block in blocks.values() {
+            let Some((base, paths)) = kind_of(&block.address).and_then(|kind| kind.built_on(block, blocks)) else {
+                continue;
+            };
+            let (address, hosts) = (block.address.clone(), hosts_of(block, blocks, state));
+            all.entry(base).or_default().push(Dependent { address, hosts, paths });
+        }
+    }
+    all
 }
 
 /// Which resource has which path, by host.
@@ -433,9 +463,17 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
         !scope.has(address) || scope.forgotten.contains(address) || scope.holds(address, host)
     };
     let owners = owners_with(desired, state, stays);
-    let scene = Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners };
+    let dependents = dependents(desired, state);
+    let scene = Scene {
+        blocks: desired,
+        facts: input.facts,
+        memory: &memory,
+        watched: &watched,
+        owners: &owners,
+        dependents: &dependents,
+    };
     making.judge(&scene);
-    making.remove(&memory, &watched, &owners);
+    making.remove(&scene);
     making.refuse_renames();
     making.refuse_imports();
     making.finish(&memory)
@@ -711,7 +749,8 @@ impl Making<'_> {
         self.refuse_double_claims();
         let mut placed = Vec::new();
         let mut refused = BTreeSet::new();
-        let mut changes = Vec::new();
+        let mut open = BTreeMap::new();
+        let mut judged = Vec::new();
         let addresses: BTreeSet<_> = self.judged.keys().chain(self.removed.keys()).cloned().collect();
         for address in addresses {
             let wanted = self.judged.get(&address).cloned().unwrap_or_default();
@@ -725,19 +764,24 @@ impl Making<'_> {
                 });
                 placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: false, drafts });
                 self.note_unknown(&address, host, verdict);
+                if matches!(verdict.standing, Standing::Unknown(_) | Standing::Later(_)) {
+                    open.insert((address.clone(), host.clone()), verdict.standing.clone());
+                }
             }
             for (host, verdict) in &removed {
                 let drafts = self.drafts(&address, host, verdict, &members).unwrap_or_default();
                 placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: true, drafts });
                 self.note_unknown(&address, host, verdict);
             }
-            changes.push(self.change(&address, &wanted, &removed));
+            judged.push((address, wanted, removed));
         }
+        let waiting = without_what_they_need(&mut placed, refused, open, self.desired);
+        let mut changes: Vec<Change> =
+            judged.iter().map(|(address, wanted, removed)| self.change(address, wanted, removed, &waiting)).collect();
         let unknown = self.unknown.iter().filter(|address| !address.is(host::NAME) && self.scope.has(address));
         changes.extend(unknown.map(|address| self.unknown_change(address.clone())));
         changes.extend(self.moved_hosts());
         changes.sort_by(|a, b| a.address.cmp(&b.address));
-        without_what_they_need(&mut placed, refused, self.desired);
         let rooms = self.ledger();
         let (steps, edits) = graph::order(placed, self.desired, self.state)?;
         self.limit_destruction(&edits);
@@ -803,12 +847,24 @@ impl Making<'_> {
         address: &Address,
         wanted: &BTreeMap<HostName, Verdict>,
         removed: &BTreeMap<HostName, Verdict>,
+        waiting: &BTreeMap<(Address, HostName), Standing>,
     ) -> Change {
         let mut hosts = BTreeMap::new();
         let mut reasons = BTreeMap::new();
         let mut differences = Vec::new();
         for (host, verdict) in wanted {
-            hosts.insert(host.clone(), self.action(address, host, verdict));
+            let action = match (self.action(address, host, verdict), waiting.get(&(address.clone(), host.clone()))) {
+                (Action::Create | Action::Update, Some(Standing::Later(why))) => {
+                    reasons.insert(host.clone(), why.clone());
+                    Action::Later
+                }
+                (Action::Create | Action::Update, Some(Standing::Unknown(why))) => {
+                    reasons.insert(host.clone(), why.clone());
+                    Action::Unknown
+                }
+                (action, _) => action,
+            };
+            hosts.insert(host.clone(), action);
         }
         for (host, verdict) in removed {
             let action = match &verdict.standing {
@@ -1021,19 +1077,55 @@ impl Making<'_> {
     }
 }
 
-/// Takes the steps from placements that build on one which is refused: an image is not made where its volume is not mounted.
-fn without_what_they_need(placed: &mut [graph::Placed], mut refused: BTreeSet<(Address, HostName)>, desired: &Blocks) {
+/// Takes the steps from placements that build on one which is refused, waits or is not known: an image is not made where its
+/// volume is not mounted. Gives how those stand whose steps have to wait with another.
+fn without_what_they_need(
+    placed: &mut [graph::Placed],
+    mut refused: BTreeSet<(Address, HostName)>,
+    mut open: BTreeMap<(Address, HostName), Standing>,
+    desired: &Blocks,
+) -> BTreeMap<(Address, HostName), Standing> {
+    let mut waiting = BTreeMap::new();
+    if refused.is_empty() && open.is_empty() {
+        return waiting;
+    }
+    let mut hosts: BTreeMap<Address, BTreeSet<HostName>> = BTreeMap::new();
+    for one in placed.iter().filter(|one| !one.unmakes) {
+        hosts.entry(one.address.clone()).or_default().insert(one.host.clone());
+    }
+    // On the same host where there is a placement; else all of them.
+    let places = |needed: &Address, host: &HostName| -> Vec<(Address, HostName)> {
+        let all = hosts.get(needed).into_iter().flatten();
+        let is_here = hosts.get(needed).is_some_and(|hosts| hosts.contains(host));
+        all.filter(|one| !is_here || *one == host).map(|one| (needed.clone(), one.clone())).collect()
+    };
     loop {
-        let before = refused.len();
+        let before = refused.len() + open.len();
         for one in placed.iter_mut().filter(|one| !one.unmakes) {
             let Some(block) = desired.get(&one.address) else { continue };
-            if block.depends_on.iter().any(|needed| refused.contains(&(needed.clone(), one.host.clone()))) {
+            let own = (one.address.clone(), one.host.clone());
+            let needed = block.depends_on.iter().filter(|needed| **needed != one.address);
+            let needed: Vec<_> = needed.flat_map(|needed| places(needed, &one.host)).collect();
+            if needed.iter().any(|needed| refused.contains(needed)) {
                 one.drafts.clear();
-                refused.insert((one.address.clone(), one.host.clone()));
+                refused.insert(own);
+            } else if !open.contains_key(&own)
+                && let Some((needed, standing)) = needed.iter().find_map(|one| Some((one, open.get(one)?)))
+            {
+                let (address, host) = needed;
+                let standing = match standing {
+                    Standing::Unknown(_) => Standing::Unknown(format!("how {address} stands on {host} is not known")),
+                    _ => Standing::Later(format!("it waits for {address} on {host}")),
+                };
+                if !one.drafts.is_empty() {
+                    one.drafts.clear();
+                    waiting.insert(own.clone(), standing.clone());
+                }
+                open.insert(own, standing);
             }
         }
-        if refused.len() == before {
-            return;
+        if refused.len() + open.len() == before {
+            return waiting;
         }
     }
 }

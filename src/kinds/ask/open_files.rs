@@ -14,6 +14,8 @@ pub struct Use {
     /// The guest, where the process is a QEMU with a name.
     pub guest: Option<String>,
     pub path: String,
+    /// Whether it may write there; true where that was not said.
+    pub writes: bool,
 }
 
 impl std::fmt::Display for Use {
@@ -87,7 +89,15 @@ pub fn nobody(paths: &[String]) -> Guard {
     Guard { what, ask: question(paths), status: 0, out: "end\n".to_owned() }
 }
 
-// Lines `file PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
+/// A guard that holds while nobody has the file open for writing, by any of its names.
+pub fn nobody_writes(paths: &[String]) -> Guard {
+    let words = std::iter::once("writers_below".to_owned()).chain(paths.iter().map(|path| quote_glob(path)));
+    let what = format!("who has {} open for writing", paths.join(" or "));
+    Guard { what, ask: Question::new(words), status: 0, out: "end\n".to_owned() }
+}
+
+// Lines `read PID PATH` and `write PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
+// `file` is how facts were recorded that do not tell the two apart.
 fn parse(text: &str) -> Vec<Use> {
     let words = |line: &str| -> Option<(String, u32, String)> {
         let (word, rest) = line.split_once(' ')?;
@@ -98,13 +108,14 @@ fn parse(text: &str) -> Vec<Use> {
     let said = |wanted: &str, pid: u32| {
         lines.iter().find(|(word, of, _)| word == wanted && *of == pid).map(|(_, _, value)| value.clone())
     };
-    let files = lines.iter().filter(|(word, _, _)| word == "file");
+    let files = lines.iter().filter(|(word, _, _)| matches!(word.as_str(), "read" | "write" | "file"));
     files
-        .map(|(_, pid, path)| Use {
+        .map(|(word, pid, path)| Use {
             pid: *pid,
             program: said("name", *pid).unwrap_or_else(|| "a process that has ended".to_owned()),
             guest: said("guest", *pid),
             path: path.clone(),
+            writes: word != "read",
         })
         .collect()
 }
@@ -116,8 +127,10 @@ mod tests {
     #[test]
     fn a_guest_is_named_with_its_process_and_path() {
         let uses = parse(
-            "file 77 /srv/a/web 1.qcow2\nfile 78 /srv/a\nname 77 qemu-system-x86\nguest 77 web1\nname 78 sleep\n",
+            "write 77 /srv/a/web 1.qcow2\nread 78 /srv/a\nname 77 qemu-system-x86\nguest 77 web1\nname 78 sleep\nfile 79 /srv/b\n",
         );
+        assert_eq!(uses.iter().map(|one| one.writes).collect::<Vec<_>>(), [true, false, true], "not told is a writer");
+        let uses = &uses[..2];
         let said: Vec<_> = uses.iter().map(ToString::to_string).collect();
         assert_eq!(
             said,
