@@ -434,6 +434,121 @@ fn a_path_that_follows_the_name_is_a_change_that_is_told() {
 }
 
 #[test]
+fn a_new_name_that_leads_to_another_path_is_refused_with_all_that_keeps_it() {
+    let site = Site::up(&["hv1"]);
+    let blocks = |disk: &str, image: &str, more: [&str; 2]| {
+        format!(
+            "{}external_volume \"{disk}\" {{\n  storage = image_storage.main\n  directory {{}}\n{}}}\nimage \"other\" {{\n  volume = external_volume.{disk}\n  format = \"raw\"\n  size = \"2MiB\"\n}}\nimage {image} {{\n  volume = external_volume.{disk}\n  format = \"raw\"\n  size = \"1MiB\"\n{}}}\n",
+            storage(&["hv1"]),
+            more[0],
+            more[1]
+        )
+    };
+    site.write(&blocks("disk", "\"web\"", ["", ""])).apply();
+    let before = site.snapshot("hv1");
+    let keep = ["  mount_point = \"/var/lib/larder/storages/main/disk\"\n", "  name = \"web.raw\"\n"];
+    let table: [(&str, &str, &str, [&str; 2], &[&str]); 4] = [
+        // The block, and the image in it.
+        ("fast", "\"web\"", "external_volume.fast", [keep[0], ""], &["external_volume.disk external_volume.fast"]),
+        ("disk", "\"app\"", "image.app", ["", keep[1]], &["image.web image.app"]),
+        // The block that gets instances.
+        ("disk", "\"web\" {\n  count = 1\n}", "image.web[0]", ["", keep[1]], &["image.web image.web[0]"]),
+        (
+            "fast",
+            "\"app\"",
+            "external_volume.fast",
+            keep,
+            &["external_volume.disk external_volume.fast", "image.web image.app"],
+        ),
+    ];
+    for (disk, image, renamed, kept, statements) in table {
+        // A block of one line opens and closes: what follows is written into it.
+        let blocks = |more| blocks(disk, image, more).replace(" {\n  count = 1\n} {", " {\n  count = 1");
+        site.write(&blocks(["", ""]));
+        let plan = site.refused();
+        assert!(hazards(&plan).iter().all(|code| code == "renamed"), "{plan:#}");
+        assert_eq!(hazards(&plan).len(), statements.len(), "{plan:#}");
+        let cures: String =
+            plan["hazards"].as_array().expect("hazards").iter().filter_map(|one| one["cure"].as_str()).collect();
+        for keep in kept.iter().filter(|keep| !keep.is_empty()) {
+            assert!(cures.contains(&format!("keep it with {} in ", keep.trim())), "{renamed}: {cures}");
+        }
+        let words: String = statements
+            .iter()
+            .map(|pair| pair.split_once(' ').expect("two"))
+            .map(|(from, to)| moved(from, to))
+            .collect();
+        assert_eq!(proposed(&plan), words, "{renamed}");
+        site.write(&(blocks(kept) + &words));
+        let plan = site.larder(&["plan", "-json"]).expect(0).json();
+        assert_eq!(plan["steps"], json!([]), "{renamed}: {plan:#}");
+        assert_eq!(hazards(&plan), [""; 0], "{renamed}");
+    }
+    // What differs by more than its name is another one.
+    site.write(&blocks("disk", "\"app\"", ["", ""]).replace("\"1MiB\"", "\"3MiB\""));
+    let plan = site.plan();
+    assert_eq!(hazards(&plan), [""; 0], "{plan:#}");
+    assert_eq!(
+        (&change(&plan, "image.web")["action"], &change(&plan, "image.app")["action"]),
+        (&json!("forget"), &json!("create"))
+    );
+    assert_eq!(site.snapshot("hv1"), before);
+
+    // A storage: what lies in it is not called lost as well.
+    site.write(
+        &blocks("disk", "\"web\"", ["", ""])
+            .replace("image_storage\" \"main", "image_storage\" \"pool")
+            .replace("image_storage \"main\"", "image_storage \"pool\"")
+            .replace("image_storage.main", "image_storage.pool"),
+    );
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["renamed"], "{plan:#}");
+    assert!(
+        plan["hazards"][0]["cure"]
+            .as_str()
+            .is_some_and(|cure| cure.contains("root = \"/var/lib/larder/storages/main\"")),
+        "{plan:#}"
+    );
+    assert_eq!(proposed(&plan), moved("image_storage.main", "image_storage.pool"));
+
+    // With the statement alone the paths change: each image is told once, with where it is and where it would be.
+    site.write(&(blocks("fast", "\"web\"", ["", ""]) + &moved("external_volume.disk", "external_volume.fast")));
+    let plan = site.refused();
+    let of_web: Vec<_> =
+        plan["hazards"].as_array().expect("hazards").iter().filter(|one| one["address"] == "image.web").collect();
+    assert_eq!(of_web.len(), 1, "{plan:#}");
+    let said = of_web[0]["message"].as_str().expect("a text");
+    assert!(
+        said.contains("from /var/lib/larder/storages/main/disk/web.raw to /var/lib/larder/storages/main/fast/web.raw"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_module_that_was_renamed_is_one_statement() {
+    let site = Site::up(&["hv1"]);
+    std::fs::create_dir_all(site.path().join("pool")).expect("a directory");
+    let inside = "variable \"storage\" {\n  type = any\n}\n".to_owned()
+        + &volume("disk", "/srv/disk", tmpfs()).replace("image_storage.main", "var.storage")
+        + &images("web", "disk");
+    std::fs::write(site.path().join("pool/main.hcl"), inside).expect("a file");
+    let call = |name: &str| {
+        format!(
+            "{}module \"{name}\" {{\n  source  = \"./pool\"\n  storage = image_storage.main\n}}\n",
+            storage(&["hv1"])
+        )
+    };
+    site.write(&call("fast")).apply();
+    site.write(&call("quick"));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["renamed"; 3]);
+    assert_eq!(proposed(&plan), moved("module.fast", "module.quick"));
+    site.write(&(call("quick") + &proposed(&plan)));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), ["module.quick.external_volume.disk@hv1/fstab"]);
+}
+
+#[test]
 fn protection_moves_along_and_outlives_every_way_out() {
     let site = Site::up(&HOSTS);
     let protected =

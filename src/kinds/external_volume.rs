@@ -161,6 +161,10 @@ impl Kind for ExternalVolume {
         block.text("mount_point").map(str::to_owned).into_iter().collect()
     }
 
+    fn default_place(&self, block: &Block, all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("mount_point", default_mount_point(block, all.get(block.resource("storage")?)?)))
+    }
+
     fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
         let device = match source(block) {
             Some(Source::Device { path, .. }) => Some(path),
@@ -250,13 +254,17 @@ fn inherit(block: &mut Block, storage: Option<&Block>) {
             block.default_to(name, value.clone());
         }
     }
-    let default = match storage.datum("root") {
+    let default = default_mount_point(block, storage);
+    block.default_to("mount_point", default);
+}
+
+fn default_mount_point(block: &Block, storage: &Block) -> Datum {
+    match storage.datum("root") {
         Some(Datum::Text(root)) => {
             Datum::text(format!("{}/{}", root.trim_end_matches('/'), block.address.default_name()))
         }
         _ => Datum::Unknown,
-    };
-    block.default_to("mount_point", default);
+    }
 }
 
 fn check(block: &Block, storage: Option<&Block>) -> Problems {

@@ -79,14 +79,8 @@ impl Kind for Image {
     }
 
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems {
-        let format = block.datum("format").cloned().unwrap_or(Datum::Unknown);
-        block.default_to(
-            "name",
-            match format {
-                Datum::Text(format) => Datum::text(format!("{}.{format}", block.address.default_name())),
-                _ => Datum::Unknown,
-            },
-        );
+        let name = default_name(block);
+        block.default_to("name", name);
         block.default_to("allocation", Datum::text("sparse"));
         if let Some(volume) = block.resource("volume").and_then(|address| all.get(address)) {
             let inherited = ["owner", "group"].map(|name| (name, volume.datum(name).cloned()));
@@ -115,6 +109,10 @@ impl Kind for Image {
 
     fn paths(&self, block: &Block, all: &Blocks) -> Vec<String> {
         places(block, all).take(1).collect()
+    }
+
+    fn default_place(&self, block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("name", default_name(block)))
     }
 
     fn needs_paths(&self, block: &Block, all: &Blocks) -> Vec<String> {
@@ -156,6 +154,13 @@ impl Kind for Image {
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
         &[("create_image", include_str!("ask/create_image.sh")), ("grow_image", include_str!("ask/grow_image.sh"))]
+    }
+}
+
+fn default_name(block: &Block) -> Datum {
+    match block.datum("format") {
+        Some(Datum::Text(format)) => Datum::text(format!("{}.{format}", block.address.default_name())),
+        _ => Datum::Unknown,
     }
 }
 
@@ -249,13 +254,11 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
     let wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
     let mut verdict = Verdict { hazards, ..Verdict::default() };
     let path = in_directory(&room.directory, block);
-    if let Some(hazard) = moved_away(block, scene, host) {
-        verdict.hazards.push(hazard);
-    }
     let look_in = match &room.state {
         RoomState::Unknown(why) => return Err(why.clone()),
         RoomState::Later(why) => {
             verdict.standing = Standing::Later(why.clone());
+            verdict.hazards.extend(moved_away(block, scene, host, &path));
             return Ok(verdict);
         }
         RoomState::New { .. } => None,
@@ -275,19 +278,24 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
 }
 
 /// An image that would get another path: a new one is made, and the old one with the guest's data stays behind.
-fn moved_away(block: &Block, scene: &Scene, host: &HostName) -> Option<Hazard> {
+fn moved_away(block: &Block, scene: &Scene, host: &HostName, path: &str) -> Option<Hazard> {
     let previous = scene.previous(&block.address)?;
-    let place = |block: &Block| Some((block.resource("volume")?.clone(), block.text("name")?.to_owned()));
-    let (old, new) = (place(previous)?, place(block)?);
-    (old != new).then(|| {
+    let volume = scene.previous(previous.resource("volume")?)?;
+    let old = in_directory(kind_of(&volume.address)?.image_directories(volume).first()?, previous);
+    let (name, volume) = (previous.text("name")?, &volume.address);
+    let cure = match (block.resource("volume") == Some(volume), block.text("name") == Some(name)) {
+        (true, false) => format!("Keep it with name = {name:?}. "),
+        (true, true) => format!("Keep it where it is by keeping the path of {volume}. "),
+        (false, _) => String::new(),
+    };
+    (old != path).then(|| {
         Hazard::new(
             HazardCode::DataLoss,
             &block.address,
             Some(host),
-            format!("the image moves from {} in {} to {} in {}: it would be made anew, and the guest's data stay behind in the old file", old.1, old.0, new.1, new.0),
+            format!("the image moves from {old} to {path}: it would be made anew, and the guest's data stay behind in the old file"),
             format!(
-                "{}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
-                if old.0 == new.0 { format!("Keep it with name = {:?}. ", old.1) } else { String::new() },
+                "{cure}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
                 block.address
             ),
         )
@@ -377,6 +385,7 @@ impl Wanted<'_> {
                 ),
                 "Put back the image that the overlay was made on.",
             )),
+            _ if let Some(hazard) = moved_away(self.block, scene, self.host, &self.path) => Remedy::Ask(hazard, vec![draft]),
             false => Remedy::Run(vec![draft]),
             true => Remedy::Ask(
                 self.hazard(

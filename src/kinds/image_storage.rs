@@ -47,9 +47,13 @@ impl Kind for ImageStorage {
         &SCHEMA
     }
 
+    fn default_place(&self, block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("root", default_root(block)))
+    }
+
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
-        let default = format!("/var/lib/larder/storages/{}", block.address.default_name());
-        block.default_to("root", Datum::text(default));
+        let default = default_root(block);
+        block.default_to("root", default);
         let mut problems = Problems::new();
         if ground::belongs_to_the_system(root(block)) {
             let summary = format!("{} belongs to the system", root(block));
@@ -88,6 +92,10 @@ impl Kind for ImageStorage {
     fn unmake(&self, block: &Block, scene: &Scene, host: &HostName) -> Verdict {
         unmake_host(block, scene, host).unwrap_or_else(Verdict::unknown)
     }
+}
+
+fn default_root(block: &Block) -> Datum {
+    Datum::text(format!("/var/lib/larder/storages/{}", block.address.default_name()))
 }
 
 /// The directory that a storage has on each member.

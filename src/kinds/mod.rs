@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
+use crate::model::{Address, Block, Blocks, Datum, HostName, Problems, Question};
 
 pub mod ask;
 mod backing;
@@ -50,6 +50,11 @@ pub trait Kind: Sync {
     /// resource can be made of.
     fn identities(&self, block: &Block, all: &Blocks) -> Vec<String> {
         self.paths(block, all)
+    }
+
+    /// The attribute that says where it lies, and what that is where nobody says: made of the name of the block.
+    fn default_place(&self, _block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        None
     }
 
     /// Paths below which something must exist first, although no expression refers to it: the source of a bind mount.
