@@ -182,6 +182,7 @@ pub fn statements<'a>(
     all
 }
 
+type Steps = Vec<ModuleStep>;
 type Ends<'a> = Vec<(&'a Address, &'a Address)>;
 
 /// The statements about modules that moved as a whole, and the pairs of which they do not speak.
@@ -189,7 +190,7 @@ fn of_modules<'a>(
     pairs: Ends<'a>,
     known: &impl Fn(&Selector) -> Option<usize>,
 ) -> (Vec<(Selector, Selector)>, Ends<'a>) {
-    let mut groups: BTreeMap<(Vec<ModuleStep>, Vec<ModuleStep>), Ends> = BTreeMap::new();
+    let mut groups: BTreeMap<(Steps, Steps), Ends> = BTreeMap::new();
     let mut rest = Vec::new();
     for (old, new) in pairs {
         let below = old.module.iter().rev().zip(new.module.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -200,8 +201,7 @@ fn of_modules<'a>(
         }
     }
     // All instances of a call under the same keys are the call.
-    let mut calls: BTreeMap<(Vec<ModuleStep>, Vec<ModuleStep>), Vec<(Vec<ModuleStep>, Vec<ModuleStep>)>> =
-        BTreeMap::new();
+    let mut calls: BTreeMap<(Steps, Steps), Vec<(Steps, Steps)>> = BTreeMap::new();
     let without_key = |steps: &[ModuleStep]| {
         let mut steps = steps.to_vec();
         steps.iter_mut().last().into_iter().for_each(|step| step.key = None);
