@@ -296,6 +296,30 @@ fn a_state_that_was_lost_is_no_reason_to_refuse_a_move() {
     assert_eq!(changing(&plan), ["external_volume.fast@hv1/fstab"]);
 }
 
+#[test]
+fn a_line_that_is_left_as_it_is_stays_known_by_its_old_name() {
+    let site = Site::up(&["hv1"]);
+    let with = |name: &str, lifecycle: &str| {
+        storage(&["hv1"]) + &volume(name, "/srv/disk", &format!("{}{lifecycle}", tmpfs()))
+    };
+    let ignoring = "\n  lifecycle {\n    ignore_changes = [persist]\n  }";
+    site.write(&with("disk", "")).apply();
+    let statement = moved("external_volume.disk", "external_volume.fast");
+    site.write(&(with("fast", ignoring) + &statement));
+    assert_eq!(site.apply_exactly()["steps"], json!([]));
+    // The statement has done its work, and goes.
+    site.write(&with("fast", ignoring)).assert_settled();
+    assert_eq!(state(&site)["resources"]["external_volume.fast"]["formerly"], json!(["external_volume.disk"]));
+    // Without the state the statement alone tells it, and again it may go.
+    std::fs::remove_dir_all(site.state().parent().expect("a directory")).expect("removed");
+    site.write(&(with("fast", ignoring) + &statement)).apply();
+    site.write(&with("fast", ignoring)).assert_settled();
+    // Once the line may be written again, it is, and nothing of the old name is left.
+    site.write(&with("fast", ""));
+    assert_eq!(changing(&site.apply_exactly()), ["external_volume.fast@hv1/fstab"]);
+    assert_eq!(state(&site)["resources"]["external_volume.fast"].get("formerly"), None);
+}
+
 /// The `moved` statements that a hazard proposes.
 fn proposed(plan: &Value) -> String {
     let mut found: BTreeMap<String, ()> = BTreeMap::new();
@@ -447,7 +471,8 @@ fn a_new_name_that_leads_to_another_path_is_refused_with_all_that_keeps_it() {
     site.write(&blocks("disk", "\"web\"", ["", ""])).apply();
     let before = site.snapshot("hv1");
     let keep = ["  mount_point = \"/var/lib/larder/storages/main/disk\"\n", "  name = \"web.raw\"\n"];
-    let table: [(&str, &str, &str, [&str; 2], &[&str]); 4] = [
+    type Row<'a> = (&'a str, &'a str, &'a str, [&'a str; 2], &'a [&'a str]);
+    let table: [Row; 4] = [
         // The block, and the image in it.
         ("fast", "\"web\"", "external_volume.fast", [keep[0], ""], &["external_volume.disk external_volume.fast"]),
         ("disk", "\"app\"", "image.app", ["", keep[1]], &["image.web image.app"]),

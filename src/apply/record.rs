@@ -70,10 +70,11 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
                 let is_settled = wanted.clone().all(|(_, one)| one.is_settled && one.standing == Standing::Present);
                 // Who could not be asked may still carry an address of before.
                 let is_known = |one: &Found| !matches!(one.standing, Standing::Unknown(_) | Standing::Later(_));
-                let formerly = match (old, is_settled && found.values().all(is_known)) {
+                let mut formerly = match (old, is_settled && found.values().all(is_known)) {
                     (Some(old), false) => old.formerly.clone(),
                     _ => BTreeSet::new(),
                 };
+                formerly.extend(found.values().flat_map(|one| one.formerly.iter().cloned()));
                 let record = match old {
                     // Something is left of the old form: both are remembered until the new one stands everywhere.
                     Some(old) if !is_settled && old.block != block => {

@@ -1321,6 +1321,8 @@ impl<'a> Look<'a> {
         }
         let is_there = !lines.is_empty() || matches!(self.mounted(), Mounted::Ours(_));
         if is_there && self.block.lifecycle.ignore_changes.contains("persist") {
+            let ids = lines.iter().filter_map(|line| line.entry.as_ref()?.id()?.parse::<Address>().ok());
+            verdict.formerly.extend(ids.filter(|id| id != self.address));
             return;
         }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };

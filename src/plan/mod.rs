@@ -200,6 +200,8 @@ pub struct Found {
     /// Nothing of it differs from what is wanted.
     pub is_settled: bool,
     pub observed: BTreeMap<String, String>,
+    /// Addresses of before that the host goes on to carry.
+    pub formerly: BTreeSet<Address>,
 }
 
 impl Plan {
@@ -1043,8 +1045,12 @@ impl Making<'_> {
                 // What somebody has accepted is as wanted: otherwise it would be asked again at each plan.
                 let is_settled =
                     verdict.differences.is_empty() && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
-                let found =
-                    Found { standing: verdict.standing.clone(), is_settled, observed: verdict.observed.clone() };
+                let found = Found {
+                    standing: verdict.standing.clone(),
+                    is_settled,
+                    observed: verdict.observed.clone(),
+                    formerly: verdict.formerly.clone(),
+                };
                 all.entry(address.clone()).or_default().insert(host.clone(), found);
             }
         }
