@@ -320,6 +320,45 @@ fn a_line_that_is_left_as_it_is_stays_known_by_its_old_name() {
     assert_eq!(state(&site)["resources"]["external_volume.fast"].get("formerly"), None);
 }
 
+#[test]
+fn outputs_alone_are_changes_of_a_plan() {
+    let site = Site::up(&["hv1"]);
+    let with = |outputs: &str| format!("{}{}{outputs}", storage(&["hv1"]), volume("disk", "/srv/disk", "directory {}"));
+    let output = |name: &str, value: &str| format!("output \"{name}\" {{\n  value = {value}\n}}\n");
+    site.write(&with("")).apply();
+    let first = output("path", "external_volume.disk.mount_point") + &output("sizes", "[1.5, 9007199254740993]");
+    site.write(&with(&first));
+    let plan = site.larder(&["plan", "-json", "-detailed-exitcode"]).expect(2).json();
+    assert_eq!(
+        plan["output_changes"]["path"],
+        json!({ "action": "create", "before": null, "after": "/srv/disk", "sensitive": false })
+    );
+    let text = site.larder(&["plan"]).expect(0).out;
+    assert!(text.contains("Changes to outputs\n  + path = \"/srv/disk\"\n"), "{text}");
+    assert!(text.contains("No step runs on any host; apply records it in the state."), "{text}");
+    let empty = site.larder(&["plan", "-json", "-target", "external_volume.disk"]).expect(0).json();
+    assert_eq!(empty["output_changes"], json!({}), "a part leaves outputs as they are");
+    assert_ne!(plan["hash"], empty["hash"]);
+    site.apply().says("nothing had to run on a host. The state has it: 2 outputs changed.");
+
+    // Changed, gone and turned into a secret, which is not shown any more; and a plan file does the same.
+    let later = output("path", "\"elsewhere\"") + &output("sizes", "2").replace("\n}", "\n  sensitive = true\n}");
+    site.write(&with(&later));
+    let text = site.larder(&["plan", "-out", "saved"]).expect(0).out;
+    assert!(text.contains("  ~ path = \"/srv/disk\" -> \"elsewhere\"\n"), "{text}");
+    assert!(text.contains("  - sizes = (sensitive value) -> null\n") && !text.contains("1.5"), "{text}");
+    site.larder(&["apply", "saved"]).expect(0).says("2 outputs changed");
+    assert_eq!(state(&site)["outputs"], json!({ "path": "elsewhere" }));
+    site.assert_settled();
+
+    // What is adopted, moved or forgotten without a step is told as well.
+    std::fs::remove_dir_all(site.state().parent().expect("a directory")).expect("removed");
+    site.apply().says("The state has it: 2 resources adopted, 1 output changed.");
+    site.write(&(storage(&["hv1"]) + "removed {\n  from = external_volume.disk\n}\n"));
+    site.apply().says("The state has it: 1 resource forgotten, 1 output changed.");
+    assert_eq!(state(&site)["outputs"], json!({}));
+}
+
 /// The `moved` statements that a hazard proposes.
 fn proposed(plan: &Value) -> String {
     let mut found: BTreeMap<String, ()> = BTreeMap::new();

@@ -52,6 +52,7 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
                 }
             }
         }
+        next.outputs = plan.outputs.clone();
         return next;
     }
     for (address, found) in &after.found {
@@ -94,11 +95,7 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
             }
         }
     }
-    next.outputs = match (plan.operation, &plan.targets) {
-        // They tell of what was taken away.
-        (Operation::Destroy, None) => BTreeMap::new(),
-        _ => plan.outputs.clone(),
-    };
+    next.outputs = plan.outputs.clone();
     next.hosts.extend(plan.hosts.clone());
     let used: std::collections::BTreeSet<_> =
         next.resources.values().flat_map(|record| record.placements.keys().cloned()).collect();

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::journal::{self, Journal};
-use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
+use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
 use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, escape_line};
@@ -307,6 +307,12 @@ async fn carry_out(
     let running = interrupts.hold_back();
     let journal_path = beside(&workspace.state.path, ".journal");
     let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
+    report.recorded = Recorded {
+        moved: plan.summary.moved,
+        adopted: plan.summary.adopt,
+        forgotten: plan.summary.forget,
+        outputs: plan.output_changes.len(),
+    };
     report.unreachable = plan.unknown.iter().map(|one| one.host.clone()).collect();
     let mut state = state;
     let mut trouble = None;

@@ -6,6 +6,7 @@ mod graph;
 mod hash;
 mod imports;
 mod ledger;
+mod outputs;
 mod removal;
 mod renames;
 mod targets;
@@ -28,6 +29,7 @@ use crate::state::{State, without_secrets};
 
 pub use files::FileChange;
 pub use hash::{seal, unseal};
+pub use outputs::{Output, OutputChange};
 use targets::Scope;
 pub use targets::{Choice, Limit, Target, Targets, Why, unknown_names};
 
@@ -181,6 +183,9 @@ pub struct Plan {
     #[serde(default)]
     pub forgotten: BTreeSet<Address>,
     pub outputs: BTreeMap<String, serde_json::Value>,
+    /// What of them differs from what the state has.
+    #[serde(default)]
+    pub output_changes: BTreeMap<String, OutputChange>,
     pub max_hosts_at_once: usize,
     pub parallelism: usize,
     /// The state file, relative to the directory of the configuration.
@@ -212,9 +217,10 @@ impl Plan {
             && !self.changes.iter().any(|change| is_open(&change.action) || change.hosts.values().any(is_open))
     }
 
-    /// Whether apply would change a host, or what Larder calls its own.
+    /// Whether apply would change a host, what Larder calls its own, or an output.
     pub fn has_changes(&self) -> bool {
         !self.moved.is_empty()
+            || !self.output_changes.is_empty()
             || self.changes.iter().any(|change| {
                 change.hosts.values().any(|action| {
                     matches!(
@@ -412,7 +418,7 @@ pub struct Input<'a> {
     pub desired: &'a Blocks,
     /// What the configuration says about what the state has.
     pub statements: &'a Statements,
-    pub outputs: BTreeMap<String, serde_json::Value>,
+    pub outputs: BTreeMap<String, Output>,
     pub facts: &'a Facts,
     pub state: &'a State,
     pub request: &'a Request,
@@ -792,6 +798,13 @@ impl Making<'_> {
             .sort_by(|a, b| (a.accepted, a.code, &a.address, &a.host).cmp(&(b.accepted, b.code, &b.address, &b.host)));
         let unknown = self.unknown_hosts();
         let found = self.found();
+        let outputs = match (self.scope.is_partial(), self.input.request.operation) {
+            // What a part of the configuration comes to is not what the whole does.
+            (true, _) => self.state.outputs.clone(),
+            // They tell of what was taken away.
+            (false, Operation::Destroy) => BTreeMap::new(),
+            (false, _) => outputs::wanted(&self.state.outputs, &self.input.outputs),
+        };
         let mut plan = Plan {
             format_version: FORMAT_VERSION.to_owned(),
             larder_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -815,11 +828,8 @@ impl Making<'_> {
             forgotten: self.scope.forgotten.iter().filter(|address| self.scope.has(address)).cloned().collect(),
             hazards: self.hazards,
             desired: self.desired.clone(),
-            // What a part of the configuration comes to is not what the whole does.
-            outputs: match self.scope.is_partial() {
-                true => self.state.outputs.clone(),
-                false => self.input.outputs.clone(),
-            },
+            output_changes: outputs::changes(&self.state.outputs, &outputs, &self.input.outputs),
+            outputs,
             max_hosts_at_once: self.input.max_hosts_at_once,
             parallelism: self.input.parallelism,
             state_path: self.input.state_path.to_owned(),
