@@ -1044,3 +1044,35 @@ fn facts_are_asked_of_everybody_where_the_configuration_reads_them() {
     assert!(changed(&plan).iter().any(|address| address.starts_with("external_volume.read[")), "{plan:#}");
     assert!(changed(&plan).iter().all(|address| !address.contains("main")), "{plan:#}");
 }
+
+#[test]
+fn statements_in_a_module_that_waits_for_facts_count_once_they_are_there() {
+    let site = Site::up(&HOSTS);
+    let module = |text: &str| {
+        std::fs::create_dir_all(site.path().join("pool")).expect("a directory");
+        let text = format!("variable \"storage\" {{\n  type = any\n}}\n{text}");
+        std::fs::write(site.path().join("pool/main.hcl"), text).expect("a file");
+    };
+    let disk = volume("disk", "/srv/disk", tmpfs()).replace("image_storage.main", "var.storage");
+    let ram = volume("ram", "/srv/ram", tmpfs()).replace("image_storage.main", "var.storage");
+    let call = "module \"pool\" {\n  source  = \"./pool\"\n  count   = host.hv1.facts.kernel != \"\" ? 1 : 0\n  storage = image_storage.main\n}\n";
+    module(&(disk.clone() + &ram));
+    site.write(&(storage(&HOSTS) + call)).apply();
+    let before = HOSTS.map(|host| site.snapshot(host));
+    let removed = |rest: &str| format!("{ram}removed {{\n  from = external_volume.disk\n{rest}}}\n");
+
+    module(&removed("  destroy = true\n"));
+    for verb in ["plan", "apply"] {
+        site.larder(&[verb]).expect(1).says("not-supported").says("destroy = true");
+    }
+    // While nobody knows how many there are, nothing of them goes.
+    module(&removed(""));
+    site.wait(site.lab().stop(&HostName::from("hv1"))).unwrap_or_else(|problem| panic!("{problem}"));
+    site.larder(&["plan"]).expect(1).says("unknown-instances");
+    site.larder(&["apply", "-auto-approve"]).expect(1).says("unknown-instances");
+    site.wait(site.lab().restart(&HostName::from("hv1"))).unwrap_or_else(|problem| panic!("{problem}"));
+    let plan = site.plan();
+    let gone = "module.pool[0].external_volume.disk";
+    assert_eq!(change(&plan, gone)["action"], "forget", "{plan:#}");
+    assert_eq!(site.snapshot("hv2"), before[1]);
+}
