@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use uuid::Uuid;
 
@@ -476,7 +477,7 @@ struct Look<'a> {
     address: &'a Address,
     scene: &'a Scene<'a>,
     host: &'a HostName,
-    ground: Ground,
+    ground: Rc<Ground>,
     at: &'a str,
     source: Source,
     lineage: Lineage,
@@ -523,7 +524,7 @@ enum Mounted<'a> {
 impl<'a> Look<'a> {
     fn at(block: &'a Block, scene: &'a Scene<'a>, host: &'a HostName) -> Result<Self, String> {
         let facts = scene.host(host);
-        let ground = Ground::read(facts)?;
+        let ground = scene.ground(host)?;
         let at = mount_point(block);
         let lineage = path::read(facts, at)?;
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
@@ -1458,7 +1459,7 @@ impl<'a> Look<'a> {
 
     /// Who keeps the volume from being unmounted.
     fn in_use(&self, path: &str) -> Result<Option<Hazard>, String> {
-        let uses = open_files::read(self.scene.host(self.host), path)?;
+        let uses = self.scene.users(self.host, path)?;
         // What lies below may go with it only if it is a volume of ours that nobody is to have any more.
         for mount in self.ground.mounts.below(path) {
             let is_ours = self.scene.watched(self.host).contains(&mount.target);

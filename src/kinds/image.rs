@@ -247,7 +247,7 @@ fn in_directory(directory: &str, block: &Block) -> String {
 
 fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let facts = scene.host(host);
-    let ground = Ground::read(facts)?;
+    let ground = scene.ground(host)?;
     let volume = block.resource("volume").ok_or("the volume is not known")?;
     let room = scene.room(volume, host).ok_or_else(|| format!("{volume} is not known"))?;
     let mut hazards = Vec::new();
@@ -654,7 +654,7 @@ fn users(scene: &Scene, hosts: &[HostName], places: &[String]) -> Result<Vec<(Ho
     let mut all = Vec::new();
     for host in hosts {
         for place in places {
-            let found = open_files::read(scene.host(host), place)?;
+            let found = scene.users(host, place)?;
             all.extend(found.into_iter().map(|one| (host.clone(), one)));
         }
     }

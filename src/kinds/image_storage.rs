@@ -14,7 +14,7 @@ use crate::model::block::Attributes;
 use crate::model::{Block, Blocks, Command, Datum, HostName, Problem, Problems, Question};
 
 use super::ask::path;
-use super::ground::{self, Ground};
+use super::ground;
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Remedy, Standing, Verdict};
 use super::{Kind, Scene, host, kind_of};
@@ -105,7 +105,7 @@ pub fn root(block: &Block) -> &str {
 
 fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let facts = scene.host(host);
-    let _ground = Ground::read(facts)?;
+    let _ground = scene.ground(host)?;
     let mut verdict = Verdict::default();
     if block.lifecycle.ignore_changes.contains("root") {
         verdict.standing = Standing::Present; // the members are all that there is to it

@@ -18,7 +18,7 @@ pub mod scene;
 pub mod schema;
 pub mod verdict;
 
-pub use scene::{Dependent, Dependents, Memory, Room, Scene};
+pub use scene::{Dependent, Dependents, Heard, Memory, Room, Scene};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 

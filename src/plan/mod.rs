@@ -17,7 +17,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Statements;
-use crate::kinds::{self, Dependent, Dependents, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
+use crate::kinds::{
+    self, Dependent, Dependents, Draft, Heard, Memory, Remedy, Scene, Standing, Verdict, host, kind_of,
+};
 use crate::model::moved;
 use crate::model::problem::in_order;
 use crate::model::{
@@ -479,6 +481,7 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
         watched: &watched,
         owners: &owners,
         dependents: &dependents,
+        heard: &Heard::default(),
     };
     making.judge(&scene);
     making.remove(&scene);
@@ -700,9 +703,7 @@ impl Making<'_> {
     fn note(&mut self, mut hazard: Hazard) -> bool {
         hazard.accepted = self.is_accepted(&hazard);
         let blocks = hazard.blocks();
-        if !self.hazards.contains(&hazard) {
-            self.hazards.push(hazard);
-        }
+        self.hazards.push(hazard);
         blocks
     }
 
@@ -796,6 +797,11 @@ impl Making<'_> {
         let files = files::changes(&edits, self.input.facts);
         self.hazards
             .sort_by(|a, b| (a.accepted, a.code, &a.address, &a.host).cmp(&(b.accepted, b.code, &b.address, &b.host)));
+        // One that was told in several places is told once: those that are alike stand together now.
+        let mut told: BTreeSet<(HazardCode, Address, Option<HostName>, String, String)> = BTreeSet::new();
+        self.hazards.retain(|one| {
+            told.insert((one.code, one.address.clone(), one.host.clone(), one.message.clone(), one.cure.clone()))
+        });
         let unknown = self.unknown_hosts();
         let found = self.found();
         let outputs = match (self.scope.is_partial(), self.input.request.operation) {
@@ -985,17 +991,18 @@ impl Making<'_> {
     }
 
     /// Whether a resource is to have other paths than it had.
-    fn is_moved(&self, address: &Address, old: &Block) -> bool {
+    fn is_moved(&self, address: &Address, old: &Block, recorded: &Blocks) -> bool {
         let (Some(kind), Some(new)) = (kind_of(address), self.desired.get(address)) else { return false };
-        kind.paths(old, &recorded_blocks(self.state)) != kind.paths(new, self.desired)
+        kind.paths(old, recorded) != kind.paths(new, self.desired)
     }
 
     /// What differs from what the last apply left.
     fn drift(&self) -> Vec<Drift> {
         let mut all = Vec::new();
+        let recorded = recorded_blocks(self.state);
         for (address, verdicts) in &self.judged {
             let Some(record) = self.state.resources.get(address) else { continue };
-            if self.is_moved(address, &record.block) {
+            if self.is_moved(address, &record.block, &recorded) {
                 continue; // what it was elsewhere says nothing about what it is here
             }
             for (host, verdict) in verdicts {

@@ -1,5 +1,7 @@
 //! Who uses what: processes that have a file open below a path, with the guest that a QEMU process runs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::{Guard, HostFacts, Question};
 
 use super::mounts::is_within;
@@ -45,18 +47,50 @@ fn quote_glob(path: &str) -> String {
     quoted
 }
 
+/// Who uses what on a host, read once out of all that it was asked.
+#[derive(Debug)]
+pub struct Users {
+    answers: Vec<(BTreeSet<String>, Known<BTreeMap<String, Vec<Use>>>)>,
+}
+
+impl Users {
+    pub fn read(facts: &HostFacts) -> Self {
+        let answer = |question: &Question| {
+            let said = facts.said(question).and_then(|reply| match reply.status == 0 && reply.out.ends_with("end\n") {
+                true => Ok(by_path(parse(&reply.out))),
+                false => Err(failure(&reply)),
+            });
+            (question.0[1..].iter().cloned().collect(), said)
+        };
+        Users { answers: asked(facts).map(answer).collect() }
+    }
+
+    /// The uses at and below one path, in order.
+    pub fn below(&self, path: &str) -> Known<Vec<Use>> {
+        let pattern = quote_glob(path);
+        let above = path::with_ancestors(&pattern);
+        let covering = self.answers.iter().find(|(asked, _)| above.iter().any(|one| asked.contains(one)));
+        let (_, said) = covering.ok_or_else(|| format!("the host was not asked who uses {path}"))?;
+        let near = said.as_ref().map_err(Clone::clone)?.range(path.to_owned()..);
+        let near = near.take_while(|(used, _)| used.starts_with(path)).filter(|(used, _)| is_within(used, path));
+        let mut uses: Vec<Use> = near.flat_map(|(_, uses)| uses).cloned().collect();
+        uses.sort();
+        uses.dedup();
+        Ok(uses)
+    }
+}
+
+fn by_path(uses: Vec<Use>) -> BTreeMap<String, Vec<Use>> {
+    let mut all: BTreeMap<String, Vec<Use>> = BTreeMap::new();
+    for one in uses {
+        all.entry(one.path.trim_end_matches(" (deleted)").to_owned()).or_default().push(one);
+    }
+    all
+}
+
 /// The uses below one path, out of the answer about several.
 pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
-    let question = covering(facts, path).ok_or_else(|| format!("the host was not asked who uses {path}"))?;
-    let reply = facts.said(question)?;
-    if reply.status != 0 || !reply.out.ends_with("end\n") {
-        return Err(failure(&reply));
-    }
-    let mut uses: Vec<_> =
-        parse(&reply.out).into_iter().filter(|one| is_within(one.path.trim_end_matches(" (deleted)"), path)).collect();
-    uses.sort();
-    uses.dedup();
-    Ok(uses)
+    Users::read(facts).below(path)
 }
 
 /// Whether everything that this question asks was asked by others already.
@@ -65,22 +99,23 @@ pub fn is_covered(facts: &HostFacts, asked: &Question) -> bool {
     is_of_this_kind && asked.0[1..].iter().all(|path| covering_pattern(facts, path).is_some())
 }
 
-/// The question that was asked about the path or a directory above it.
-fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
-    covering_pattern(facts, &quote_glob(path))
-}
-
 // Quoting leaves the slashes where they are, so a pattern has the patterns of the directories above it.
 fn covering_pattern<'a>(facts: &'a HostFacts, pattern: &str) -> Option<&'a Question> {
-    let HostFacts::Reached(answers) = facts else { return None };
-    let first = question(&[]);
-    let asked = answers
-        .range(&first..)
-        .map(|(question, _)| question)
-        .take_while(|question| question.0.first() == first.0.first());
     let covers =
         |question: &&Question| path::with_ancestors(pattern).iter().any(|above| question.0[1..].contains(above));
-    asked.into_iter().find(covers)
+    asked(facts).find(covers)
+}
+
+/// Every question about users that a host was asked.
+fn asked(facts: &HostFacts) -> impl Iterator<Item = &Question> {
+    let first = question(&[]);
+    let answers = match facts {
+        HostFacts::Reached(answers) => Some(answers),
+        HostFacts::Unreachable(_) => None,
+    };
+    let all = answers.into_iter().flat_map(move |answers| answers.range(first.clone()..)).map(|(question, _)| question);
+    let word = question(&[]).0;
+    all.take_while(move |question| question.0.first() == word.first())
 }
 
 /// A guard that holds while nobody uses anything at or below the paths, which are one place by several names.
@@ -105,9 +140,11 @@ fn parse(text: &str) -> Vec<Use> {
         Some((word.to_owned(), pid.parse().ok()?, value.to_owned()))
     };
     let lines: Vec<_> = text.lines().filter_map(words).collect();
-    let said = |wanted: &str, pid: u32| {
-        lines.iter().find(|(word, of, _)| word == wanted && *of == pid).map(|(_, _, value)| value.clone())
-    };
+    let mut told: BTreeMap<(&str, u32), &str> = BTreeMap::new();
+    for (word, pid, value) in &lines {
+        told.entry((word, *pid)).or_insert(value);
+    }
+    let said = |wanted: &str, pid: u32| told.get(&(wanted, pid)).map(|value| (*value).to_owned());
     let files = lines.iter().filter(|(word, _, _)| matches!(word.as_str(), "read" | "write" | "file"));
     files
         .map(|(word, pid, path)| Use {
