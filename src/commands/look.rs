@@ -70,6 +70,8 @@ pub(super) async fn look(
             return Err(workspace.failure(Exit::Error, problems));
         }
         looked.desired = evaluated.desired;
+        // What was said without facts was shown already.
+        looked.warnings = problems.into_iter().filter(|problem| !workspace.warnings.contains(problem)).collect();
         looked.ask_more(workspace, state).await?;
     }
     let unknown = unknown_names(workspace, &looked, state)?;
@@ -77,7 +79,7 @@ pub(super) async fn look(
         looked.close().await;
         return Err(workspace.failure(Exit::Usage, unknown));
     }
-    looked.warnings = moot(&looked.request, &looked.desired, state);
+    looked.warnings.extend(moot(&looked.request, &looked.desired, state));
     looked.elapsed = started.elapsed();
     Ok(looked)
 }
@@ -184,11 +186,15 @@ impl Looked {
     }
 
     pub(super) fn plan(&self, workspace: &Workspace, state: &State) -> Result<Plan, Failure> {
-        let outputs = self.desired.outputs.iter().filter(|(_, output)| !output.sensitive);
+        let output = |output: &crate::config::Output| match (output.sensitive, &output.value) {
+            (true, _) => plan::Output::Sensitive,
+            (false, Some(value)) => plan::Output::Known(value.clone()),
+            (false, None) => plan::Output::Unknown,
+        };
         let input = plan::Input {
             desired: &self.desired.blocks,
             statements: &self.desired.statements,
-            outputs: outputs.filter_map(|(name, output)| Some((name.clone(), output.value.clone()?))).collect(),
+            outputs: self.desired.outputs.iter().map(|(name, one)| (name.clone(), output(one))).collect(),
             facts: &self.facts,
             state,
             request: &self.request,

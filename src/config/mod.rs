@@ -88,6 +88,8 @@ pub struct Configuration {
     given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
+    /// Something in it could not be read, which is reported already.
+    is_torn: bool,
 }
 
 impl std::fmt::Debug for Configuration {
@@ -149,11 +151,8 @@ pub fn load_with(
         return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     };
     let given = variables::given(directory, inputs, &mut sources, &mut problems);
-    let none = AllGiven::default();
-    let values = |module: usize| if module == ROOT { &given } else { &none };
-    let secrets = modules.iter().enumerate();
-    let secrets = secrets.flat_map(|(number, module)| variables::secrets(&module.declarations, values(number)));
-    let by_name = sources.by_name(&secrets.collect::<Vec<_>>());
+    problems.extend(variables::not_read(directory, inputs, &modules[ROOT].declarations, &sources));
+    let by_name = sources.by_name(&variables::secrets(&modules, &given));
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,
@@ -162,6 +161,7 @@ pub fn load_with(
         given,
         environment: inputs.environment.clone(),
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
+        is_torn: problems.iter().any(Problem::is_error),
     };
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
@@ -234,6 +234,8 @@ impl Configuration {
         let variables: BTreeMap<_, Found> = variables::values(root, &self.given, &self.sources, &scope, &mut problems);
         let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
+        world.is_torn = self.is_torn;
+        world.origins = variables::origins(&self.given, &self.sources);
         world.run(&self.kinds)
     }
 }

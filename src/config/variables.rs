@@ -1,9 +1,15 @@
 //! Variables: their types and defaults, and their values from the environment, files and the command line, in
 //! Terraform's order: `LARDER_VAR_name`, `larder.vars.hcl`, `*.auto.vars.hcl` by name, then `-var` and `-var-file` as given.
 
+mod foreign;
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(super) use foreign::not_read;
+pub(super) use secrets::{of_file as secrets_of_file, secrets};
 
 use super::convert::convert;
 use super::declare::{Declarations, unexpected};
@@ -39,7 +45,8 @@ pub(super) struct Given {
 pub(super) enum GivenValue {
     /// Text of the environment or the command line.
     Text(String),
-    Expr(Box<Expr>),
+    /// Of a file, with the place of the name.
+    Expr(Box<Expr>, Span),
 }
 
 /// All values that the user gives.
@@ -49,6 +56,8 @@ pub(super) struct AllGiven {
     pub values: Vec<Given>,
     /// Some could not be read, so none is missing.
     pub has_gaps: bool,
+    /// All of the files that have something in them that could not be read.
+    pub torn: Vec<Span>,
 }
 
 /// Reads all given values.
@@ -74,11 +83,13 @@ pub(super) fn given(
     let main = names.iter().filter(|name| *name == "larder.vars.hcl");
     let automatic = names.iter().filter(|name| name.ends_with(".auto.vars.hcl"));
     for name in main.chain(automatic) {
-        read_file(&directory.join(name), name, sources, problems, &mut all);
+        read_file(directory, &directory.join(name), name, sources, problems, &mut all);
     }
     for var in &inputs.vars {
         match var {
-            VarSource::File(path) => read_file(path, &path.display().to_string(), sources, problems, &mut all),
+            VarSource::File(path) => {
+                read_file(directory, path, &path.display().to_string(), sources, problems, &mut all)
+            }
             VarSource::Text(text) => match text.split_once('=') {
                 Some((name, value)) if !name.trim().is_empty() => all.values.push(Given {
                     name: Arc::from(name.trim()),
@@ -97,22 +108,37 @@ pub(super) fn given(
     all
 }
 
-fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut AllGiven) {
+fn read_file(
+    directory: &Path,
+    path: &Path,
+    name: &str,
+    sources: &mut Sources,
+    problems: &mut Problems,
+    all: &mut AllGiven,
+) {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let detail = format!("{}. Check the path and its permissions.", super::eval::sentence(&error.to_string()));
+            let found = directory.join(path);
+            let cure = match path.is_relative() && found != path && found.exists() {
+                true => format!("Paths start from where larder was called: it is at {} from there", found.display()),
+                false => "Check the path and its permissions".to_owned(),
+            };
+            let detail = format!("{}. {cure}.", super::eval::sentence(&error.to_string()));
             problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
             all.has_gaps = true;
             return;
         }
     };
     let (source, problem) = source::decode(name, bytes);
-    problems.extend(problem);
+    let mut found: Problems = problem.into_iter().collect();
     let file = sources.add(source);
-    let (body, found) = parse::file(sources, file);
+    let (body, unparsed) = parse::file(sources, file);
+    found.extend(unparsed);
+    let is_torn = body.has_gaps || !found.is_empty() || !body.blocks.is_empty();
     problems.extend(found);
     all.has_gaps |= body.has_gaps;
+    all.torn.extend(is_torn.then(|| Span { file, start: 0, end: sources.text(file).len() as u32 }));
     for block in &body.blocks {
         let detail = "A file of values holds `name = value` only; variables are declared in another `*.hcl` file.";
         let problem = Problem::error("unexpected-block", "A block stands in a file of values", detail);
@@ -121,27 +147,11 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
     for attribute in body.attributes {
         all.values.push(Given {
             name: attribute.name,
-            value: GivenValue::Expr(Box::new(attribute.value)),
+            value: GivenValue::Expr(Box::new(attribute.value), attribute.name_span),
             origin: name.to_owned(),
             must_exist: false,
         });
     }
-}
-
-/// What is written out as the value of a sensitive variable: its default, and what files of values give it.
-pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
-    let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
-    let is_secret =
-        |block: &Block| block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value));
-    let mut spans = Vec::new();
-    for (name, block) in declarations.variables.iter().filter(|(_, block)| is_secret(block)) {
-        spans.extend(block.body.attribute("default").map(|attribute| attribute.value.span));
-        spans.extend(given.values.iter().filter(|given| given.name == *name).filter_map(|given| match &given.value {
-            GivenValue::Expr(expr) => Some(expr.span),
-            GivenValue::Text(_) => None,
-        }));
-    }
-    spans
 }
 
 /// A scope without any name: the values of variables are written out.
@@ -197,7 +207,7 @@ pub(super) fn values(
     for (name, block) in &declarations.variables {
         let mut evaluator = Evaluator::new(scope, sources);
         let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied(), given.has_gaps);
-        problems.append(&mut evaluator.problems);
+        problems.extend(evaluator.take_problems());
         values.insert(name.clone(), value.map_or(Found::Poisoned, Found::Value));
     }
     values
@@ -209,7 +219,7 @@ fn undeclared(declarations: &Declarations, given: &Given, sources: &Sources, pro
     let summary = format!("There is no variable `{}`", given.name);
     if given.must_exist {
         problems.push(Problem::error("undeclared-variable", summary, format!("{} names it. {detail}", given.origin)));
-    } else if let GivenValue::Expr(expr) = &given.value {
+    } else if let GivenValue::Expr(expr, _) = &given.value {
         let problem = Problem::warning("undeclared-variable", summary, format!("The value is not used. {detail}"));
         problems.push(problem.at(sources.place(expr.span).as_ref()));
     }
@@ -239,7 +249,7 @@ fn one(
         Some(given) => (given_value(evaluator, name, &declared, given, block.header)?, span_of(given, block)),
     };
     let written = match given.map(|given| (&given.value, &given.origin)) {
-        Some((GivenValue::Expr(expr), _)) => Written::At(expr),
+        Some((GivenValue::Expr(expr, _), _)) => Written::At(expr),
         Some((GivenValue::Text(_), origin)) => Written::In(origin, span),
         None => Written::In("", span),
     };
@@ -324,7 +334,7 @@ fn fitting(
 
 fn span_of(given: &Given, block: &Block) -> Span {
     match &given.value {
-        GivenValue::Expr(expr) => expr.span,
+        GivenValue::Expr(expr, _) => expr.span,
         GivenValue::Text(_) => block.header,
     }
 }
@@ -342,7 +352,7 @@ fn given_value(
     header: Span,
 ) -> Option<Value> {
     match &given.value {
-        GivenValue::Expr(expr) => literal(evaluator, expr, "A file of values"),
+        GivenValue::Expr(expr, _) => literal(evaluator, expr, "A file of values"),
         GivenValue::Text(text) if declared.ty.is_primitive() || declared.ty == Type::Any => Some(Value::text(text)),
         GivenValue::Text(text) => {
             let mut sources = Sources::default();
@@ -354,21 +364,50 @@ fn given_value(
                     if value.is_some() {
                         return value;
                     }
-                    inner.problems
+                    inner.take_problems()
                 }
                 Err(problems) => problems,
             };
             // The text stands in no file that could be shown, and may be a secret.
-            let why = match declared.sensitive {
-                true => String::new(),
-                false => problems.first().map_or(String::new(), |problem| format!(" {}.", problem.summary)),
+            let why = match problems.first().filter(|problem| !declared.sensitive && problem.code != "syntax") {
+                Some(problem) => format!(" {}.", problem.summary),
+                None => String::new(),
             };
-            let detail = format!("{} holds no value of type {}.{why}", given.origin, declared.ty);
+            let detail = format!(
+                "The text of {} is no value of type {}.{why} Write it as in a configuration: {}.",
+                given.origin,
+                declared.ty,
+                as_text(name, &declared.ty, &given.origin)
+            );
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, header, "invalid-variable-value", summary, detail);
             None
         }
     }
+}
+
+/// How a value of the type is given where its text was.
+fn as_text(name: &str, ty: &Type, origin: &str) -> String {
+    let example = match ty {
+        Type::List(_) | Type::Set(_) | Type::Tuple(_) => r#"["a", "b"]"#,
+        _ => r#"{ key = "value" }"#,
+    };
+    match origin {
+        "`-var`" => format!("`-var '{name}={example}'`"),
+        _ => format!("`LARDER_VAR_{name}='{example}'`"),
+    }
+}
+
+/// Where the value of each variable comes from, as a sentence.
+pub(super) fn origins(given: &AllGiven, sources: &Sources) -> BTreeMap<Arc<str>, String> {
+    let said = |given: &Given| match &given.value {
+        GivenValue::Text(_) => format!("The value is that of {}.", given.origin),
+        GivenValue::Expr(expr, _) => {
+            let line = sources.place(expr.span).map_or(String::new(), |place| format!(":{}", place.start.line));
+            format!("The value is that of {}{line}.", given.origin)
+        }
+    };
+    given.values.iter().map(|given| (given.name.clone(), said(given))).collect()
 }
 
 /// The value of an expression that may not name anything or call a function.

@@ -167,6 +167,10 @@ impl Kind for ExternalVolume {
         block.text("mount_point").map(str::to_owned).into_iter().collect()
     }
 
+    fn default_place(&self, block: &Block, all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("mount_point", default_mount_point(block, all.get(block.resource("storage")?)?)))
+    }
+
     fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
         let source = match source(block) {
             Some(Source::Device { path, .. }) => Some(path),
@@ -258,13 +262,17 @@ fn inherit(block: &mut Block, storage: Option<&Block>) {
             block.default_to(name, value.clone());
         }
     }
-    let default = match storage.datum("root") {
+    let default = default_mount_point(block, storage);
+    block.default_to("mount_point", default);
+}
+
+fn default_mount_point(block: &Block, storage: &Block) -> Datum {
+    match storage.datum("root") {
         Some(Datum::Text(root)) => {
             Datum::text(format!("{}/{}", root.trim_end_matches('/'), block.address.default_name()))
         }
         _ => Datum::Unknown,
-    };
-    block.default_to("mount_point", default);
+    }
 }
 
 fn check(block: &Block, storage: Option<&Block>) -> Problems {
@@ -272,8 +280,10 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
     let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
         problems.push(Problem::error(code, summary, detail).at(place))
     };
-    let present: Vec<_> =
+    let mut present: Vec<_> =
         block.blocks.iter().map(|nested| nested.name.as_str()).filter(|name| SOURCES.contains(name)).collect();
+    // A block that stands twice is an error of its own.
+    present.dedup();
     match present.as_slice() {
         [_] => {}
         [] => error(

@@ -4,7 +4,7 @@ use super::{Look, Mounted, Source, file_system};
 use crate::kinds::ask::fstab::{self, Entry, Line, encode_id};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
 use crate::model::block::Attributes;
-use crate::model::{Command, HazardCode, Mode, Size};
+use crate::model::{Address, Command, HazardCode, Mode, Size};
 
 impl Look<'_> {
     /// The entry that the volume is to have, if any.
@@ -94,6 +94,8 @@ impl Look<'_> {
         }
         let is_there = !lines.is_empty() || matches!(self.mounted(), Mounted::Ours(_));
         if is_there && self.block.lifecycle.ignore_changes.contains("persist") {
+            let ids = lines.iter().filter_map(|line| line.entry.as_ref()?.id()?.parse::<Address>().ok());
+            verdict.formerly.extend(ids.filter(|id| id != self.address));
             return;
         }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };

@@ -1,6 +1,8 @@
 //! What kinds have in common whose volume is mounted on hosts: what is there, what is to be there, and every step between.
 //! Which block says it, and how, the kinds know.
 
+use std::rc::Rc;
+
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
@@ -42,7 +44,7 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) address: &'a Address,
     pub(super) scene: &'a Scene<'a>,
     pub(super) host: &'a HostName,
-    pub(super) ground: Ground,
+    pub(super) ground: Rc<Ground>,
     pub(super) at: &'a str,
     pub(super) source: Source,
     pub(super) lineage: Lineage,
@@ -79,7 +81,7 @@ impl<'a> Look<'a> {
         host: &'a HostName,
     ) -> Result<Self, String> {
         let facts = scene.host(host);
-        let ground = Ground::read(facts)?;
+        let ground = scene.ground(host)?;
         let at = mount_point(block);
         let reach = reach(&ground, facts, at)?;
         let lineage = path::read(facts, at)?;

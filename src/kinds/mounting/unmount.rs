@@ -13,7 +13,7 @@ use crate::model::{Command, Guard, Hazard, HazardCode, Impact};
 impl Look<'_> {
     /// Who keeps the volume from being unmounted.
     pub(super) fn in_use(&self, path: &str) -> Result<Option<Hazard>, String> {
-        let uses = open_files::read(self.scene.host(self.host), path)?;
+        let uses = self.scene.users(self.host, path)?;
         // What lies below may go with it only if it is a volume of ours that nobody is to have any more.
         for mount in self.ground.mounts.below(path) {
             let is_ours = self.scene.watched(self.host).contains(&mount.target);
