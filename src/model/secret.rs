@@ -48,6 +48,13 @@ impl Secrets {
         }
     }
 
+    /// The names of the credentials that a text has marks of and that are not known here.
+    pub fn missing_in(&self, text: &str) -> Vec<String> {
+        let marks = text.split(BEGIN).skip(1).filter_map(|rest| rest.split_once(END));
+        let names = marks.map(|(name, _)| name.to_owned());
+        names.filter(|name| !self.0.contains_key(&format!("{BEGIN}{name}{END}"))).collect()
+    }
+
     /// The text without any credential that a program may have repeated in it.
     pub fn conceal(&self, text: String) -> String {
         let known = self.0.values().filter(|secret| secret.len() >= SHORTEST);
@@ -92,6 +99,8 @@ mod tests {
         for (text, revealed) in table {
             assert_eq!(secrets.reveal(&text).as_deref(), Ok(revealed));
         }
+        assert_eq!(secrets.missing_in(&format!("a={mark}")), [""; 0]);
+        assert_eq!(Secrets::default().missing_in(&format!("a={mark}")), ["external_volume.smb[\"a b\"] cifs.password"]);
         assert_eq!(Secrets::default().reveal(&mark), Err("external_volume.smb[\"a b\"] cifs.password".to_owned()));
         assert!(!format!("{secrets:?}").contains("p,w"));
     }
