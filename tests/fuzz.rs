@@ -153,6 +153,44 @@ fn the_corpus_is_survived() {
     try_all(move |_| inputs.next());
 }
 
+/// Locals that want far more memory than there is: what they stand on, and the value.
+const LARGE: &[(&str, &str)] = &[
+    ("m = flatten([for i in range(999) : range(999)])", "flatten([for i in range(999) : local.m])"),
+    ("", "[for i in range(100) : setproduct(range(999), range(999))]"),
+    ("", "setproduct(range(99), range(99), range(99))"),
+    ("", "split(\"\", local.text)"),
+    ("", "split(\"x\", local.text)"),
+    ("", "regexall(\".\", local.text)"),
+    ("", "jsondecode(\"[${replace(local.text, \"x\", \"[],\")}[]]\")"),
+    ("", "csvdecode(replace(local.text, \"x\", \"a\\n\"))"),
+    ("", "yamldecode(\"[${replace(local.text, \"x\", \"[],\")}[]]\")"),
+    ("", "jsonencode([for i in range(1000) : local.text])"),
+    ("", "yamlencode([for i in range(1000) : local.text])"),
+    ("", "join(local.text, range(1000))"),
+    ("", "replace(local.text, \"x\", local.text)"),
+    ("", "indent(10000, replace(local.text, \"x\", \"\\n\"))"),
+    ("", "[for i in range(999) : [for j in range(999) : [[], {}, [[]]]]]"),
+    ("", "file(\"/proc/kmsg\")"),
+    ("", "filesha256(\"/dev/zero\")"),
+];
+
+#[test]
+fn what_grows_beyond_all_bounds_is_refused_before_it_has_grown() {
+    let few = "x".repeat(2_000);
+    let texts: Vec<String> = LARGE
+        .iter()
+        .map(|(first, value)| {
+            let text = format!("few = \"{few}\"\n  text = join(\"\", [for i in range(1000) : local.few])");
+            format!("locals {{\n  {text}\n  {first}\n  large = {value}\n}}\n")
+        })
+        .collect();
+    let mut inputs = texts.into_iter().map(String::into_bytes);
+    try_all(move |fate| {
+        assert!(fate.is_none_or(|fate| !fate.codes.is_empty()), "the one before is valid");
+        inputs.next()
+    });
+}
+
 #[test]
 fn mutations_are_survived() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());

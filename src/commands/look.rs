@@ -70,6 +70,8 @@ pub(super) async fn look(
             return Err(workspace.failure(Exit::Error, problems));
         }
         looked.desired = evaluated.desired;
+        // What was said without facts was shown already.
+        looked.warnings = problems.into_iter().filter(|problem| !workspace.warnings.contains(problem)).collect();
         looked.ask_more(workspace, state).await?;
     }
     let unknown = unknown_names(workspace, &looked, state)?;
@@ -77,7 +79,7 @@ pub(super) async fn look(
         looked.close().await;
         return Err(workspace.failure(Exit::Usage, unknown));
     }
-    looked.warnings = moot(&looked.request, &looked.desired, state);
+    looked.warnings.extend(moot(&looked.request, &looked.desired, state));
     looked.elapsed = started.elapsed();
     Ok(looked)
 }

@@ -9,7 +9,7 @@ use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
 use crate::model::problem::in_order;
-use crate::model::{Block, Connection, HostName, Moved, Problem, Problems, Selector};
+use crate::model::{Connection, HostName, Moved, Problem, Problems, Selector};
 use crate::plan::{self, Plan};
 use crate::state::{Holder, LocalState, State};
 
@@ -157,9 +157,7 @@ fn statements_of(plan: &Plan) -> Statements {
 /// What is refused of a configuration that means something: to be asked each time that it is evaluated, because with the facts
 /// of hosts there may be instances that were not there before.
 pub(super) fn refusals(evaluated: &Evaluated) -> Problems {
-    let mut problems = unsupported(&evaluated.desired);
-    problems.extend(revealed(evaluated.desired.blocks.values().chain(evaluated.in_error.values())));
-    problems
+    unsupported(&evaluated.desired)
 }
 
 /// What the language has and this version cannot carry out: better refused than left out in silence.
@@ -173,36 +171,6 @@ fn unsupported(desired: &Desired) -> Problems {
         .at(removed.place.as_ref())
     });
     removed.collect()
-}
-
-/// Sensitive values where they could not stay secret: on hosts, in plans and in the state.
-fn revealed<'a>(blocks: impl Iterator<Item = &'a Block>) -> Problems {
-    let mut problems = Problems::new();
-    for block in blocks {
-        let Some(schema) = kinds::kind_of(&block.address).map(|kind| kind.schema()) else { continue };
-        let is_secret = |name: &str, attributes: &[kinds::schema::AttributeSchema]| {
-            attributes.iter().any(|one| one.name == name && one.secret)
-        };
-        let own = block.attributes.iter().filter(|(name, _)| !is_secret(name, schema.attributes));
-        let nested = block.blocks.iter().flat_map(|nested| {
-            let attributes =
-                schema.blocks.iter().find(|one| one.name == nested.name).map_or(&[][..], |one| one.attributes);
-            nested.attributes.iter().filter(move |(name, _)| !is_secret(name, attributes))
-        });
-        for (name, attribute) in
-            own.chain(nested).filter(|(_, attribute)| attribute.sensitive && attribute.place.is_some())
-        {
-            problems.push(
-                Problem::error(
-                    "sensitive-value",
-                    format!("`{name}` of {} is sensitive, and cannot stay secret", block.address),
-                    "It would be seen on hosts, in plans and in the state. Use another value, or nonsensitive() if it is no secret.",
-                )
-                .at(attribute.place.as_deref()),
-            );
-        }
-    }
-    problems
 }
 
 pub(super) fn directory(global: &Global) -> PathBuf {

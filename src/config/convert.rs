@@ -83,7 +83,8 @@ fn convert_data(value: &Value, to: &Type) -> Result<Value, Misfit> {
     }
     match &value.data {
         Data::Null(ty) | Data::Unknown(ty) => {
-            if *ty != Type::Any && !convertible(ty, to) {
+            let fits = if value.is_null() { convertible(ty, to) } else { may_become(ty, to) };
+            if *ty != Type::Any && !fits {
                 return Err(mismatch(ty, to));
             }
             let ty = filled(ty, to);
@@ -231,14 +232,32 @@ fn resolved<'v>(element: &Type, values: impl Iterator<Item = &'v Value> + Clone)
         return Ok(Some(element.clone()));
     }
     let types: Vec<Type> = values.clone().map(|value| value.ty()).collect();
+    let is_open = values.into_iter().any(is_open);
     if types.iter().all(|ty| *ty == Type::Any) {
-        return Ok(Some(Type::Any));
+        return Ok((!is_open).then_some(Type::Any));
     }
     match unify(&types) {
+        // Whatever the unknown ones become, beside a text they become texts.
+        Some(Type::Text) => Ok(Some(Type::Text)),
         // What an unknown element fits is not known.
-        Some(Type::Any) if values.into_iter().any(|value| value.is_unknown()) => Ok(None),
+        Some(_) if is_open => Ok(None),
         None => Err(Misfit::new("all elements must have the same type")),
         found => Ok(found),
+    }
+}
+
+/// Whether the value may turn out to be of another type than it has now.
+pub(super) fn is_open(value: &Value) -> bool {
+    value.has_unknown() && value.ty().has_any()
+}
+
+/// Whether the value is the same in the type that it has in common with any other value: everything that is no
+/// collection becomes a text beside a text.
+pub(super) fn stays_as_it_is(value: &Value) -> bool {
+    match &value.data {
+        Data::Text(_) => true,
+        Data::List(ty, _) | Data::Map(ty, _) => *ty == Type::Text || ty.is_resource(),
+        _ => false,
     }
 }
 
@@ -367,6 +386,26 @@ pub(super) fn convertible(from: &Type, to: &Type) -> bool {
         (Type::Resource(_), Type::AnyResource) => true,
         (Type::Resource(_) | Type::AnyResource, Type::Map(_) | Type::Object(_)) => true,
         _ => false,
+    }
+}
+
+/// Whether a value of the one type, not known yet, can become one of the other. A collection may turn out to be empty, and
+/// then its elements fit anything.
+fn may_become(from: &Type, to: &Type) -> bool {
+    match (from, to) {
+        (Type::List(_) | Type::Set(_), Type::List(_) | Type::Set(_)) | (Type::Map(_), Type::Map(_)) => true,
+        (Type::Tuple(elements), Type::List(b) | Type::Set(b)) if **b != Type::Any => {
+            elements.iter().all(|element| may_become(element, b))
+        }
+        (Type::Tuple(a), Type::Tuple(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| may_become(a, b)),
+        (Type::Object(fields), Type::Map(b)) if **b != Type::Any => {
+            fields.values().all(|field| may_become(&field.ty, b))
+        }
+        (Type::Object(a), Type::Object(b)) => b.iter().all(|(name, wanted)| match a.get(name) {
+            Some(field) => may_become(&field.ty, &wanted.ty),
+            None => wanted.optional.is_some(),
+        }),
+        _ => convertible(from, to),
     }
 }
 

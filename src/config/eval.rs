@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::convert::{convert, unify, with_article};
+use super::convert::{convert, stays_as_it_is, unify, with_article};
 use super::fields::Gathered;
 use super::functions;
 use super::number::{Number, Undefined};
@@ -18,11 +18,22 @@ use crate::model::{Problem, Problems};
 
 /// The most steps of one expression, or of one block. A configuration can be any text, and three loops within each other
 /// over a thousand elements must end with a sentence, not never.
-pub(super) const MOST_STEPS: u64 = 5_000_000;
+pub(super) const MOST_STEPS: u64 = 10_000_000;
 /// The longest text that an expression may build, in bytes.
 pub(super) const LONGEST_TEXT: usize = 16 << 20;
+/// What is made stays in memory, so that it is counted by its size: a part of a collection, and the bytes of a text that one
+/// step stands for.
+pub(super) const STEPS_OF_A_PART: usize = 2;
+const BYTES_OF_A_STEP: usize = 16;
+/// So many digits of the machine are reckoned with in the time of a step.
+const BITS_OF_A_STEP: usize = 256;
+/// So many parts of a value are looked at in the time of a step.
+const UNITS_OF_A_STEP: usize = 32;
 /// How deep expressions may nest, through templates in templates.
 const DEEPEST: usize = 400;
+
+/// In place of what there is, where that is a secret.
+const HIDDEN: &str = "What there is is sensitive, so it is not listed here.";
 
 /// Where names come from.
 pub(super) trait Scope {
@@ -78,12 +89,22 @@ pub(super) struct Evaluator<'a> {
     pub scope: &'a dyn Scope,
     pub sources: &'a Sources,
     pub problems: Problems,
+    /// That it takes too many steps: kept apart, because the problems of what is only tried are dropped.
+    exhausted: Option<Problem>,
+    /// No step is left, and that was said elsewhere.
+    pub is_exhausted: bool,
     names: Vec<(Arc<str>, Value)>,
     items: Vec<Value>,
     steps: u64,
     depth: usize,
+    /// How many expressions came out unknown.
+    unknowns: u64,
+    /// Steps that the call has taken which is being evaluated.
+    owed: usize,
     /// While the values for a message are gathered, nothing may gather values for a message.
     explaining: bool,
+    /// What fails is only tried: nobody will read why.
+    trying: bool,
 }
 
 impl std::fmt::Debug for Evaluator<'_> {
@@ -98,11 +119,16 @@ impl<'a> Evaluator<'a> {
             scope,
             sources,
             problems: Vec::new(),
+            exhausted: None,
+            is_exhausted: false,
             names: Vec::new(),
             items: Vec::new(),
             steps: 0,
             depth: 0,
+            unknowns: 0,
+            owed: 0,
             explaining: false,
+            trying: false,
         }
     }
 
@@ -119,6 +145,18 @@ impl<'a> Evaluator<'a> {
     /// Goes on counting from here.
     pub(super) fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
+    }
+
+    /// Whether it took too many steps, which is among the problems.
+    pub(super) fn ran_out(&self) -> bool {
+        self.exhausted.is_some()
+    }
+
+    /// Everything that was reported.
+    pub(super) fn take_problems(&mut self) -> Problems {
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.extend(self.exhausted.take());
+        problems
     }
 
     /// Reports what is wrong at `expr`, with the values of the names in it.
@@ -148,7 +186,7 @@ impl<'a> Evaluator<'a> {
 
     /// The names in an expression with their values, as people may see them.
     pub(super) fn values_in(&mut self, expr: &Expr) -> Vec<(String, String)> {
-        if self.explaining {
+        if self.explaining || self.trying {
             return Vec::new();
         }
         self.explaining = true;
@@ -180,23 +218,74 @@ impl<'a> Evaluator<'a> {
         values
     }
 
-    /// Counts work, so that a hopeless expression ends.
+    /// Counts work, so that a hopeless expression ends. Nothing has a value from then on.
     pub(super) fn step(&mut self, expr: &Expr, count: usize) -> Result<(), Failed> {
         self.steps = self.steps.saturating_add(count as u64);
-        if self.steps <= MOST_STEPS {
+        if self.steps <= MOST_STEPS && !self.is_exhausted {
             return Ok(());
         }
-        // A branch that is not taken says nothing, so that it is said where the evaluation ends.
-        if !self.problems.iter().any(|problem| problem.code == "too-complex") {
-            self.explaining = true;
-            self.fail(
-                expr,
-                "too-complex",
-                "This takes too many steps",
-                format!("An evaluation may take {MOST_STEPS} steps. Loops within each other multiply: loop over less."),
-            );
+        if self.exhausted.is_none() && !self.is_exhausted {
+            let detail =
+                format!("An evaluation may take {MOST_STEPS} steps. Loops within each other multiply: loop over less.");
+            let problem = Problem::error("too-complex", "This takes too many steps", detail);
+            self.exhausted = Some(problem.at(self.sources.place(expr.span).as_ref()));
         }
         Err(Failed::Poisoned)
+    }
+
+    /// Counts the work of looking through values.
+    pub(super) fn look(&mut self, expr: &Expr, values: &[&Value]) -> Result<(), Failed> {
+        let most = (MOST_STEPS as usize + 1) * UNITS_OF_A_STEP;
+        let units: usize = values.iter().map(|value| value.units(most)).sum();
+        self.step(expr, units / UNITS_OF_A_STEP)
+    }
+
+    /// Counts a text that is made.
+    pub(super) fn make_text(&mut self, expr: &Expr, bytes: usize) -> Result<(), Failed> {
+        self.step(expr, bytes / BYTES_OF_A_STEP)
+    }
+
+    /// Counts work of a call where the expression of the call is not known. Where too much comes together, the call must
+    /// end, and what it makes of that is reported.
+    pub(super) fn owe(&mut self, count: usize) -> Result<(), Failed> {
+        self.owed = self.owed.saturating_add(count);
+        match self.steps.saturating_add(self.owed as u64) <= MOST_STEPS {
+            true => Ok(()),
+            false => Err(Failed::Poisoned),
+        }
+    }
+
+    /// The same for parts of collections that are going to be made.
+    pub(super) fn owe_parts(&mut self, count: usize) -> Result<(), Failed> {
+        self.owe(count.saturating_mul(STEPS_OF_A_PART))
+    }
+
+    /// The same for parts that have no value yet.
+    pub(super) fn owe_new(&mut self, count: usize) -> Result<(), Failed> {
+        self.owe(count.saturating_mul(2 * STEPS_OF_A_PART))
+    }
+
+    pub(super) fn owe_text(&mut self, bytes: usize) -> Result<(), Failed> {
+        self.owe(bytes / BYTES_OF_A_STEP)
+    }
+
+    pub(super) fn take_owed(&mut self) -> usize {
+        std::mem::take(&mut self.owed)
+    }
+
+    /// The value of an expression that may fail, for which no words are looked for then.
+    pub(super) fn try_open(&mut self, expr: &Expr) -> (Evaluated, bool) {
+        let before = self.problems.len();
+        let was_trying = std::mem::replace(&mut self.trying, true);
+        let found = self.eval_open(expr);
+        self.trying = was_trying;
+        self.problems.truncate(before);
+        found
+    }
+
+    /// Nobody will read why something fails here.
+    pub(super) fn is_trying(&self) -> bool {
+        self.trying
     }
 
     /// Calls `work` where `name` is this value.
@@ -225,7 +314,23 @@ impl<'a> Evaluator<'a> {
         }
         let value = self.eval_node(expr);
         self.depth -= 1;
+        if let Ok(Value { data: Data::Unknown(_), .. }) = &value {
+            self.unknowns += 1;
+        }
         value
+    }
+
+    /// The value of an expression, and whether it may come to something else once more is known: to an error, or to a value
+    /// of another type. Something in it was unknown, be it only to be looked at.
+    pub(super) fn eval_open(&mut self, expr: &Expr) -> (Evaluated, bool) {
+        let before = self.unknowns;
+        let value = self.eval(expr);
+        let value = match value {
+            Ok(value) => self.look(expr, &[&value]).map(|()| value),
+            failed => failed,
+        };
+        let is_open = self.unknowns > before || value.as_ref().is_ok_and(Value::has_unknown);
+        (value, is_open)
     }
 
     fn eval_node(&mut self, expr: &Expr) -> Evaluated {
@@ -269,12 +374,16 @@ impl<'a> Evaluator<'a> {
                 self.index(expr, key, &collection_value, &key_value)
             }
             Node::Splat(source, each) => self.splat(expr, source, each),
-            Node::Template(parts) => self.template(parts),
+            Node::Template(parts) => self.template(expr, parts),
             Node::Tuple(elements) => {
+                self.step(expr, elements.len() * STEPS_OF_A_PART)?;
                 let values: Vec<Evaluated> = elements.iter().map(|element| self.eval(element)).collect();
                 Ok(Value::tuple(values.into_iter().collect::<Result<_, _>>()?))
             }
-            Node::Object(items) => self.object(items),
+            Node::Object(items) => {
+                self.step(expr, items.len() * STEPS_OF_A_PART)?;
+                self.object(items)
+            }
             Node::Call(call) => functions::call(self, expr, call),
             Node::Conditional(parts) => self.conditional(expr, parts),
             Node::Negate(inner) => {
@@ -362,11 +471,8 @@ impl<'a> Evaluator<'a> {
                         Some(address) => format!("`{address}`"),
                         None => "This object".to_owned(),
                     };
-                    let known: Vec<&str> = fields.fields.keys().map(|known| known.as_ref()).collect();
-                    let detail = match object.sensitive {
-                        true => String::new(),
-                        false => missing_name(&what, "attribute", name, &known),
-                    };
+                    let known = fields.fields.keys().map(|known| known.as_ref());
+                    let detail = self.missing(object.sensitive, &what, "attribute", name, known);
                     Err(self.fail_at(
                         name_span,
                         expr,
@@ -379,11 +485,8 @@ impl<'a> Evaluator<'a> {
             Data::Map(_, fields) => match fields.get(name) {
                 Some(value) => marked(value.clone()),
                 None => {
-                    let known: Vec<&str> = fields.keys().map(|known| known.as_ref()).collect();
-                    let detail = match object.sensitive {
-                        true => String::new(),
-                        false => missing_name("This map", "element", name, &known),
-                    };
+                    let known = fields.keys().map(|known| known.as_ref());
+                    let detail = self.missing(object.sensitive, "This map", "element", name, known);
                     Err(self.fail_at(
                         name_span,
                         expr,
@@ -409,6 +512,22 @@ impl<'a> Evaluator<'a> {
                 marked(Value::unknown_of(ty))
             }
             _ => Err(self.no_attributes(expr, name_span, name, &object.ty())),
+        }
+    }
+
+    /// What there is instead, if it is no secret and somebody will read it.
+    fn missing<'n>(
+        &self,
+        is_secret: bool,
+        owner: &str,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'n str>,
+    ) -> String {
+        match is_secret {
+            true => HIDDEN.to_owned(),
+            false if self.trying => String::new(),
+            false => missing_name(owner, what, name, &known.collect::<Vec<_>>()),
         }
     }
 
@@ -443,14 +562,18 @@ impl<'a> Evaluator<'a> {
                 "An index is a number or a text.",
             ));
         }
-        let wanted = match collection.ty() {
-            Type::Any | Type::AnyResource => Type::Any,
-            Type::List(_) | Type::Tuple(_) => Type::Number,
-            Type::Map(_) | Type::Object(_) | Type::Resource(_) => Type::Text,
+        // The type of a long tuple is as long, so it is not asked for.
+        let wanted = match &collection.data {
+            Data::Unknown(Type::Any | Type::AnyResource) => Type::Any,
+            Data::List(..) | Data::Tuple(_) | Data::Unknown(Type::List(_) | Type::Tuple(_)) => Type::Number,
+            Data::Map(..) | Data::Object(_) => Type::Text,
+            Data::Unknown(Type::Map(_) | Type::Object(_) | Type::Resource(_)) => Type::Text,
             other => {
                 let detail = match other {
-                    Type::Set(_) => "The elements of a set have no order. `tolist` gives them one.".to_owned(),
-                    _ => format!("It is {}, which has no elements.", with_article(&other)),
+                    Data::Set(..) | Data::Unknown(Type::Set(_)) => {
+                        "The elements of a set have no order. `tolist` gives them one.".to_owned()
+                    }
+                    _ => format!("It is {}, which has no elements.", with_article(&collection.ty())),
                 };
                 return Err(self.fail(expr, CODE, "This cannot be indexed", detail));
             }
@@ -460,8 +583,9 @@ impl<'a> Evaluator<'a> {
             return Err(self.fail_at(key_expr.span, expr, CODE, "This is not an index", detail));
         };
         if collection.is_unknown() || key.is_unknown() {
-            let ty = match collection.ty() {
-                Type::List(element) | Type::Map(element) => (*element).clone(),
+            let ty = match &collection.data {
+                Data::List(element, _) | Data::Map(element, _) => element.clone(),
+                Data::Unknown(Type::List(element) | Type::Map(element)) => (**element).clone(),
                 _ => Type::Any,
             };
             return Ok(Value::unknown_of(ty).marked(sensitive));
@@ -473,6 +597,7 @@ impl<'a> Evaluator<'a> {
                     Some(element) => element.clone(),
                     None => {
                         let detail = match elements.len() {
+                            _ if sensitive => HIDDEN.to_owned(),
                             0 => "There are no elements.".to_owned(),
                             count => format!("There are {count} elements, from 0 to {}.", count - 1),
                         };
@@ -485,11 +610,8 @@ impl<'a> Evaluator<'a> {
                 match fields.get(name) {
                     Some(value) => value.clone(),
                     None => {
-                        let known: Vec<&str> = fields.keys().map(|known| known.as_ref()).collect();
-                        let detail = match sensitive {
-                            true => String::new(),
-                            false => missing_name("The collection", "element", name, &known),
-                        };
+                        let known = fields.keys().map(|known| known.as_ref());
+                        let detail = self.missing(sensitive, "The collection", "element", name, known);
                         return Err(self.fail_at(key_expr.span, expr, CODE, "There is no such element", detail));
                     }
                 }
@@ -501,9 +623,8 @@ impl<'a> Evaluator<'a> {
 
     fn splat(&mut self, expr: &Expr, source_expr: &Expr, each: &Expr) -> Evaluated {
         let source = self.eval(source_expr)?;
-        let ty = source.ty();
-        let is_sequence = matches!(ty, Type::List(_) | Type::Set(_) | Type::Tuple(_));
         if source.is_null() {
+            let is_sequence = matches!(source.ty(), Type::List(_) | Type::Set(_) | Type::Tuple(_));
             return match is_sequence {
                 true => Err(self.fail(
                     expr,
@@ -522,13 +643,13 @@ impl<'a> Evaluator<'a> {
             let value = self.with_item(each, source)?;
             return Ok(Value::tuple(vec![value]).marked(sensitive));
         };
-        self.step(expr, elements.len())?;
+        self.step(expr, elements.len() * STEPS_OF_A_PART)?;
         let values: Vec<Evaluated> = elements.iter().map(|element| self.with_item(each, element.clone())).collect();
         let values: Vec<Value> = values.into_iter().collect::<Result<_, _>>()?;
-        let element_type = match &ty {
-            Type::Tuple(_) => None,
-            Type::List(element) | Type::Set(element) if values.is_empty() => {
-                Some(self.with_item(each, Value::unknown_of((**element).clone()))?.ty())
+        let element_type = match &source.data {
+            Data::Tuple(_) => None,
+            Data::List(element, _) | Data::Set(element, _) if values.is_empty() => {
+                Some(self.with_item(each, Value::unknown_of(element.clone()))?.ty())
             }
             _ => {
                 let first = values[0].ty();
@@ -589,12 +710,17 @@ impl<'a> Evaluator<'a> {
         let given = self.eval(condition);
         // Both branches decide the type of the result, but only the chosen one may fail.
         let before = self.problems.len();
-        let yes_value = self.eval(yes);
+        let (yes_value, yes_is_open) = self.eval_open(yes);
         let yes_problems = self.problems.split_off(before);
-        let no_value = self.eval(no);
+        let (no_value, no_is_open) = self.eval_open(no);
         let no_problems = self.problems.split_off(before);
+        // What is in error elsewhere is reported there; its type is not known, and may decide.
+        if let (Err(Failed::Poisoned), _) | (_, Err(Failed::Poisoned)) = (&yes_value, &no_value) {
+            return Err(Failed::Poisoned);
+        }
         let typed = |value: &Evaluated| value.as_ref().cloned().unwrap_or_else(|_| Value::unknown());
-        let Some(ty) = common_type(&typed(&yes_value), &typed(&no_value)) else {
+        let ty = common_type(&typed(&yes_value), &typed(&no_value));
+        if ty.is_none() && !yes_is_open && !no_is_open {
             let detail = format!(
                 "The one is {}, the other {}; both must have one type.",
                 with_article(&typed(&yes_value).ty()),
@@ -606,7 +732,7 @@ impl<'a> Evaluator<'a> {
                 "The two results have different types",
                 detail,
             ));
-        };
+        }
         let holds = self.as_condition(condition, &given?)?;
         if let Some(chosen) = holds.as_bool() {
             self.problems.extend(if chosen { yes_problems } else { no_problems });
@@ -617,10 +743,19 @@ impl<'a> Evaluator<'a> {
         let (yes_value, no_value) = (typed(&yes_value), typed(&no_value));
         // Which branch is taken must not decide whether the result is sensitive.
         let sensitive = holds.sensitive || yes_value.sensitive || no_value.sensitive;
-        let chosen = match holds.as_bool() {
-            Some(true) => yes_value,
-            Some(false) => no_value,
-            None => return Ok(Value::unknown_of(ty.plain()).marked(sensitive)),
+        let (yes_type, no_type) = (yes_value.ty(), no_value.ty());
+        let (chosen, other_type, other_is_open) = match holds.as_bool() {
+            Some(true) => (yes_value, no_type, no_is_open),
+            Some(false) => (no_value, yes_type, yes_is_open),
+            None if (yes_is_open || no_is_open) && yes_type != no_type => {
+                return Ok(Value::unknown().marked(sensitive));
+            }
+            None => return Ok(Value::unknown_of(ty.unwrap_or(Type::Any).plain()).marked(sensitive)),
+        };
+        // The branch that is not taken decides the type too, as long as it is not in error.
+        let is_settled = chosen.ty() == other_type && !other_type.has_any();
+        let Some(ty) = ty.filter(|_| !other_is_open || is_settled || stays_as_it_is(&chosen)) else {
+            return Ok(Value::unknown().marked(sensitive));
         };
         match convert(&chosen, &ty) {
             Ok(value) => Ok(value.marked(sensitive)),
@@ -672,6 +807,7 @@ impl<'a> Evaluator<'a> {
         if matches!(operator, Binary::Equal | Binary::NotEqual) {
             let (left, right) = (self.eval(left), self.eval(right));
             let (left, right) = (left?, right?);
+            self.look(expr, &[&left, &right])?;
             let sensitive = left.is_sensitive_anywhere() || right.is_sensitive_anywhere();
             return Ok(match equal(&left, &right) {
                 None => Value::unknown_of(Type::Bool),
@@ -684,6 +820,8 @@ impl<'a> Evaluator<'a> {
         let (left_value, right_value) = (self.operand(expr, left, sign, &ty), self.operand(expr, right, sign, &ty));
         let (left, right) = (left_value?, right_value?);
         let sensitive = left.sensitive || right.sensitive;
+        let bits = |value: &Value| value.as_number().map_or(0, Number::bits);
+        self.step(expr, (bits(&left) + bits(&right)) / BITS_OF_A_STEP)?;
         let value = match (&left.data, &right.data) {
             (Data::Bool(a), Data::Bool(b)) => Value::from(if operator == Binary::And { *a && *b } else { *a || *b }),
             (Data::Number(a), Data::Number(b)) => match arithmetic(operator, a, b) {
@@ -718,7 +856,7 @@ impl<'a> Evaluator<'a> {
         let mut fields = Gathered::new();
         let mut groups: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
         for (key, value) in items {
-            self.step(expr, 1)?;
+            self.step(expr, STEPS_OF_A_PART)?;
             let names = self.names.len();
             if let Some(name) = &expression.key_name {
                 self.names.push((name.clone(), key));
@@ -854,10 +992,10 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn template(&mut self, parts: &[Part]) -> Evaluated {
+    fn template(&mut self, expr: &Expr, parts: &[Part]) -> Evaluated {
         let mut text = Some(String::new());
         let mut sensitive = false;
-        self.parts(parts, &mut text, &mut sensitive)?;
+        self.parts(expr, parts, &mut text, &mut sensitive)?;
         Ok(match text {
             Some(text) => Value::from(text),
             None => Value::unknown_of(Type::Text),
@@ -866,16 +1004,17 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Appends the parts to the text; `None` stands for a text that is not known.
-    fn parts(&mut self, parts: &[Part], text: &mut Option<String>, sensitive: &mut bool) -> Result<(), Failed> {
+    fn parts(
+        &mut self,
+        expr: &Expr,
+        parts: &[Part],
+        text: &mut Option<String>,
+        sensitive: &mut bool,
+    ) -> Result<(), Failed> {
         let mut failed = None;
         for part in parts {
             let result = match part {
-                Part::Text(literal) => {
-                    if let Some(text) = text {
-                        text.push_str(literal);
-                    }
-                    Ok(())
-                }
+                Part::Text(literal) => self.append(expr, literal, text),
                 Part::Interpolation(inner) => self.interpolation(inner, text, sensitive),
                 Part::If { condition, then, otherwise } => self.condition(condition).and_then(|holds| {
                     *sensitive |= holds.sensitive;
@@ -887,11 +1026,11 @@ impl<'a> Evaluator<'a> {
                     // Which branch is taken must not decide whether the text is sensitive.
                     let before = self.problems.len();
                     for other in others {
-                        let _ = self.parts(other, &mut None, sensitive);
+                        let _ = self.parts(expr, other, &mut None, sensitive);
                     }
                     self.problems.truncate(before);
                     match chosen {
-                        Some(chosen) => self.parts(chosen, text, sensitive),
+                        Some(chosen) => self.parts(expr, chosen, text, sensitive),
                         None => {
                             *text = None;
                             Ok(())
@@ -899,7 +1038,8 @@ impl<'a> Evaluator<'a> {
                     }
                 }),
                 Part::For { key_name, value_name, collection, body } => {
-                    self.for_directive(key_name.as_ref(), value_name, collection, body, text, sensitive)
+                    let names = (key_name.as_ref(), value_name);
+                    self.for_directive(expr, names, collection, body, text, sensitive)
                 }
             };
             if let Err(error) = result {
@@ -928,29 +1068,34 @@ impl<'a> Evaluator<'a> {
             return Err(self.fail(inner, CODE, "This cannot stand in a text", detail));
         };
         *sensitive |= converted.sensitive;
-        match (converted.as_text(), text.as_mut()) {
-            (None, _) => *text = None,
-            (Some(more), Some(text)) => {
-                self.step(inner, more.len() / 64)?;
-                if text.len() + more.len() > LONGEST_TEXT {
-                    return Err(self.fail(
-                        inner,
-                        "too-large",
-                        "The text becomes too long",
-                        "A text may have up to 16 MiB.",
-                    ));
-                }
-                text.push_str(more);
+        match converted.as_text() {
+            None => {
+                *text = None;
+                Ok(())
             }
-            (Some(_), None) => {}
+            Some(more) => self.append(inner, more, text),
         }
+    }
+
+    /// Adds to a text; `None` stands for one that is not known.
+    fn append(&mut self, expr: &Expr, more: &str, text: &mut Option<String>) -> Result<(), Failed> {
+        self.make_text(expr, more.len())?;
+        let Some(text) = text else { return Ok(()) };
+        if text.len() + more.len() > LONGEST_TEXT {
+            return Err(self.too_long(expr));
+        }
+        text.push_str(more);
         Ok(())
+    }
+
+    pub(super) fn too_long(&mut self, expr: &Expr) -> Failed {
+        self.fail(expr, "too-large", "The text becomes too long", "A text may have up to 16 MiB.")
     }
 
     fn for_directive(
         &mut self,
-        key_name: Option<&Arc<str>>,
-        value_name: &Arc<str>,
+        expr: &Expr,
+        (key_name, value_name): (Option<&Arc<str>>, &Arc<str>),
         collection: &Expr,
         body: &[Part],
         text: &mut Option<String>,
@@ -969,7 +1114,7 @@ impl<'a> Evaluator<'a> {
                 self.names.push((name.clone(), key));
             }
             self.names.push((value_name.clone(), value));
-            let result = self.parts(body, text, sensitive);
+            let result = self.parts(expr, body, text, sensitive);
             self.names.truncate(names);
             result?;
         }
@@ -1112,7 +1257,9 @@ fn each_of_parts<'e>(parts: &'e [Part], visit: &mut dyn FnMut(&'e Expr)) {
 
 /// "X has no attribute `nmae`. Did you mean `name`?", or the names that there are.
 pub(super) fn missing_name(owner: &str, what: &str, name: &str, known: &[&str]) -> String {
-    if let Some(close) = did_you_mean(name, known.iter().copied()) {
+    // Among very many, some are always near.
+    const MOST: usize = 2_000;
+    if let Some(close) = did_you_mean(name, known.iter().copied().take(MOST)) {
         return format!("{owner} has no {what} `{name}`. Did you mean `{close}`?");
     }
     match known {

@@ -86,6 +86,8 @@ pub struct Configuration {
     given: AllGiven,
     environment: BTreeMap<String, String>,
     kinds: Vec<&'static str>,
+    /// Something in it could not be read, which is reported already.
+    is_torn: bool,
 }
 
 impl std::fmt::Debug for Configuration {
@@ -155,6 +157,7 @@ pub fn load_with(
         given,
         environment: inputs.environment.clone(),
         kinds: kinds.iter().map(|kind| kind.name()).collect(),
+        is_torn: problems.iter().any(Problem::is_error),
     };
     Loaded { configuration: Some(configuration), sources: by_name, problems }
 }
@@ -228,6 +231,7 @@ impl Configuration {
         let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
         world.origins = variables::origins(&self.given, &self.sources);
+        world.is_torn = self.is_torn;
         world.run(&self.kinds)
     }
 }

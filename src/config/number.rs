@@ -232,6 +232,14 @@ impl Number {
         Number::rounded(IBig::from_parts(sign, sticky), exponent - shift as i64 - 1, precision)
     }
 
+    /// How many digits the machine keeps of it.
+    pub(super) fn bits(&self) -> usize {
+        match &self.repr {
+            Repr::Finite { mantissa, .. } => mantissa.bit_len(),
+            Repr::Small(_) | Repr::Infinite { .. } => 64,
+        }
+    }
+
     pub fn is_infinite(&self) -> bool {
         matches!(self.repr, Repr::Infinite { .. })
     }

@@ -4,6 +4,7 @@ use super::declare::unexpected;
 use super::eval::Evaluator;
 use super::syntax::{Attribute, Block};
 use super::types::Type;
+use super::value::Value;
 use crate::model::Problem;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,9 +131,23 @@ fn report(evaluator: &mut Evaluator<'_>, attribute: &Attribute, code: &str, summ
     evaluator.problems.push(Problem::error(code, summary, detail).at(place.as_ref()));
 }
 
+/// Whether the value is sensitive, which is reported: settings are shown in messages and plans.
+fn is_secret(evaluator: &mut Evaluator<'_>, attribute: &Attribute, value: &Value) -> bool {
+    if value.sensitive {
+        let summary = format!("`{}` would show a sensitive value", attribute.name);
+        let detail =
+            "Settings are shown in messages and plans. Use another value, or `nonsensitive` if it is no secret.";
+        report(evaluator, attribute, "sensitive-value", &summary, detail);
+    }
+    value.sensitive
+}
+
 fn text(evaluator: &mut Evaluator<'_>, attribute: &Attribute) -> Option<String> {
     let summary = format!("`{}` cannot be this", attribute.name);
     let value = evaluator.eval_as(&attribute.value, &Type::Text, "wrong-type", &summary).ok()?;
+    if is_secret(evaluator, attribute, &value) {
+        return None;
+    }
     let text = value.as_text().map(|text| text.to_string());
     if text.is_none() {
         report(evaluator, attribute, "wrong-type", &summary, "A text is required.");
@@ -143,6 +158,9 @@ fn text(evaluator: &mut Evaluator<'_>, attribute: &Attribute) -> Option<String> 
 fn number(evaluator: &mut Evaluator<'_>, attribute: &Attribute) -> Option<usize> {
     let summary = format!("`{}` cannot be this", attribute.name);
     let value = evaluator.eval_as(&attribute.value, &Type::Number, "wrong-type", &summary).ok()?;
+    if is_secret(evaluator, attribute, &value) {
+        return None;
+    }
     let number = value.as_number().and_then(|number| usize::try_from(number.to_u64()?).ok());
     if number.is_none() {
         report(evaluator, attribute, "wrong-type", &summary, "A whole number from 0 is required.");

@@ -139,7 +139,8 @@ impl Value {
         Data::Object(Arc::new(Object::new(fields, Some(address)))).into()
     }
 
-    /// A set; what is sensitive about an element makes the whole set sensitive, because order and number tell.
+    /// A set; what is sensitive about an element makes the whole set sensitive, because order and number tell. It is unknown
+    /// as a whole where elements may turn out to be the same one.
     pub fn set(ty: Type, elements: Vec<Value>) -> Self {
         let mut sensitive = false;
         let mut elements: Vec<Value> = elements
@@ -154,8 +155,10 @@ impl Value {
             true => elements.sort_by_cached_key(Value::spelled),
             false => elements.sort_by(Value::order),
         }
-        // Two unknown elements may turn out to be different.
-        elements.dedup_by(|a, b| Value::order(a, b) == Ordering::Equal && !a.has_unknown() && !b.has_unknown());
+        if elements.len() > 1 && elements.iter().any(Value::has_unknown) {
+            return Value { data: Data::Unknown(Type::set(ty)), sensitive };
+        }
+        elements.dedup_by(|a, b| Value::order(a, b) == Ordering::Equal);
         Value { data: Data::Set(ty, Arc::new(elements)), sensitive }
     }
 
@@ -230,10 +233,18 @@ impl Value {
         }
     }
 
-    /// Whether the value has no more than that many levels, and, resources counted as one, that many parts.
+    /// Whether the value has no more than that many levels, and, resources counted as one, that many parts, of which a long
+    /// text has several.
     pub fn fits(&self, levels: usize, parts: usize) -> bool {
+        self.parts_left(levels, parts).is_some()
+    }
+
+    /// How many of so many parts are left, if the value fits.
+    pub fn parts_left(&self, levels: usize, parts: usize) -> Option<usize> {
+        const BYTES_OF_A_PART: usize = 64;
         fn count(value: &Value, levels: usize, parts: &mut usize) -> bool {
-            *parts = parts.saturating_sub(1);
+            let own = 1 + value.as_text().map_or(0, |text| text.len() / BYTES_OF_A_PART);
+            *parts = parts.saturating_sub(own);
             if *parts == 0 {
                 return false;
             }
@@ -249,7 +260,39 @@ impl Value {
             }
         }
         let mut parts = parts;
-        count(self, levels, &mut parts)
+        count(self, levels, &mut parts).then_some(parts)
+    }
+
+    /// How much there is to look at: parts, and texts by their length; a resource counts as one part. More than `most` is not
+    /// counted: what shares its parts can be larger than any number.
+    pub fn units(&self, most: usize) -> usize {
+        fn count(value: &Value, left: &mut usize) {
+            let own = match &value.data {
+                Data::Text(text) => 1 + text.len() * 2,
+                _ => 1,
+            };
+            *left = left.saturating_sub(own);
+            match &value.data {
+                Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => {
+                    elements.iter().take_while(|element| of_field("", element, left)).for_each(drop);
+                }
+                Data::Map(_, fields) => {
+                    fields.iter().take_while(|(name, value)| of_field(name, value, left)).for_each(drop)
+                }
+                Data::Object(object) if object.identity.is_none() => {
+                    object.fields.iter().take_while(|(name, value)| of_field(name, value, left)).for_each(drop);
+                }
+                _ => {}
+            }
+        }
+        fn of_field(name: &str, value: &Value, left: &mut usize) -> bool {
+            *left = left.saturating_sub(name.len());
+            count(value, left);
+            *left > 0
+        }
+        let mut left = most;
+        count(self, &mut left);
+        most - left
     }
 
     /// Whether any part, at any depth, is the infinite number, which no text of JSON or YAML can say.

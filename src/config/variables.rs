@@ -45,7 +45,8 @@ pub(super) struct Given {
 pub(super) enum GivenValue {
     /// Text of the environment or the command line.
     Text(String),
-    Expr(Box<Expr>),
+    /// Of a file, with the place of the name.
+    Expr(Box<Expr>, Span),
 }
 
 /// All values that the user gives.
@@ -55,8 +56,8 @@ pub(super) struct AllGiven {
     pub values: Vec<Given>,
     /// Some could not be read, so none is missing.
     pub has_gaps: bool,
-    /// Files of which some could not be read.
-    pub gaps: Vec<Span>,
+    /// All of the files that have something in them that could not be read.
+    torn: Vec<Span>,
 }
 
 /// Reads all given values.
@@ -130,14 +131,14 @@ fn read_file(
         }
     };
     let (source, problem) = source::decode(name, bytes);
-    problems.extend(problem);
+    let mut found: Problems = problem.into_iter().collect();
     let file = sources.add(source);
-    let (body, found) = parse::file(sources, file);
+    let (body, unparsed) = parse::file(sources, file);
+    found.extend(unparsed);
+    let is_torn = body.has_gaps || !found.is_empty() || !body.blocks.is_empty();
     problems.extend(found);
     all.has_gaps |= body.has_gaps;
-    if body.has_gaps {
-        all.gaps.push(Span { file, start: 0, end: sources.text(file).len() as u32 });
-    }
+    all.torn.extend(is_torn.then(|| Span { file, start: 0, end: sources.text(file).len() as u32 }));
     for block in &body.blocks {
         let detail = "A file of values holds `name = value` only; variables are declared in another `*.hcl` file.";
         let problem = Problem::error("unexpected-block", "A block stands in a file of values", detail);
@@ -146,7 +147,7 @@ fn read_file(
     for attribute in body.attributes {
         all.values.push(Given {
             name: attribute.name,
-            value: GivenValue::Expr(Box::new(attribute.value)),
+            value: GivenValue::Expr(Box::new(attribute.value), attribute.name_span),
             origin: name.to_owned(),
             must_exist: false,
         });
@@ -206,7 +207,7 @@ pub(super) fn values(
     for (name, block) in &declarations.variables {
         let mut evaluator = Evaluator::new(scope, sources);
         let value = one(&mut evaluator, name, block, last.get(name.as_ref()).copied(), given.has_gaps);
-        problems.append(&mut evaluator.problems);
+        problems.extend(evaluator.take_problems());
         values.insert(name.clone(), value.map_or(Found::Poisoned, Found::Value));
     }
     values
@@ -218,7 +219,7 @@ fn undeclared(declarations: &Declarations, given: &Given, sources: &Sources, pro
     let summary = format!("There is no variable `{}`", given.name);
     if given.must_exist {
         problems.push(Problem::error("undeclared-variable", summary, format!("{} names it. {detail}", given.origin)));
-    } else if let GivenValue::Expr(expr) = &given.value {
+    } else if let GivenValue::Expr(expr, _) = &given.value {
         let problem = Problem::warning("undeclared-variable", summary, format!("The value is not used. {detail}"));
         problems.push(problem.at(sources.place(expr.span).as_ref()));
     }
@@ -248,7 +249,7 @@ fn one(
         Some(given) => (given_value(evaluator, name, &declared, given, block.header)?, span_of(given, block)),
     };
     let written = match given.map(|given| (&given.value, &given.origin)) {
-        Some((GivenValue::Expr(expr), _)) => Written::At(expr),
+        Some((GivenValue::Expr(expr, _), _)) => Written::At(expr),
         Some((GivenValue::Text(_), origin)) => Written::In(origin, span),
         None => Written::In("", span),
     };
@@ -333,7 +334,7 @@ fn fitting(
 
 fn span_of(given: &Given, block: &Block) -> Span {
     match &given.value {
-        GivenValue::Expr(expr) => expr.span,
+        GivenValue::Expr(expr, _) => expr.span,
         GivenValue::Text(_) => block.header,
     }
 }
@@ -351,7 +352,7 @@ fn given_value(
     header: Span,
 ) -> Option<Value> {
     match &given.value {
-        GivenValue::Expr(expr) => literal(evaluator, expr, "A file of values"),
+        GivenValue::Expr(expr, _) => literal(evaluator, expr, "A file of values"),
         GivenValue::Text(text) if declared.ty.is_primitive() || declared.ty == Type::Any => Some(Value::text(text)),
         GivenValue::Text(text) => {
             let mut sources = Sources::default();
@@ -363,7 +364,7 @@ fn given_value(
                     if value.is_some() {
                         return value;
                     }
-                    inner.problems
+                    inner.take_problems()
                 }
                 Err(problems) => problems,
             };
@@ -401,7 +402,7 @@ fn as_text(name: &str, ty: &Type, origin: &str) -> String {
 pub(super) fn origins(given: &AllGiven, sources: &Sources) -> BTreeMap<Arc<str>, String> {
     let said = |given: &Given| match &given.value {
         GivenValue::Text(_) => format!("The value is that of {}.", given.origin),
-        GivenValue::Expr(expr) => {
+        GivenValue::Expr(expr, _) => {
             let line = sources.place(expr.span).map_or(String::new(), |place| format!(":{}", place.start.line));
             format!("The value is that of {}{line}.", given.origin)
         }

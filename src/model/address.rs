@@ -130,10 +130,31 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Index(index) => write!(f, "[{index}]"),
-            // JSON quoting: every text becomes one printable line and parses back to itself.
-            Key::Text(text) => write!(f, "[{}]", serde_json::Value::from(text.as_ref())),
+            // Every text becomes one printable line that is the same text to JSON and in a configuration.
+            Key::Text(text) => {
+                let mut quoted = serde_json::Value::from(text.as_ref()).to_string();
+                // JSON and configurations know different short forms, and these begin a template there.
+                for (short, long) in [("${", "\\u0024{"), ("%{", "\\u0025{")] {
+                    quoted = quoted.replace(short, long);
+                }
+                write!(f, "[{}]", without_short_escapes(&quoted))
+            }
         }
     }
+}
+
+/// Quoted JSON in which the escapes `\b` and `\f`, which a configuration does not have, are written out.
+fn without_short_escapes(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut chars = json.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            ('\\', Some('b')) => text.push_str("\\u0008"),
+            ('\\', Some('f')) => text.push_str("\\u000c"),
+            (_, escaped) => text.extend(std::iter::once(c).chain(escaped)),
+        }
+    }
+    text
 }
 
 impl fmt::Display for ModuleStep {

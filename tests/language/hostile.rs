@@ -70,6 +70,39 @@ fn what_is_too_much_is_refused() {
 }
 
 #[test]
+fn what_takes_too_long_is_said_wherever_it_stands() {
+    const HOPELESS: &str = "length([for a in range(999) : [for b in range(999) : [for c in range(999) : a]]])";
+    for around in [
+        "can(@)",
+        "try(@, 1)",
+        "try(tonumber(\"x\"), @)",
+        "true ? 1 : @",
+        "false ? @ : 1",
+        "\"%{ if false }${@}%{ endif }\"",
+        "can(can(@)) || true",
+        "[for x in [1] : x if can(@)]",
+        "{ a = 1 }[try(@, \"a\")]",
+        "nonesuch(@)",
+        "can(templatestring(local.text, { a = [1] }))",
+    ] {
+        let value = around.replace('@', HOPELESS);
+        let text = "%%{ for x in range(999) }%%{ for y in range(999) }%%{ for z in range(999) }x%%{ endfor }%%{ endfor }%%{ endfor }";
+        let text = format!("locals {{\n  text = \"{text}\"\n  a = {value}\n  b = local.a\n}}\n");
+        let codes = survive(text.as_bytes());
+        assert_eq!(codes.iter().filter(|code| *code == "too-complex").count(), 1, "{around}: {codes:?}");
+    }
+    // All values together, none of them too much by itself: what comes later has no value and the first one says why.
+    let mut text = format!(
+        "locals {{\n  few  = \"{}\"\n  many = join(\"\", [for i in range(1000) : local.few])\n",
+        "x".repeat(1000)
+    );
+    for number in 0..20 {
+        text.push_str(&format!("  a{number} = can([for i in range(70) : startswith(local.many, \"y\")])\n"));
+    }
+    check(&(text + "}\n"), &["too-complex"]);
+}
+
+#[test]
 fn what_grows_from_value_to_value_is_refused() {
     let chain = |first: &str, next: &dyn Fn(usize) -> String, count: usize| {
         let mut text = format!("locals {{\n  v0 = {first}\n");

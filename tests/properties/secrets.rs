@@ -637,7 +637,6 @@ fn wrong() -> impl Strategy<Value = String> {
 }
 
 #[test]
-#[ignore = "does not hold yet"]
 fn what_is_wrong_about_a_secret_does_not_say_it() {
     check(60, (secrets(), wrong(), prop::option::of(given())), |(secret, text, given)| {
         let mut place = Place::new(&secret, &text);
@@ -654,7 +653,6 @@ fn what_is_wrong_about_a_secret_does_not_say_it() {
 }
 
 #[test]
-#[ignore = "does not hold yet"]
 fn the_program_does_not_say_a_secret_that_something_is_wrong_about() {
     check(3, (secrets(), wrong(), given()), |(secret, text, given)| {
         let place = Place::new(&secret, &text).with(given);
@@ -762,7 +760,7 @@ fn a_secret_that_is_used_is_in_no_plan_state_or_log() {
         run(&with_options(&["graph", "-format=mermaid"]), 0)?;
         let said = run(&with_options(&["plan", "-verbose", "-out", "saved.plan"]), 0)?;
         // One is said before any host was asked, the other when that one had answered.
-        prop_assert_eq!(said.matches("check-failed").count(), 2, "{}", said);
+        prop_assert_eq!(said.matches("warning[check-failed]").count(), 2, "{}", said);
         run(&with_options(&["plan", "-json"]), 0)?;
         run(&["show", "saved.plan"], 0)?;
         run(&["show", "-json", "-verbose", "saved.plan"], 0)?;

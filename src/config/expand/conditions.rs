@@ -7,6 +7,7 @@ use super::super::eval::{missing_name, sentence};
 use super::super::syntax::{Attribute as SyntaxAttribute, Block as SyntaxBlock, Expr, Node as SyntaxNode};
 use super::super::types::Type;
 use super::super::value::Value;
+use super::contents::SENSITIVE;
 use super::{Own, World};
 use crate::model::hazard::Acceptance;
 use crate::model::{HazardCode, Lifecycle, Problem};
@@ -104,6 +105,11 @@ impl World<'_> {
             self.report(attribute.value.span, CODE, "`accept` is not known", detail);
             return None;
         };
+        if value.is_sensitive_anywhere() {
+            let detail = "What is accepted is shown in every plan. Write it out.";
+            self.report(attribute.value.span, SENSITIVE, "`accept` would show a sensitive value", detail);
+            return None;
+        }
         for element in elements.iter() {
             let text = element.as_text().map_or("", |text| text);
             let span = match &attribute.value.node {

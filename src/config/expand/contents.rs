@@ -10,13 +10,18 @@ use super::super::eval::Evaluator;
 use super::super::modules::clean;
 use super::super::references::{Reference, in_block, references};
 use super::super::source::{Sources, Span};
-use super::super::syntax::{Attribute as SyntaxAttribute, Body, Expr, Node};
+use super::super::syntax::{Attribute as SyntaxAttribute, Block, Body, Expr, Node};
 use super::super::value::Value;
 use super::dynamic::{Dynamic, are_single};
 use super::object::Shape;
 use crate::kinds::schema::{AttributeSchema, BlockSchema, Type as Wanted};
 use crate::model::block::AttributeMap;
 use crate::model::{Attribute, Datum, NestedBlock, Place, Problem};
+
+/// What is said of a sensitive value where it could not stay secret.
+pub(super) const SENSITIVE: &str = "sensitive-value";
+const SEEN: &str = "It would be seen on hosts, in plans and in the state. Use another value, or `nonsensitive` if it is no \
+                    secret.";
 
 /// A resource block with what all its instances share.
 pub(super) struct Contents<'a> {
@@ -45,6 +50,14 @@ enum Nested<'a> {
     Fixed(&'static BlockSchema, Written<'a>),
     /// `None` if it is in error, which is reported with the whole block.
     Dynamic(Option<Dynamic<'a>>),
+}
+
+/// What all instances say alike, of the block and of those in it. Of a single instance it is nothing: that is looked at once
+/// anyway.
+#[derive(Default)]
+pub(super) struct AllSame {
+    attributes: Same,
+    blocks: Vec<Same>,
 }
 
 /// What one instance says.
@@ -82,18 +95,32 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// What all instances say alike.
+    pub(super) fn same(&self, evaluator: &mut Evaluator<'_>) -> AllSame {
+        let nested = |nested: &Nested<'_>, evaluator: &mut Evaluator<'_>| match nested {
+            Nested::Fixed(_, written) => written.same(evaluator),
+            Nested::Dynamic(_) => Same::default(),
+        };
+        AllSame {
+            attributes: self.attributes.same(evaluator),
+            blocks: self.blocks.iter().map(|block| nested(block, evaluator)).collect(),
+        }
+    }
+
     /// What the block says in the scope of the evaluator, files named from the directory `from`. What is in error is reported.
-    pub(super) fn decode(&self, evaluator: &mut Evaluator<'_>, from: &str) -> Decoded {
+    pub(super) fn decode(&self, evaluator: &mut Evaluator<'_>, same: &AllSame, from: &str) -> Decoded {
         let schema = self.resource.kind.schema();
         let mut originals = Originals::new();
-        let (mut attributes, mut fits) = self.attributes.decode(evaluator, &mut originals);
+        let (mut attributes, mut fits) = self.attributes.decode(evaluator, &same.attributes, &mut originals);
         let mut has_all_blocks = self.has_all_blocks;
         let mut blocks = Vec::new();
         let mut is_repeated = false;
-        for nested in &self.blocks {
+        let nothing = Same::default();
+        for (number, nested) in self.blocks.iter().enumerate() {
             let found = match nested {
                 Nested::Fixed(schema, written) => {
-                    let (block, fits) = written.decode_block(evaluator, schema);
+                    let (block, fits) =
+                        written.decode_block(evaluator, same.blocks.get(number).unwrap_or(&nothing), schema);
                     Some((vec![block], fits))
                 }
                 Nested::Dynamic(dynamic) => {
@@ -131,6 +158,13 @@ fn has_all_blocks(resource: &Resource) -> bool {
     !body.has_gaps && body.blocks.iter().all(|block| is_known(&block.word) && !block.body.has_gaps)
 }
 
+/// Whether every instance has the same `lifecycle`: it asks for nothing, and names nothing that each has for itself.
+pub(super) fn has_common_lifecycle(resource: &Resource) -> bool {
+    let lifecycles = || resource.block.body.blocks("lifecycle");
+    let is_plain = |block: &Block| block.body.blocks.is_empty() && !in_block(block).iter().any(is_of_instance);
+    lifecycles().all(is_plain)
+}
+
 impl<'a> Reads<'a> {
     fn new(body: &'a Body) -> Self {
         let (for_each, rest): (Vec<_>, Vec<_>) =
@@ -145,25 +179,41 @@ impl<'a> Reads<'a> {
 
 /// Whether the key of a reference depends on which instance it is.
 fn is_chosen(reference: &Reference<'_>) -> bool {
-    let of_instance = |inner: Reference<'_>| matches!(inner.root.as_ref(), "each" | "count");
-    reference.key.is_some_and(|key| references(key).into_iter().any(of_instance))
+    reference.key.is_some_and(|key| references(key).iter().any(is_of_instance))
+}
+
+/// Whether the name is another value for each instance.
+fn is_of_instance(reference: &Reference<'_>) -> bool {
+    matches!(reference.root.as_ref(), "each" | "count" | "self")
 }
 
 /// The attributes of one body beside those of its schema, in the order of the schema.
 pub(super) struct Written<'a> {
-    body: &'a Body,
     header: Span,
     place: Option<Arc<Place>>,
-    /// There are no attributes but those of the schema, and nothing that could not be read.
-    is_as_known: bool,
-    attributes: Vec<(&'static AttributeSchema, Option<WrittenAttribute<'a>>)>,
+    attributes: Vec<(&'static AttributeSchema, WrittenOrNot<'a>)>,
+}
+
+enum WrittenOrNot<'a> {
+    Written(WrittenAttribute<'a>),
+    /// Certainly not there.
+    Missing,
+    /// Not there, or misspelt, or lost in what could not be read.
+    Unclear,
 }
 
 struct WrittenAttribute<'a> {
     attribute: &'a SyntaxAttribute,
     /// Of the value.
     place: Option<Arc<Place>>,
+    /// It says the same for every instance.
+    is_common: bool,
 }
+
+/// Attributes that say the same for all instances, by their number in the schema: what they come to, where nothing is wrong
+/// with that.
+#[derive(Default)]
+pub(super) struct Same(Vec<Option<(Option<Datum>, Value)>>);
 
 impl<'a> Written<'a> {
     pub(super) fn new(
@@ -172,29 +222,48 @@ impl<'a> Written<'a> {
         body: &'a Body,
         header: Span,
     ) -> Written<'a> {
-        let written = |known: &AttributeSchema| {
-            let attribute = body.attribute(known.name)?;
-            Some(WrittenAttribute { attribute, place: sources.place(attribute.value.span).map(Arc::new) })
+        let names: Vec<&str> = schema.iter().map(|known| known.name).collect();
+        let written = |known: &AttributeSchema| match body.attribute(known.name) {
+            Some(attribute) => WrittenOrNot::Written(WrittenAttribute {
+                attribute,
+                place: sources.place(attribute.value.span).map(Arc::new),
+                is_common: !references(&attribute.value).iter().any(is_of_instance),
+            }),
+            // An attribute may also be misspelt.
+            None if body.lacks(known.name, &names) => WrittenOrNot::Missing,
+            None => WrittenOrNot::Unclear,
         };
         let attributes = schema.iter().map(|known| (known, written(known))).collect();
-        let is_known = |name: &str| schema.iter().any(|known| known.name == name);
-        let is_as_known = !body.has_gaps && body.attributes.iter().all(|attribute| is_known(&attribute.name));
-        Written { body, header, place: sources.place(header).map(Arc::new), is_as_known, attributes }
+        Written { header, place: sources.place(header).map(Arc::new), attributes }
+    }
+
+    /// What is the same for all instances, looked at once. What is wrong is said of each instance.
+    fn same(&self, evaluator: &mut Evaluator<'_>) -> Same {
+        let mut one = |known: &AttributeSchema, written: &WrittenOrNot<'_>| {
+            let WrittenOrNot::Written(WrittenAttribute { attribute, is_common: true, .. }) = written else {
+                return None;
+            };
+            let value = evaluator.try_open(&attribute.value).0.ok()?;
+            let datum = decode::datum(known, &value).ok()?;
+            let is_right = (datum.is_some() || !known.required) && !is_revealed(known, &value);
+            is_right.then_some((datum, value))
+        };
+        Same(self.attributes.iter().map(|(known, written)| one(known, written)).collect())
     }
 
     /// The attributes in the types of the schema, and whether they fit. One that is in error, or was most likely meant to be
     /// there, is unknown.
-    fn decode(&self, evaluator: &mut Evaluator<'_>, originals: &mut Originals) -> (AttributeMap, bool) {
+    fn decode(&self, evaluator: &mut Evaluator<'_>, same: &Same, originals: &mut Originals) -> (AttributeMap, bool) {
         let mut attributes = AttributeMap::new();
         let mut fits = true;
-        for (known, written) in &self.attributes {
+        for (number, (known, written)) in self.attributes.iter().enumerate() {
             let mut in_error = |place: Option<Arc<Place>>| {
                 let unknown = Attribute { value: Datum::Unknown, place, sensitive: known.secret };
                 attributes.insert(known.name.into(), unknown);
                 fits = false;
             };
-            let Some(WrittenAttribute { attribute, place }) = written else {
-                let is_missing = self.is_as_known || self.lacks(known.name);
+            let WrittenOrNot::Written(WrittenAttribute { attribute, place, .. }) = written else {
+                let is_missing = matches!(written, WrittenOrNot::Missing);
                 if known.required && is_missing {
                     missing(evaluator, known, self.header);
                 }
@@ -203,14 +272,33 @@ impl<'a> Written<'a> {
                 }
                 continue;
             };
+            if let Some(Some((datum, value))) = same.0.get(number) {
+                let Some(datum) = datum else { continue };
+                let decoded = Attribute { value: datum.clone(), place: place.clone(), sensitive: known.secret };
+                attributes.insert(known.name.into(), decoded);
+                if known.ty == Wanted::Any {
+                    originals.insert(known.name, value.clone());
+                }
+                continue;
+            }
             let Ok(value) = evaluator.eval(&attribute.value) else {
                 in_error(place.clone());
                 continue;
             };
+            // What is a secret stops here.
+            if is_revealed(known, &value) {
+                evaluator.fail(
+                    &attribute.value,
+                    SENSITIVE,
+                    format!("`{}` is sensitive, and cannot stay secret", known.name),
+                    SEEN,
+                );
+                in_error(place.clone());
+                continue;
+            }
             match decode::datum(known, &value) {
                 Ok(Some(datum)) => {
-                    let sensitive = known.secret || value.is_sensitive_anywhere() && !is_reference(known.ty);
-                    let decoded = Attribute { value: datum, place: place.clone(), sensitive };
+                    let decoded = Attribute { value: datum, place: place.clone(), sensitive: known.secret };
                     attributes.insert(known.name.into(), decoded);
                     if known.ty == Wanted::Any {
                         originals.insert(known.name, value);
@@ -247,17 +335,21 @@ impl<'a> Written<'a> {
         (attributes, fits)
     }
 
-    /// Whether the body certainly lacks an attribute, which may also be misspelt.
-    fn lacks(&self, name: &str) -> bool {
-        let names: Vec<&str> = self.attributes.iter().map(|(known, _)| known.name).collect();
-        self.body.lacks(name, &names)
-    }
-
-    pub(super) fn decode_block(&self, evaluator: &mut Evaluator<'_>, schema: &BlockSchema) -> (NestedBlock, bool) {
-        let (attributes, fits) = self.decode(evaluator, &mut Originals::new());
+    pub(super) fn decode_block(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        same: &Same,
+        schema: &BlockSchema,
+    ) -> (NestedBlock, bool) {
+        let (attributes, fits) = self.decode(evaluator, same, &mut Originals::new());
         let name = schema.name.to_owned();
         (NestedBlock { name, attributes, blocks: Vec::new(), place: self.place.clone() }, fits)
     }
+}
+
+/// Whether a secret would be shown: a kind derives other values from most attributes, and says them in messages.
+fn is_revealed(known: &AttributeSchema, value: &Value) -> bool {
+    value.is_sensitive_anywhere() && !known.secret && !is_reference(known.ty)
 }
 
 /// Files of the workstation are named from the module; from here on all paths start from the root.

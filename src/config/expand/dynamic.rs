@@ -9,7 +9,7 @@ use super::super::source::{Sources, Span};
 use super::super::syntax::{Block as SyntaxBlock, Expr, Node};
 use super::super::value::{Data, Fields, Value};
 use super::World;
-use super::contents::Written;
+use super::contents::{Same, Written};
 use crate::kinds::schema::BlockSchema;
 use crate::model::{Datum, NestedBlock, Problem, Problems};
 
@@ -120,7 +120,8 @@ impl<'a> Dynamic<'a> {
         for (key, value) in pairs {
             evaluator.step(for_each, 1).ok()?;
             let element = Value::object(Fields::from([("key".into(), key), ("value".into(), value)]));
-            let decode = |evaluator: &mut Evaluator<'_>| self.content.decode_block(evaluator, self.schema);
+            let decode =
+                |evaluator: &mut Evaluator<'_>| self.content.decode_block(evaluator, &Same::default(), self.schema);
             let (mut one, one_fits) = evaluator.with_name(self.iterator, element, decode);
             // Whether there is such a block at all is not known.
             if elements.is_unknown() {

@@ -10,13 +10,13 @@ use super::super::eval::{Failed, Found, missing_name};
 use super::super::syntax::{Attribute as SyntaxAttribute, Body, Expr, Node as SyntaxNode};
 use super::super::types::Type;
 use super::super::value::{Data, Value};
-use super::contents::{Contents, Decoded};
+use super::contents::{AllSame, Contents, Decoded, has_common_lifecycle};
 use super::{Addresses, DEEPEST, LARGEST, META, Own, World};
 use crate::kinds::host;
 use crate::kinds::schema::AttributeSchema;
 use crate::model::address::ModuleStep;
 use crate::model::block::AttributeMap;
-use crate::model::{Address, Attribute, Block, Datum, Key, Place, Problem};
+use crate::model::{Address, Attribute, Block, Datum, Key, Lifecycle, Place, Problem};
 
 /// The most instances of one block with `count`.
 const MOST_INSTANCES: usize = 100_000;
@@ -24,8 +24,11 @@ const MOST_INSTANCES: usize = 100_000;
 /// The most dependencies of all instances together.
 const MOST_DEPENDENCIES: usize = 1_000_000;
 
-/// What the instances of a block depend on, whichever they are.
+/// What the instances of a block have in common, and depend on.
 struct Common {
+    same: AllSame,
+    /// If it is the same for each.
+    lifecycle: Option<Lifecycle>,
     always: BTreeSet<Address>,
     /// Through `for_each`.
     for_each: BTreeSet<Address>,
@@ -51,13 +54,13 @@ impl World<'_> {
                 this: None,
             };
             // Whatever the instances will be, mistakes in the block are mistakes.
-            let decoded = self.decoded(frame, contents, &own);
+            let decoded = self.decoded(frame, contents, &own, &AllSame::default());
             if self.lifecycle(frame, resource, &own).is_some() && decoded.fits && is_sound && !is_in_error {
                 self.frames[frame].resources[number] = (Found::Value(Value::unknown()), Addresses::default());
             }
             return;
         };
-        let common = self.common_dependencies(frame, contents, depends_on.unwrap_or_default());
+        let common = self.common(frame, contents, depends_on.unwrap_or_default(), instances.len());
         let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(instances.len());
         let mut addresses = Vec::with_capacity(instances.len());
         let is_one_of_many =
@@ -78,13 +81,35 @@ impl World<'_> {
         self.frames[frame].resources[number] = (Found::Value(value), Arc::new(addresses.into_iter().collect()));
     }
 
-    /// What all instances of a block depend on.
-    fn common_dependencies(&self, frame: usize, contents: &Contents<'_>, depends_on: BTreeSet<Address>) -> Common {
+    /// What all instances of a block have in common.
+    fn common(
+        &mut self,
+        frame: usize,
+        contents: &Contents<'_>,
+        depends_on: BTreeSet<Address>,
+        instances: usize,
+    ) -> Common {
         let own = Own::default();
+        let same = match instances {
+            0 | 1 => AllSame::default(),
+            _ => self.with_evaluator(frame, own.clone(), |evaluator| contents.same(evaluator)),
+        };
+        let lifecycle = match instances > 1 && has_common_lifecycle(contents.resource) {
+            true => {
+                let before = self.problems.len();
+                let lifecycle = self.lifecycle(frame, contents.resource, &own);
+                let is_silent = self.problems.len() == before;
+                // What is wrong with it is said of each instance.
+                self.problems.truncate(before);
+                lifecycle.filter(|_| is_silent)
+            }
+            false => None,
+        };
         let mut always = self.dependencies(frame, &contents.reads.common, &own);
         always.extend(depends_on);
         always.extend(self.frames[frame].depends_on.iter().cloned());
-        Common { always, for_each: self.dependencies(frame, &contents.reads.for_each, &own) }
+        let for_each = self.dependencies(frame, &contents.reads.for_each, &own);
+        Common { always, for_each, same, lifecycle }
     }
 
     /// All resources that an instance depends on. Where `for_each` gives each instance a resource, it depends on that one,
@@ -383,10 +408,10 @@ impl World<'_> {
     }
 
     /// The contents of the block for one instance.
-    fn decoded(&mut self, frame: usize, contents: &Contents<'_>, own: &Own) -> Decoded {
+    fn decoded(&mut self, frame: usize, contents: &Contents<'_>, own: &Own, same: &AllSame) -> Decoded {
         let modules = self.modules;
         let from = &modules[self.frames[frame].module].from_root;
-        self.with_evaluator(frame, own.clone(), |evaluator| contents.decode(evaluator, from))
+        self.with_evaluator(frame, own.clone(), |evaluator| contents.decode(evaluator, same, from))
     }
 
     /// One instance: its block goes to `blocks`, its object is returned. Of one that is in error as much as is certain.
@@ -400,8 +425,11 @@ impl World<'_> {
         is_sound: bool,
     ) -> Option<Value> {
         let resource = contents.resource;
-        let decoded = self.decoded(frame, contents, own);
-        let lifecycle = self.lifecycle(frame, resource, own);
+        let decoded = self.decoded(frame, contents, own, &common.same);
+        let lifecycle = match &common.lifecycle {
+            Some(lifecycle) => Some(lifecycle.clone()),
+            None => self.lifecycle(frame, resource, own),
+        };
         let Decoded { attributes, blocks, originals, mut fits, has_all_blocks } = decoded;
         fits &= is_sound && lifecycle.is_some();
         let lifecycle = lifecycle.unwrap_or_default();

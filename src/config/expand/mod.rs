@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::declare::{Declarations, unexpected};
-use super::eval::{Evaluator, Failed, Found, MOST_STEPS, Scope};
+use super::eval::{Evaluator, Found, MOST_STEPS, Scope};
 use super::fields::Gathered;
 use super::modules::{Module, ROOT};
 use super::references::{Reference, in_body, references};
@@ -69,10 +69,15 @@ pub(super) struct World<'a> {
     pub problems: Problems,
     /// Where the values of the root's variables come from; those that are missing have their default.
     pub origins: BTreeMap<Arc<str>, String>,
+    /// Something could not be read, which is reported elsewhere.
+    pub is_torn: bool,
     wants_facts: bool,
     dependency_count: usize,
     is_too_deep: bool,
     steps_left: u64,
+    output_parts_left: usize,
+    /// No step is left, and that was said.
+    is_exhausted: bool,
 }
 
 /// The names of one instance of a module.
@@ -207,10 +212,13 @@ impl<'a> World<'a> {
             in_error: BTreeSet::new(),
             problems: Vec::new(),
             origins: BTreeMap::new(),
+            is_torn: false,
             wants_facts: false,
             dependency_count: 0,
             is_too_deep: false,
             steps_left: MOST_STEPS_OF_ALL,
+            output_parts_left: LARGEST,
+            is_exhausted: false,
         };
         let root = world.frame(ROOT, Arc::default(), 0, Own::default());
         world.frames[root].variables =
@@ -278,11 +286,47 @@ impl<'a> World<'a> {
         }
         let block = self.modules[ROOT].declarations.settings.as_ref();
         let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
-        let (in_error, blocks) =
-            std::mem::take(&mut self.blocks).into_iter().partition(|(address, _)| self.in_error.contains(address));
+        let mut blocks = std::mem::take(&mut self.blocks);
+        let in_error: Blocks = self.in_error.iter().filter_map(|address| blocks.remove_entry(address)).collect();
         let desired = Desired { blocks, outputs, settings, statements, wants_facts: self.wants_facts };
+        self.nothing_is_lost(&in_error);
         let problems = in_order(std::mem::take(&mut self.problems));
         (self, Evaluated { desired, in_error, problems })
+    }
+
+    /// What has no value has a reason that was said; else the rest would be taken for all that is declared.
+    fn nothing_is_lost(&mut self, in_error: &Blocks) {
+        if self.is_torn || self.problems.iter().any(Problem::is_error) {
+            return;
+        }
+        let lost = (0..self.frames.len()).find_map(|frame| self.lost(frame));
+        if let Some(lost) = lost.or_else(|| in_error.keys().next().map(Address::to_string)) {
+            let detail = "This is a mistake in larder, not in the configuration: nothing is done with a part of it. Please \
+                          report it with the configuration.";
+            self.problems.push(Problem::error(
+                "no-value",
+                format!("`{lost}` has no value, and nothing says why"),
+                detail,
+            ));
+        }
+    }
+
+    /// Something of the module that has no value.
+    fn lost(&self, frame: usize) -> Option<String> {
+        let (declared, here) = (self.declarations(frame), &self.frames[frame]);
+        let is_lost = |known: Option<&Known>| !matches!(known, Some((Found::Value(_), _)));
+        let variables = declared.variables.keys().filter(|name| is_lost(here.variables.get(*name)));
+        let locals = declared.locals.keys().filter(|name| is_lost(here.locals.get(*name)));
+        let outputs = declared.outputs.keys().filter(|name| is_lost(here.outputs.get(*name)));
+        let calls = declared.calls.keys().filter(|name| !here.calls.contains_key(*name));
+        let resources = declared.resources.iter().zip(&here.resources).filter(|(_, known)| is_lost(Some(*known)));
+        variables
+            .map(|name| format!("var.{name}"))
+            .chain(locals.map(|name| format!("local.{name}")))
+            .chain(calls.map(|name| format!("module.{name}")))
+            .chain(resources.map(|(resource, _)| format!("{}.{}", resource.kind.name(), resource.name)))
+            .chain(outputs.map(|name| format!("output.{name}")))
+            .next()
     }
 
     fn evaluate(&mut self, node: &Node, kinds: &[&'static str]) {
@@ -323,16 +367,18 @@ impl<'a> World<'a> {
     /// Calls `work` with an evaluator that sees the names of the module, and keeps the problems.
     fn with_evaluator<T>(&mut self, frame: usize, own: Own, work: impl FnOnce(&mut Evaluator<'_>) -> T) -> T {
         let start = MOST_STEPS.saturating_sub(self.steps_left);
-        // When nothing is left, that is said once.
-        let start = if self.steps_left == 0 { start + 1 } else { start };
-        let (result, mut problems, steps) = {
+        let is_exhausted = self.is_exhausted;
+        let (result, ran_out, mut problems, steps) = {
             let names = Names { world: self, frame, own };
             let mut evaluator = Evaluator::new(&names, self.sources);
             evaluator.set_steps(start);
+            evaluator.is_exhausted = is_exhausted;
             let result = work(&mut evaluator);
-            (result, std::mem::take(&mut evaluator.problems), evaluator.steps() - start)
+            (result, evaluator.ran_out(), evaluator.take_problems(), evaluator.steps() - start)
         };
         self.steps_left = self.steps_left.saturating_sub(steps);
+        // From then on nothing has a value, and why is said once.
+        self.is_exhausted |= ran_out && self.steps_left == 0;
         self.problems.append(&mut problems);
         result
     }
@@ -363,15 +409,14 @@ impl<'a> World<'a> {
         let mut evaluator = Evaluator::new(&names, sources);
         match evaluator.eval(expr) {
             Ok(value) => Ok(value),
-            Err(Failed::Reported) => Err(in_order(std::mem::take(&mut evaluator.problems))),
-            Err(Failed::Poisoned) if !evaluator.problems.is_empty() => {
-                Err(in_order(std::mem::take(&mut evaluator.problems)))
-            }
-            Err(Failed::Poisoned) => Err(vec![Problem::error(
-                "in-error",
-                "What this refers to is in error",
-                "Mend the problems of the configuration first; `larder validate` shows them.",
-            )]),
+            Err(_) => match evaluator.take_problems() {
+                problems if problems.is_empty() => Err(vec![Problem::error(
+                    "in-error",
+                    "What this refers to is in error",
+                    "Mend the problems of the configuration first; `larder validate` shows them.",
+                )]),
+                problems => Err(in_order(problems)),
+            },
         }
     }
 
@@ -558,6 +603,11 @@ impl<'a> World<'a> {
         // What is not known to be no secret is one.
         let sensitive = sensitive.is_some_and(|value| value.ok().and_then(|value| value.as_bool()) != Some(false));
         let value = value.ok()?;
+        if !value.fits(DEEPEST, LARGEST) {
+            let detail = format!("A value may nest {DEEPEST} levels deep and have {LARGEST} parts.");
+            self.report(attribute.value.span, "too-complex", "This value is too large", detail);
+            return None;
+        }
         // Whoever calls a module may use what is sensitive in it; what the root puts out is shown.
         if self.frames[frame].module == ROOT && value.is_sensitive_anywhere() && !sensitive {
             let detail = "Its value comes from something sensitive. Say `sensitive = true`, or use `nonsensitive` where the \
@@ -591,15 +641,29 @@ impl<'a> World<'a> {
         let Some((Found::Value(value), _)) = self.frames[ROOT].outputs.get(name).cloned() else { return None };
         let description = block.body.attribute("description").and_then(|attribute| {
             let summary = "`description` cannot be this";
-            self.with_evaluator(ROOT, Own::default(), |evaluator| {
+            let text = self.with_evaluator(ROOT, Own::default(), |evaluator| {
                 evaluator.eval_as(&attribute.value, &Type::Text, "wrong-type", summary).ok()
-            })
+            })?;
+            if text.sensitive {
+                let summary = "`description` would show a sensitive value";
+                let detail = "A description is shown. Say it without the value.";
+                self.report(attribute.value.span, contents::SENSITIVE, summary, detail);
+                return None;
+            }
+            Some(text)
         });
         let span = block.body.attribute("value").map_or(block.header, |attribute| attribute.value.span);
         if value.has_infinite() {
             self.report(span, "operation-failed", INFINITE, DIVIDED);
             return None;
         }
+        let Some(left) = value.parts_left(DEEPEST, self.output_parts_left) else {
+            let detail =
+                format!("All outputs together may have {LARGEST} parts: they are shown and kept in the state.");
+            self.report(span, "too-complex", "The outputs become too large", detail);
+            return None;
+        };
+        self.output_parts_left = left;
         let json = value.to_json();
         if json.is_none() {
             self.wants_facts = true;

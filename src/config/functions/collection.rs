@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::super::convert::{convert, unify};
-use super::super::eval::equal;
+use super::super::convert::{convert, is_open, stays_as_it_is, unify};
+use super::super::eval::{Evaluator, Failed, equal};
 use super::super::types::Type;
 use super::super::value::{Data, Fields, Value};
 use super::{
@@ -68,7 +68,7 @@ pub(super) const TABLE: &[Function] = &[
     function("compact", &[takes("list", Takes::Texts)], Takes::Texts, |_, arguments| {
         Ok(Value::texts(texts(arguments, 0).into_iter().filter(|text| !text.is_empty())))
     }),
-    function("concat", &[], Takes::Any, |_, arguments| concat(arguments)).and_more(takes("seqs", Takes::Any).shape()),
+    function("concat", &[], Takes::Any, concat).and_more(takes("seqs", Takes::Any).shape()),
     function("contains", &[takes("list", Takes::Any), takes("value", Takes::Any)], Takes::Bool, |_, arguments| {
         if arguments[0].elements().is_none() {
             return Err(Fault::call("a list, set or tuple is required"));
@@ -86,12 +86,12 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::list(element_type(&arguments[0]), distinct))
     }),
     function("element", &[LIST.shape(), takes("index", Takes::Number)], Takes::Any, |_, arguments| element(arguments)),
-    function("flatten", &[LIST.shape()], Takes::Any, |_, arguments| {
+    function("flatten", &[LIST.shape()], Takes::Any, |evaluator, arguments| {
         if arguments[0].elements().is_none() {
             return Err(Fault::call("a list, set or tuple is required"));
         }
         let mut flat = Vec::new();
-        match flatten(&arguments[0], false, &mut flat) {
+        match flatten(evaluator, &arguments[0], false, &mut flat)? {
             true => Ok(Value::tuple(flat)),
             false => Ok(Value::unknown()),
         }
@@ -103,7 +103,7 @@ pub(super) const TABLE: &[Function] = &[
         let found = elements(arguments, 0).iter().position(|element| equal(element, &arguments[1]) == Some(true));
         found.map(Value::count).ok_or_else(|| Fault::call("the list does not hold the value"))
     }),
-    function("keys", &[takes("inputMap", Takes::Any).shape()], Takes::Texts, |_, arguments| {
+    function("keys", &[takes("inputMap", Takes::Any).shape()], Takes::Any, |_, arguments| {
         let Some(fields) = arguments[0].fields() else {
             return Err(Fault::argument(0, "a map or object is required"));
         };
@@ -116,10 +116,6 @@ pub(super) const TABLE: &[Function] = &[
     function("length", &[takes("value", Takes::Any).shape()], Takes::Number, |_, arguments| {
         let length = match &arguments[0].data {
             Data::Text(text) => text.graphemes(true).count(),
-            // Unknown elements of a set may turn out to be one.
-            Data::Set(_, elements) if elements.len() > 1 && elements.iter().any(Value::has_unknown) => {
-                return Ok(Value::unknown_of(Type::Number));
-            }
             Data::List(_, elements) | Data::Set(_, elements) | Data::Tuple(elements) => elements.len(),
             Data::Map(_, fields) => fields.len(),
             Data::Object(object) => object.fields.len(),
@@ -140,8 +136,7 @@ pub(super) const TABLE: &[Function] = &[
         Takes::Any,
         |_, arguments| matchkeys(arguments),
     ),
-    function("merge", &[], Takes::Any, |_, arguments| merge(arguments))
-        .and_more(takes("maps", Takes::Any).shape().or_null()),
+    function("merge", &[], Takes::Any, merge).and_more(takes("maps", Takes::Any).shape().or_null()),
     function("one", &[LIST.shape()], Takes::Any, |_, arguments| {
         let Some(all) = arguments[0].elements() else {
             return Err(Fault::argument(0, "a list, set or tuple is required"));
@@ -166,8 +161,7 @@ pub(super) const TABLE: &[Function] = &[
         sets(arguments, |element, others| others.iter().all(|other| other.contains(element)), false)
     })
     .and_more(takes("other_sets", Takes::SetOf)),
-    function("setproduct", &[], Takes::Any, |_, arguments| set_product(arguments))
-        .and_more(takes("sets", Takes::Any).shape()),
+    function("setproduct", &[], Takes::Any, set_product).and_more(takes("sets", Takes::Any).shape()),
     function("setsubtract", &[takes("a", Takes::SetOf), takes("b", Takes::SetOf)], Takes::Any, |_, arguments| {
         sets(arguments, |element, others| !others.iter().any(|other| other.contains(element)), false)
     }),
@@ -245,28 +239,34 @@ fn coalesce(arguments: &[Value]) -> Outcome {
     }
     let types: Vec<Type> = arguments.iter().map(Value::ty).collect();
     let ty = unify(&types).ok_or_else(|| Fault::call("all arguments must have the same type"))?;
+    let is_open = arguments.iter().any(is_open);
     // Which value was taken tells something of each.
     let sensitive = arguments.iter().any(Value::is_sensitive_anywhere);
     for value in arguments {
         let value = convert(value, &ty).map_err(|misfit| Fault::call(misfit.to_string()))?;
-        if value.is_unknown() {
-            return Ok(Value::unknown_of(ty).marked(sensitive));
-        }
         let is_empty = ty == Type::Text && value.as_text().is_some_and(|text| text.is_empty());
-        if !value.is_null() && !is_empty {
-            return Ok(value.without_marks().marked(sensitive));
+        if value.is_null() || is_empty {
+            continue;
         }
+        if is_open && (value.is_unknown() || !stays_as_it_is(&value)) {
+            return Ok(Value::unknown().marked(sensitive));
+        }
+        return Ok(match value.is_unknown() {
+            true => Value::unknown_of(ty).marked(sensitive),
+            false => value.without_marks().marked(sensitive),
+        });
     }
     Err(Fault::call("all arguments are null or empty"))
 }
 
-fn concat(arguments: &[Value]) -> Outcome {
+fn concat(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome {
     if arguments.is_empty() {
         return Err(Fault::call("at least one list is required"));
     }
     let mut all = Vec::new();
     let mut lists = Vec::new();
     for (index, value) in arguments.iter().enumerate() {
+        evaluator.owe_new(value.elements().map_or(0, |elements| elements.len()))?;
         match &value.data {
             Data::List(ty, elements) => {
                 lists.push(ty.clone());
@@ -308,16 +308,27 @@ fn element(arguments: &[Value]) -> Outcome {
 }
 
 /// Adds the elements of nested lists; false where a nested list is not known.
-fn flatten(value: &Value, sensitive: bool, flat: &mut Vec<Value>) -> bool {
+fn flatten(
+    evaluator: &mut Evaluator<'_>,
+    value: &Value,
+    sensitive: bool,
+    flat: &mut Vec<Value>,
+) -> Result<bool, Failed> {
+    evaluator.owe_new(1)?;
     match (&value.data, value.elements()) {
-        (Data::Unknown(Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_)), _) => false,
+        (Data::Unknown(Type::Any | Type::List(_) | Type::Set(_) | Type::Tuple(_)), _) => Ok(false),
         (_, Some(elements)) => {
             let sensitive = sensitive || value.sensitive;
-            elements.iter().all(|element| flatten(element, sensitive, flat))
+            for element in elements.iter() {
+                if !flatten(evaluator, element, sensitive, flat)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         }
         _ => {
             flat.push(value.clone().marked(sensitive));
-            true
+            Ok(true)
         }
     }
 }
@@ -364,11 +375,12 @@ fn matchkeys(arguments: &[Value]) -> Outcome {
     Ok(Value::list(ty, matching.map(|(value, _)| value.clone()).collect()))
 }
 
-fn merge(arguments: &[Value]) -> Outcome {
+fn merge(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome {
     // Behind a null without type nothing is known of the types, and whatever has elements with names is taken.
     let mut is_open = false;
     let mut fields = Vec::new();
     for value in arguments {
+        evaluator.owe_new(value.fields().map_or(0, |fields| fields.len()))?;
         let ty = value.ty();
         is_open |= ty == Type::Any;
         let fits = matches!(ty, Type::Map(_) | Type::Object(_) | Type::Resource(_) | Type::AnyResource);
@@ -431,7 +443,7 @@ fn sets(
     Ok(Value::set(ty, kept))
 }
 
-fn set_product(arguments: &[Value]) -> Outcome {
+fn set_product(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome {
     if arguments.len() < 2 {
         return Err(Fault::call("at least two sets are required"));
     }
@@ -445,6 +457,10 @@ fn set_product(arguments: &[Value]) -> Outcome {
         }
         any_set |= matches!(value.data, Data::Set(..));
         let list = convert(value, &Type::list(Type::Any)).map_err(|misfit| Fault::call(misfit.to_string()))?;
+        // Where the elements have no type yet, nobody knows what they have in common.
+        if list.is_unknown() {
+            return Ok(Value::unknown());
+        }
         types.push(element_type(&list));
         let elements = elements(&[list], 0).to_vec();
         count = count.saturating_mul(elements.len());
@@ -453,6 +469,7 @@ fn set_product(arguments: &[Value]) -> Outcome {
     if count > MOST {
         return Err(Fault::call(format!("more than {MOST} combinations would be made")));
     }
+    evaluator.owe_parts(count.saturating_mul(arguments.len() + 1))?;
     let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
     for part in &parts {
         rows = rows

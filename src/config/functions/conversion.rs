@@ -10,7 +10,8 @@ const ANY: &[Parameter] = &[takes("v", Takes::Any).as_it_is()];
 pub(super) const TABLE: &[Function] = &[
     function("ephemeralasnull", ANY, Takes::Any, |_, arguments| Ok(arguments[0].clone())),
     function("issensitive", ANY, Takes::Bool, |_, arguments| {
-        match arguments[0].is_unknown() && !arguments[0].sensitive {
+        match arguments[0].is_unknown() {
+            // Which of several it becomes may decide.
             true => Ok(Value::unknown_of(Type::Bool)),
             false => Ok(Value::from(arguments[0].sensitive)),
         }
@@ -31,7 +32,15 @@ pub(super) const TABLE: &[Function] = &[
         "type",
         &[Parameter { looks: Looks::AsItIs, ..takes("v", Takes::Any).or_null() }],
         Takes::Text,
-        |_, arguments| Ok(Value::from(arguments[0].ty().to_string())),
+        |_, arguments| {
+            let (value, ty) = (&arguments[0], arguments[0].ty());
+            let said = match value.has_unknown() && ty.has_any() {
+                true => Value::unknown_of(Type::Text),
+                false => Value::from(ty.to_string()),
+            };
+            // The names of the attributes of an object are a part of its type.
+            Ok(said.marked(value.is_sensitive_anywhere()))
+        },
     ),
 ];
 

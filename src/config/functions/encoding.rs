@@ -43,8 +43,12 @@ pub(super) const TABLE: &[Function] = &[
         let written = packed.write_all(text(arguments, 0).as_bytes()).and_then(|()| packed.finish());
         Ok(STANDARD.encode(written.map_err(|error| Fault::call(error.to_string()))?).into())
     }),
-    function("csvdecode", STR, Takes::Any, |_, arguments| csv(text(arguments, 0))),
-    function("jsondecode", STR, Takes::Any, |_, arguments| {
+    function("csvdecode", STR, Takes::Any, |evaluator, arguments| {
+        evaluator.owe_new(marks(text(arguments, 0), b",\n"))?;
+        csv(text(arguments, 0))
+    }),
+    function("jsondecode", STR, Takes::Any, |evaluator, arguments| {
+        evaluator.owe_new(marks(text(arguments, 0), b",[{"))?;
         let mut reader = Json { text: text(arguments, 0), at: 0 };
         let value = reader.value(0)?;
         reader.blank();
@@ -54,7 +58,7 @@ pub(super) const TABLE: &[Function] = &[
         }
     }),
     function("jsonencode", VAL, Takes::Text, |_, arguments| {
-        finite(arguments)?;
+        writable(arguments)?;
         Ok(json(&arguments[0]).map_or_else(|| Value::unknown_of(Type::Text), Value::from))
     }),
     function(
@@ -89,14 +93,26 @@ pub(super) const TABLE: &[Function] = &[
         }
         Ok(encoded.into())
     }),
-    function("yamldecode", STR, Takes::Any, |_, arguments| yaml::decode(text(arguments, 0))),
+    function("yamldecode", STR, Takes::Any, |evaluator, arguments| {
+        evaluator.owe_new(marks(text(arguments, 0), b",[{\n"))?;
+        yaml::decode(text(arguments, 0))
+    }),
     function("yamlencode", VAL, Takes::Text, |_, arguments| {
-        finite(arguments)?;
+        writable(arguments)?;
         Ok(yaml::encode(&arguments[0]).map_or_else(|| Value::unknown_of(Type::Text), Value::from))
     }),
 ];
 
-fn finite(arguments: &[Value]) -> Result<(), Fault> {
+/// About how many values a text holds, by the characters that each of them needs.
+fn marks(text: &str, marks: &[u8]) -> usize {
+    text.bytes().filter(|byte| marks.contains(byte)).count()
+}
+
+fn writable(arguments: &[Value]) -> Result<(), Fault> {
+    // Twice the length of texts; each part needs a character at least.
+    if arguments.iter().any(|value| value.units(2 * super::LONGEST_TEXT + 1) > 2 * super::LONGEST_TEXT) {
+        return Err(Fault::TooLong);
+    }
     match arguments.iter().any(Value::has_infinite) {
         true => Err(Fault::call("an infinite number cannot be written")),
         false => Ok(()),

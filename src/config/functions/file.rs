@@ -2,9 +2,13 @@
 //! module and do not lead out of the configuration.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use base64::Engine as _;
+use rustix::fs::OFlags;
 
 use super::super::eval::{Evaluator, Failed, Found, Scope};
 use super::super::source::{Source, Sources};
@@ -100,7 +104,7 @@ fn is_within(path: &Path, directory: &Path) -> bool {
 }
 
 /// The bytes of a regular file.
-pub(super) fn read(evaluator: &Evaluator<'_>, path: &str) -> Result<Vec<u8>, Fault> {
+pub(super) fn read(evaluator: &mut Evaluator<'_>, path: &str) -> Result<Vec<u8>, Fault> {
     let cannot = |why: String| Fault::argument(0, format!("`{path}` cannot be read: {why}"));
     let full = resolve(evaluator, path)?;
     let found = std::fs::metadata(&full).map_err(|error| cannot(error.to_string()))?;
@@ -110,10 +114,19 @@ pub(super) fn read(evaluator: &Evaluator<'_>, path: &str) -> Result<Vec<u8>, Fau
     if found.len() > LARGEST {
         return Err(cannot("it is larger than 16 MiB".to_owned()));
     }
-    std::fs::read(&full).map_err(|error| cannot(error.to_string()))
+    // Files of /proc and /sys say that they are empty; some have no end, and some wait until there is something.
+    let mut bytes = Vec::new();
+    let opened = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(&full);
+    let read = opened.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    read.map_err(|error| cannot(error.to_string()))?;
+    evaluator.owe_text(bytes.len())?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(cannot("it is larger than 16 MiB".to_owned())),
+        false => Ok(bytes),
+    }
 }
 
-pub(super) fn read_text(evaluator: &Evaluator<'_>, path: &str) -> Result<String, Fault> {
+pub(super) fn read_text(evaluator: &mut Evaluator<'_>, path: &str) -> Result<String, Fault> {
     let bytes = read(evaluator, path)?;
     let no_text = |_| Fault::argument(0, format!("`{path}` is no UTF-8 text; `filebase64` reads any bytes"));
     String::from_utf8(bytes).map_err(no_text)
@@ -231,12 +244,14 @@ fn dirname(path: &str) -> String {
 
 /// The regular files below a directory whose path matches the pattern: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any
 /// directories.
-fn fileset(evaluator: &Evaluator<'_>, path: &str, pattern: &str) -> Outcome {
+fn fileset(evaluator: &mut Evaluator<'_>, path: &str, pattern: &str) -> Outcome {
     const MOST: usize = 100_000;
     let root = resolve(evaluator, path)?;
     let expression = glob(pattern).ok_or_else(|| Fault::argument(1, "this is no pattern of paths"))?;
     let mut found = Vec::new();
     let mut seen = 0;
+    // To look at an entry takes as long as some steps.
+    const STEPS: usize = 8;
     let mut open = vec![root.clone()];
     while let Some(directory) = open.pop() {
         let entries = match std::fs::read_dir(&directory) {
@@ -251,6 +266,7 @@ fn fileset(evaluator: &Evaluator<'_>, path: &str, pattern: &str) -> Outcome {
         for entry in entries {
             let entry = entry.map_err(|error| Fault::call(error.to_string()))?;
             seen += 1;
+            evaluator.owe(STEPS)?;
             if seen > MOST {
                 return Err(Fault::call(format!("there are more than {MOST} files")));
             }

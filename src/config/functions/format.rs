@@ -4,6 +4,7 @@ use dashu_int::ops::UnsignedAbs;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::super::convert::convert;
+use super::super::eval::Evaluator;
 use super::super::number::Number;
 use super::super::types::Type;
 use super::super::value::{Data, Value};
@@ -11,10 +12,13 @@ use super::{Fault, Function, Outcome, Takes, encoding, function, takes, text};
 
 pub(super) const TABLE: &[Function] = &[
     function("format", &[takes("format", Takes::Text)], Takes::Text, |_, arguments| {
+        if arguments.iter().any(Value::has_unknown_within) {
+            return Ok(Value::unknown_of(Type::Text));
+        }
         formatted(text(arguments, 0), &arguments[1..]).map(Value::from)
     })
     .and_more(takes("args", Takes::Any).or_null()),
-    function("formatlist", &[takes("format", Takes::Text)], Takes::Texts, |_, arguments| format_list(arguments))
+    function("formatlist", &[takes("format", Takes::Text)], Takes::Texts, format_list)
         .and_more(takes("args", Takes::Any).or_null()),
 ];
 
@@ -86,7 +90,7 @@ fn formatted(format: &str, arguments: &[Value]) -> Result<String, Fault> {
         highest = highest.max(next);
         out.push_str(&one(&verb, argument, index)?);
         if out.len() > super::LONGEST_TEXT {
-            return Err(Fault::call("the text becomes too long"));
+            return Err(Fault::TooLong);
         }
     }
     out.push_str(rest);
@@ -207,8 +211,11 @@ fn padded(verb: &Verb, text: String) -> String {
     }
 }
 
-fn format_list(arguments: &[Value]) -> Outcome {
+fn format_list(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome {
     let given = &arguments[1..];
+    if given.iter().any(Value::has_unknown_within) {
+        return Ok(Value::unknown_of(Type::list(Type::Text)));
+    }
     let mut length = None;
     for (index, value) in given.iter().enumerate() {
         let Some(elements) = value.elements() else { continue };
@@ -230,10 +237,12 @@ fn format_list(arguments: &[Value]) -> Outcome {
                 None => value.clone(),
             })
             .collect();
-        texts.push(formatted(text(arguments, 0), &row).map_err(|fault| match fault {
+        let made = formatted(text(arguments, 0), &row).map_err(|fault| match fault {
             Fault::Argument(_, why) => Fault::Call(why),
             other => other,
-        })?);
+        })?;
+        evaluator.owe_text(made.len())?;
+        texts.push(made);
     }
     Ok(Value::texts(texts))
 }

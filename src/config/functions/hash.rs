@@ -40,7 +40,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-fn bytes(evaluator: &Evaluator<'_>, arguments: &[Value]) -> Result<Vec<u8>, Fault> {
+fn bytes(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Result<Vec<u8>, Fault> {
     super::file::read(evaluator, text(arguments, 0))
 }
 

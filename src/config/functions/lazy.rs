@@ -23,17 +23,23 @@ fn try_each(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
         let detail = "`try`: at least one expression is required.";
         return Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail));
     }
-    let before = evaluator.problems.len();
     for (index, argument) in call.arguments.iter().enumerate() {
-        let value = match call.expands && index + 1 == call.arguments.len() {
-            true => expanded(evaluator, argument)?
-                .map_or_else(|| Ok(Value::unknown()), |elements| elements.first().cloned().ok_or(Failed::Reported)),
-            false => evaluator.eval(argument),
+        let (value, is_open) = match call.expands && index + 1 == call.arguments.len() {
+            true => {
+                let first = expanded(evaluator, argument)?
+                    .map_or_else(|| Ok(Value::unknown()), |elements| elements.first().cloned().ok_or(Failed::Reported));
+                (first, false)
+            }
+            false => evaluator.try_open(argument),
         };
         match value {
             Ok(value) => {
-                evaluator.problems.truncate(before);
-                return Ok(value);
+                // What may yet fail may yet give way to the next.
+                let gives_way = is_open && index + 1 < call.arguments.len();
+                return Ok(match gives_way {
+                    true => Value::unknown().marked(value.is_sensitive_anywhere()),
+                    false => value,
+                });
             }
             Err(Failed::Poisoned) => {
                 // What is in error elsewhere is reported there and must not be papered over here.
@@ -42,10 +48,19 @@ fn try_each(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluate
             Err(Failed::Reported) => {}
         }
     }
-    let reasons: Vec<String> =
-        evaluator.problems.drain(before..).map(|problem| format!("{}: {}", problem.summary, problem.detail)).collect();
+    let mut reasons = Vec::new();
+    if !evaluator.is_trying() {
+        let before = evaluator.problems.len();
+        let written = call.arguments.len() - usize::from(call.expands);
+        for argument in &call.arguments[..written] {
+            let _ = evaluator.eval(argument);
+        }
+        reasons.extend(
+            evaluator.problems.drain(before..).map(|problem| format!("{}: {}", problem.summary, problem.detail)),
+        );
+    }
     let detail = format!("`try`: no expression has a value. {}", reasons.join(" "));
-    Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail))
+    Err(evaluator.fail(expr, "error-in-function-call", "This call has no result", detail.trim_end()))
 }
 
 fn can(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
@@ -58,13 +73,9 @@ fn can(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluated {
             Some(count) => Err(miscounted(evaluator, expr, call, count)),
         };
     }
-    let before = evaluator.problems.len();
-    let value = evaluator.eval(argument);
-    if !matches!(value, Err(Failed::Poisoned)) {
-        evaluator.problems.truncate(before);
-    }
+    let (value, is_open) = evaluator.try_open(argument);
     match value {
-        Ok(value) if value.has_unknown() => Ok(Value::unknown_of(super::Type::Bool)),
+        Ok(_) if is_open => Ok(Value::unknown_of(super::Type::Bool)),
         Ok(_) => Ok(Value::from(true)),
         Err(Failed::Reported) => Ok(Value::from(false)),
         Err(Failed::Poisoned) => Err(Failed::Poisoned),
@@ -107,6 +118,7 @@ fn converted(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluat
     };
     let ty = type_constraint(evaluator, constraint)?;
     let value_of = evaluator.eval(value)?;
+    evaluator.look(expr, &[&value_of])?;
     convert(&value_of, &ty).map_err(|misfit| {
         let detail = format!("`value` of `convert`: {misfit}.");
         evaluator.fail(value, "invalid-function-argument", "This argument does not fit", detail)

@@ -21,7 +21,7 @@ mod time;
 mod yaml;
 
 use super::convert::{convert, with_article};
-use super::eval::{Evaluated, Evaluator, Failed, LONGEST_TEXT};
+use super::eval::{Evaluated, Evaluator, Failed, LONGEST_TEXT, STEPS_OF_A_PART};
 use super::syntax::{Call, Expr, Node};
 use super::types::Type;
 use super::value::{Data, Value};
@@ -102,6 +102,8 @@ enum Fault {
     Argument(usize, String),
     /// The call is wrong.
     Call(String),
+    /// What it gives is longer than any text may be.
+    TooLong,
     /// Already reported.
     Failed(Failed),
 }
@@ -125,6 +127,12 @@ impl From<super::number::OutOfRange> for Fault {
 impl From<super::number::Undefined> for Fault {
     fn from(error: super::number::Undefined) -> Self {
         Fault::call(error.to_string())
+    }
+}
+
+impl From<Failed> for Fault {
+    fn from(failed: Failed) -> Self {
+        Fault::Failed(failed)
     }
 }
 
@@ -245,6 +253,9 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             let detail = format!("`{}` of `{}` cannot be null.", parameter.name, function.name);
             return Err(evaluator.fail(span, "invalid-function-argument", "This argument is null", detail));
         }
+        if parameter.looks != Looks::AtShape {
+            evaluator.look(span, &[&*argument])?;
+        }
         match convert(argument, &parameter.takes.ty()) {
             Ok(converted) => *argument = converted,
             Err(misfit) => {
@@ -274,26 +285,29 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
     if unknown {
         return Ok(Value::unknown_of(function.gives.ty()).marked(sensitive));
     }
-    let secret = sensitive || arguments.iter().any(Value::is_sensitive_anywhere);
-    match (function.run)(evaluator, &arguments) {
+    // Looked for only where it matters: the values may be large.
+    let is_secret = || sensitive || arguments.iter().any(Value::is_sensitive_anywhere);
+    let outcome = (function.run)(evaluator, &arguments);
+    let owed = evaluator.take_owed();
+    evaluator.step(expr, owed)?;
+    match outcome {
         Ok(value) => {
             let length = value.as_text().map_or(0, |text| text.len());
-            evaluator.step(expr, length / 64 + value.elements().map_or(0, |elements| elements.len()))?;
+            let elements = value.elements().map_or(0, |elements| elements.len());
+            let fields = value.fields().map_or(0, |fields| fields.len());
+            evaluator.step(expr, (elements + fields) * STEPS_OF_A_PART)?;
+            evaluator.make_text(expr, length)?;
             if length > LONGEST_TEXT {
-                return Err(evaluator.fail(
-                    expr,
-                    "too-large",
-                    "The text becomes too long",
-                    "A text may have up to 16 MiB.",
-                ));
+                return Err(evaluator.too_long(expr));
             }
             Ok(value.marked(sensitive))
         }
         Err(Fault::Failed(failed)) => Err(failed),
+        Err(Fault::TooLong) => Err(evaluator.too_long(expr)),
         Err(Fault::Argument(index, why)) => {
             let argument = call.arguments.get(index).or(call.arguments.last()).unwrap_or(expr);
             let name = function.parameter(index).map_or("", |parameter| parameter.name);
-            let detail = match secret {
+            let detail = match is_secret() {
                 true => {
                     format!("`{name}` of `{}` does not fit. More cannot be said: a value is sensitive.", function.name)
                 }
@@ -302,7 +316,7 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             Err(evaluator.fail(argument, "invalid-function-argument", "This argument does not fit", detail))
         }
         Err(Fault::Call(why)) => {
-            let detail = match secret {
+            let detail = match is_secret() {
                 true => format!("`{}` has no result. More cannot be said: a value is sensitive.", function.name),
                 false => format!("`{}`: {why}.", function.name),
             };

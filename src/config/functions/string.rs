@@ -17,7 +17,11 @@ pub(super) const TABLE: &[Function] = &[
     function("indent", &[takes("spaces", Takes::Number), takes("str", Takes::Text)], Takes::Text, |_, arguments| {
         let spaces = usize::try_from(whole(arguments, 0)?).ok().filter(|spaces| *spaces <= 10_000);
         let spaces = spaces.ok_or_else(|| Fault::call("the number of spaces is from 0 to 10000"))?;
-        Ok(text(arguments, 1).replace('\n', &format!("\n{}", " ".repeat(spaces))).into())
+        let all = text(arguments, 1);
+        if all.matches('\n').count() * spaces + all.len() > super::LONGEST_TEXT {
+            return Err(Fault::TooLong);
+        }
+        Ok(all.replace('\n', &format!("\n{}", " ".repeat(spaces))).into())
     }),
     function("join", &[takes("separator", Takes::Text)], Takes::Text, |_, arguments| join(arguments))
         .and_more(takes("lists", Takes::Texts)),
@@ -31,25 +35,40 @@ pub(super) const TABLE: &[Function] = &[
             None => Err(Fault::call("the pattern does not match")),
         }
     }),
-    function("regexall", &[takes("pattern", Takes::Text), takes("string", Takes::Text)], Takes::Any, |_, arguments| {
-        let pattern = pattern(text(arguments, 0))?;
-        let all =
-            pattern.regex.captures_iter(text(arguments, 1)).map(|captures| captured(&pattern, &captures)).collect();
-        Ok(Value::list(captured_type(&pattern), all))
-    }),
+    function(
+        "regexall",
+        &[takes("pattern", Takes::Text), takes("string", Takes::Text)],
+        Takes::Any,
+        |evaluator, arguments| {
+            let pattern = pattern(text(arguments, 0))?;
+            let mut all = Vec::new();
+            for captures in pattern.regex.captures_iter(text(arguments, 1)) {
+                evaluator.owe_new(1 + pattern.names.len())?;
+                evaluator.owe_text(captures.iter().flatten().map(|matched| matched.len()).sum())?;
+                all.push(captured(&pattern, &captures));
+            }
+            Ok(Value::list(captured_type(&pattern), all))
+        },
+    ),
     function(
         "replace",
         &[takes("str", Takes::Text), takes("substr", Takes::Text), takes("replace", Takes::Text)],
         Takes::Text,
         |_, arguments| replace(arguments),
     ),
-    function("split", &[takes("separator", Takes::Text), takes("str", Takes::Text)], Takes::Texts, |_, arguments| {
-        let (separator, all) = (text(arguments, 0), text(arguments, 1));
-        Ok(match separator.is_empty() {
-            true => Value::texts(all.chars().map(String::from)),
-            false => Value::texts(all.split(separator)),
-        })
-    }),
+    function(
+        "split",
+        &[takes("separator", Takes::Text), takes("str", Takes::Text)],
+        Takes::Texts,
+        |evaluator, arguments| {
+            let (separator, all) = (text(arguments, 0), text(arguments, 1));
+            evaluator.owe_new(all.matches(separator).count())?;
+            Ok(match separator.is_empty() {
+                true => Value::texts(all.chars().map(String::from)),
+                false => Value::texts(all.split(separator)),
+            })
+        },
+    ),
     function("startswith", &[takes("str", Takes::Text), takes("prefix", Takes::Text)], Takes::Bool, |_, arguments| {
         Ok(text(arguments, 0).starts_with(text(arguments, 1)).into())
     }),
@@ -148,7 +167,12 @@ fn join(arguments: &[Value]) -> Outcome {
             texts.push(text.as_ref());
         }
     }
-    Ok(texts.join(text(arguments, 0)).into())
+    let separator = text(arguments, 0);
+    let length: usize = texts.iter().map(|text| text.len() + separator.len()).sum();
+    if length.saturating_sub(separator.len()) > super::LONGEST_TEXT {
+        return Err(Fault::TooLong);
+    }
+    Ok(texts.join(separator).into())
 }
 
 fn pattern(text: &str) -> Result<Pattern, Fault> {
@@ -189,11 +213,10 @@ fn captured(pattern: &Pattern, captures: &regex::Captures<'_>) -> Value {
 fn replace(arguments: &[Value]) -> Outcome {
     let (all, wanted, with) = (text(arguments, 0), text(arguments, 1), text(arguments, 2));
     let expression = wanted.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
-    let too_long = || Fault::call("the text becomes too long");
     let Some(expression) = expression else {
         let length = all.matches(wanted).count().saturating_mul(with.len()).saturating_add(all.len());
         return match length > super::LONGEST_TEXT {
-            true => Err(too_long()),
+            true => Err(Fault::TooLong),
             false => Ok(all.replace(wanted, with).into()),
         };
     };
@@ -207,7 +230,7 @@ fn replace(arguments: &[Value]) -> Outcome {
         pattern.expand(&captures, with, &mut replaced);
         at = whole.end();
         if replaced.len() > super::LONGEST_TEXT {
-            return Err(too_long());
+            return Err(Fault::TooLong);
         }
     }
     replaced.push_str(&all[at..]);

@@ -212,6 +212,10 @@ fn write(value: &Value, indent: usize, at_line_start: bool, out: &mut String) {
         out.push('\n');
         out.push_str(&" ".repeat(indent));
     };
+    // What becomes too long is refused, and nobody reads it.
+    if out.len() > super::LONGEST_TEXT {
+        return;
+    }
     if let Some(plain) = plain(value) {
         out.push_str(&plain);
         return;

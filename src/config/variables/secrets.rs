@@ -6,7 +6,7 @@ use super::super::syntax::{Block, Body, Expr, Node};
 use super::{AllGiven, GivenValue};
 
 /// What is written out as the value of a sensitive variable: its default, what a call of its module gives, and what files of
-/// values give it. A value for a variable that nobody declares may be meant for a sensitive one.
+/// values give it. So may be what they give a variable that is not declared, and whatever could not be read.
 pub(in crate::config) fn secrets(modules: &[Module], given: &AllGiven) -> Vec<Span> {
     let mut spans = Vec::new();
     for module in modules {
@@ -18,13 +18,25 @@ pub(in crate::config) fn secrets(modules: &[Module], given: &AllGiven) -> Vec<Sp
         }
     }
     let Some(root) = modules.get(ROOT).map(|root| &root.declarations) else { return spans };
-    let is_public = |name: &str| root.variables.get(name).is_some_and(|block| !is_secret(block));
-    spans.extend(given.values.iter().filter(|given| !is_public(&given.name)).filter_map(|given| match &given.value {
-        GivenValue::Expr(expr) => Some(expr.span),
-        GivenValue::Text(_) => None,
-    }));
-    if root.any_lost("variable") || root.variables.values().any(is_secret) {
-        spans.extend(given.gaps.iter().copied());
+    // What may be shown of a torn file.
+    let mut shown = Vec::new();
+    for given in &given.values {
+        let GivenValue::Expr(expr, name) = &given.value else { continue };
+        let declared = root.variables.get(&given.name);
+        shown.extend(declared.map(|_| *name));
+        match declared {
+            Some(block) if !is_secret(block) => shown.push(expr.span),
+            _ => spans.push(expr.span),
+        }
+    }
+    shown.sort_by_key(|span| span.start);
+    for torn in &given.torn {
+        let mut rest = *torn;
+        for span in shown.iter().filter(|span| span.file == torn.file) {
+            spans.push(Span { end: span.start.max(rest.start), ..rest });
+            rest.start = span.end.max(rest.start);
+        }
+        spans.push(rest);
     }
     spans
 }
