@@ -230,8 +230,8 @@ impl Configuration {
         let variables: BTreeMap<_, Found> = variables::values(root, &self.given, &self.sources, &scope, &mut problems);
         let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
-        world.origins = variables::origins(&self.given, &self.sources);
         world.is_torn = self.is_torn;
+        world.origins = variables::origins(&self.given, &self.sources);
         world.run(&self.kinds)
     }
 }

@@ -57,7 +57,7 @@ pub(super) struct AllGiven {
     /// Some could not be read, so none is missing.
     pub has_gaps: bool,
     /// All of the files that have something in them that could not be read.
-    torn: Vec<Span>,
+    pub torn: Vec<Span>,
 }
 
 /// Reads all given values.

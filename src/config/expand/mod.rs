@@ -67,10 +67,10 @@ pub(super) struct World<'a> {
     /// Those of `blocks` in which something is wrong: the rest of them is kept, so that nothing else is hidden by it.
     in_error: BTreeSet<Address>,
     pub problems: Problems,
-    /// Where the values of the root's variables come from; those that are missing have their default.
-    pub origins: BTreeMap<Arc<str>, String>,
     /// Something could not be read, which is reported elsewhere.
     pub is_torn: bool,
+    /// Where the values of the root's variables come from; those that are missing have their default.
+    pub origins: BTreeMap<Arc<str>, String>,
     wants_facts: bool,
     dependency_count: usize,
     is_too_deep: bool,
@@ -211,8 +211,8 @@ impl<'a> World<'a> {
             blocks: Blocks::new(),
             in_error: BTreeSet::new(),
             problems: Vec::new(),
-            origins: BTreeMap::new(),
             is_torn: false,
+            origins: BTreeMap::new(),
             wants_facts: false,
             dependency_count: 0,
             is_too_deep: false,
