@@ -6,7 +6,7 @@ use super::super::syntax::{Block, Body, Expr, Node};
 use super::{AllGiven, GivenValue};
 
 /// What is written out as the value of a sensitive variable: its default, what a call of its module gives, and what files of
-/// values give it. A value for a variable that nobody declares may be meant for a sensitive one.
+/// values give it. So may be what they give a variable that is not declared, and whatever could not be read.
 pub(in crate::config) fn secrets(modules: &[Module], given: &AllGiven) -> Vec<Span> {
     let mut spans = Vec::new();
     for module in modules {
