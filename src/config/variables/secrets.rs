@@ -66,7 +66,7 @@ fn default(block: &Block) -> Option<Span> {
     is_secret(block).then(|| block.body.attribute("default").map(|attribute| attribute.value.span))?
 }
 
-fn is_secret(block: &Block) -> bool {
+pub(in crate::config) fn is_secret(block: &Block) -> bool {
     let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
     block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value))
 }
