@@ -1,5 +1,5 @@
 # Thin names for scripts/; each installs what it needs and this machine lacks (Debian, Ubuntu).
-.PHONY: demo test ci bench clean
+.PHONY: demo test ci bench fuzz clean
 
 demo:
 	@scripts/demo
@@ -13,6 +13,9 @@ ci:
 bench:
 	@scripts/install
 	cargo bench --locked
+
+fuzz:
+	@scripts/fuzz
 
 clean:
 	cargo clean

@@ -1,6 +1,7 @@
 //! The words of the command line. Options are written as Terraform's users know them, with one dash or two. No behaviour.
 
 mod dashes;
+mod habits;
 pub mod manual;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use clap::{Arg, ArgAction, Args, FromArgMatches, Parser, Subcommand, ValueHint};
 use crate::config::VarSource;
 
 pub use dashes::with_one_dash;
+pub use habits::{Habit, habit, of_environment};
 
 /// Plan and apply for virtualization storage.
 #[derive(Debug, Parser)]
@@ -67,7 +69,7 @@ pub struct Global {
     #[arg(long, short_alias = 'h', global = true, action = ArgAction::Help)]
     help: Option<bool>,
     /// Print the version
-    #[arg(long, short_alias = 'V', global = true, action = ArgAction::Version)]
+    #[arg(long, short_aliases = ['V', 'v'], global = true, action = ArgAction::Version)]
     version: Option<bool>,
 }
 
@@ -140,6 +142,8 @@ pub struct Planning {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub taken: Taken,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -200,6 +204,8 @@ pub enum Command {
         /// Ask for each revision of a module again, whatever the lock file says
         #[arg(long)]
         upgrade: bool,
+        #[command(flatten)]
+        unasked: Unasked,
     },
     /// Check the configuration without asking any host
     Validate {
@@ -224,6 +230,11 @@ pub enum Command {
         /// Plan to take everything away
         #[arg(long)]
         destroy: bool,
+        #[command(flatten)]
+        unasked: Unasked,
+        /// A plan takes no lock, so there is nothing to wait for.
+        #[arg(long, hide = true, value_parser = duration)]
+        lock_timeout: Option<std::time::Duration>,
     },
     /// Make it so: plan, ask, carry out, verify
     Apply {
@@ -444,6 +455,45 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
     number.checked_mul(unit).map(std::time::Duration::from_millis).ok_or_else(wrong)
 }
 
+/// What users of Terraform write and what is so here without it: taken, and not shown.
+#[derive(Debug, Clone, Args, Default)]
+pub struct Taken {
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = ["true"])]
+    refresh: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = ["true"])]
+    lock: Option<String>,
+}
+
+/// The same for commands that ask nothing.
+#[derive(Debug, Clone, Args, Default)]
+pub struct Unasked {
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    input: Option<bool>,
+}
+
+/// The command among the arguments, as far as one can be told; of options only the global ones may stand before it.
+pub fn verb(arguments: &[OsString]) -> String {
+    let mut words = arguments.iter().skip(1).map(|argument| argument.to_string_lossy());
+    while let Some(word) = words.next() {
+        match word.as_ref() {
+            "--chdir" | "--state" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            verb => return verb.to_owned(),
+        }
+    }
+    String::new()
+}
+
+/// `larder -help plan` as `larder help plan`.
+fn with_help_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_help = arguments.get(1).is_some_and(|first| first == "--help" || first == "-h");
+    let names_one = arguments.get(2).is_some_and(|second| !second.to_string_lossy().starts_with('-'));
+    if is_help && names_one {
+        arguments[1] = OsString::from("help");
+    }
+    arguments
+}
+
 /// The arguments with `-option` written as `--option`, as far as the first `--`; what follows `lab ssh HOST` is left alone.
 pub fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut all = Vec::new();
@@ -465,7 +515,7 @@ pub fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsS
             text.starts_with('-') && letters.next().is_some_and(char::is_alphabetic) && letters.next().is_some();
         all.push(if is_long { OsString::from(format!("-{text}")) } else { argument });
     }
-    all
+    with_help_first(all)
 }
 
 #[cfg(test)]
@@ -496,6 +546,9 @@ mod tests {
             ("larder lab ssh hv1 ls -la", "larder lab ssh hv1 ls -la"),
             ("larder -chdir=x lab ssh hv1 -- ls -la", "larder --chdir=x lab ssh hv1 -- ls -la"),
             ("larder plan -var a=-b", "larder plan --var a=-b"),
+            ("larder -help plan", "larder help plan"),
+            ("larder --help state mv", "larder help state mv"),
+            ("larder -help -no-color", "larder --help --no-color"),
         ];
         for (typed, meant) in table {
             assert_eq!(rewritten(typed), meant);

@@ -56,3 +56,33 @@ fn every_mistake_is_found_in_one_run_and_nothing_else() {
     wrong.extend(left.into_iter().map(|((file, line), code)| format!("{file}:{line}: {code} is not found")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn an_attribute_of_a_file_of_values_stands_once() {
+    for name in ["larder.vars.hcl", "x.auto.vars.hcl"] {
+        for values in ["a = 1\nb = 1\na = 2\n", "a = 1\nb = [\na = 2\n"] {
+            let directory = tempfile::tempdir().expect("a directory");
+            std::fs::write(directory.path().join("main.hcl"), "variable \"a\" {\n}\nvariable \"b\" {\n}\n")
+                .expect("written");
+            std::fs::write(directory.path().join(name), values).expect("written");
+            let found = diagnostics(directory.path());
+            let twice: Vec<_> = found.iter().filter(|one| one["code"] == "duplicate-attribute").collect();
+            assert_eq!(twice.len(), 1, "{found:#?}");
+            assert_eq!((&twice[0]["range"]["file"], &twice[0]["range"]["start"]["line"]), (&name.into(), &3.into()));
+        }
+    }
+}
+
+#[test]
+fn where_reading_ends_after_many_mistakes_is_said_once_in_a_file() {
+    let attributes: String = (0..80).map(|number| format!("  a{number} = = 1\n")).collect();
+    let texts = "  \"x,\n".repeat(80);
+    for broken in [attributes.clone(), format!("host \"a\" {{\n{attributes}}}\n"), format!("a = [\n{texts}]\n")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("main.hcl"), format!("{broken}b = 1\n")).expect("written");
+        let found = diagnostics(directory.path());
+        let ends: Vec<_> = found.iter().filter(|one| one["summary"] == "From here on this file was not read").collect();
+        assert_eq!((ends.len(), found.len()), (1, 51), "{found:#?}");
+        assert!(ends[0]["range"]["start"]["line"].as_u64() > Some(50), "{found:#?}");
+    }
+}

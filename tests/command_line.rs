@@ -2,12 +2,15 @@
 //! would write on purpose.
 
 mod common;
+#[path = "fuzz/mutate.rs"]
+mod mutate;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{Run, Site, hosts, storage};
+use mutate::{Numbers, of_bytes};
 use serde_json::Value;
 
 const VOLUME: &str = "external_volume \"ram\" {\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"16MiB\"\n  }\n}\n";
@@ -145,6 +148,7 @@ fn options_are_taken_with_one_dash_and_with_two() {
         vec!["--help"],
         vec!["plan", "-help"],
         vec!["-version"],
+        vec!["-v"],
     ] {
         larder(place.path(), &words).expect(0);
     }
@@ -167,6 +171,97 @@ fn options_are_taken_with_one_dash_and_with_two() {
         let run = larder(place.path(), &words).expect(3);
         assert!(run.out.is_empty() && !run.err.is_empty(), "{words:?}: usage goes to standard error");
     }
+}
+
+#[test]
+fn habits_of_terraform_users_end_in_a_hint_or_just_work() {
+    let place = directory(&hosts(&["hv1"]));
+    for (words, hint) in [
+        (&["taint", "image.web"][..], "move its file away"),
+        (&["untaint", "image.web"], "never makes an object anew"),
+        (&["refresh"], "larder apply -refresh-only"),
+        (&["workspace", "list"], "-state FILE"),
+        (&["import", "image.web", "i-1"], "import { to = KIND.NAME }"),
+        (&["get"], "larder init"),
+        (&["login"], "reached by SSH"),
+        (&["providers"], "no providers"),
+        (&["test"], "larder lab up"),
+        (&["state", "pull"], "larder show -json"),
+        (&["plan", "-refresh=false"], "Hosts are asked for every plan"),
+        (&["apply", "-destroy"], "larder destroy"),
+        (&["apply", "-replace=image.web"], "never makes an object anew"),
+        (&["apply", "-lock=false"], "-lock-timeout 5m"),
+        (&["init", "-reconfigure"], "The state is a file"),
+        (&["force-unlock", "9db590f1"], "force-unlock` alone"),
+    ] {
+        let run = larder(place.path(), words).expect(3);
+        assert!(run.out.is_empty() && run.err.contains(hint), "{words:?}: {}", run.err);
+        assert!(!run.err.contains("tip:") && !run.err.contains("--"), "{words:?}: {}", run.err);
+    }
+    let json = larder(place.path(), &["plan", "-json", "-refresh=false"]).expect(3).json();
+    assert_eq!(json["diagnostics"][0]["code"], "invalid-usage");
+    assert!(json["diagnostics"][0]["detail"].as_str().expect("a text").contains("-target"), "{json:#}");
+    let help = |words: &[&str]| larder(place.path(), words).expect(0).out;
+    assert_eq!(help(&["-help", "plan"]), help(&["help", "plan"]));
+    assert_eq!(help(&["--help", "state", "mv"]), help(&["help", "state", "mv"]));
+    assert!(!help(&["help", "plan"]).contains("-input"), "what means nothing is not advertised");
+    larder(place.path(), &["init", "-input=false"]).expect(0);
+    larder(place.path(), &["plan", "-input=false", "-lock-timeout=x"]).expect(3).says("no duration");
+    let run = with_environment(place.path(), &["validate"], &[("TF_LOG", "debug")]).expect(0);
+    assert!(run.err.contains("LARDER_LOG"), "{}", run.err);
+}
+
+#[test]
+fn values_that_terraform_would_find_and_larder_does_not_are_a_warning() {
+    let place = directory("variable \"size\" {\n  default = 1\n}\nvariable \"other\" {\n  default = 1\n}\n");
+    for name in ["terraform.tfvars", "a.auto.tfvars", "b.auto.tfvars.json", "prod.tfvars"] {
+        std::fs::write(place.path().join(name), "size = 2\n").expect("written");
+    }
+    let environment =
+        [("TF_VAR_size", "3"), ("TF_VAR_stranger", "4"), ("TF_VAR_other", "5"), ("LARDER_VAR_other", "6")];
+    let run = with_environment(place.path(), &["validate", "-json"], &environment).expect(0);
+    let json = run.json();
+    let said: Vec<_> = json["diagnostics"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["code"].as_str(), one["summary"].as_str()))
+        .collect();
+    let summaries = [
+        "a.auto.tfvars is not read",
+        "b.auto.tfvars.json is not read",
+        "terraform.tfvars is not read",
+        "`TF_VAR_size` in the environment is not read",
+    ];
+    assert_eq!(said, summaries.map(|summary| (Some("values-not-read"), Some(summary))), "{json:#}");
+    assert!(run.out.contains("a.auto.vars.hcl") && run.out.contains("LARDER_VAR_size"), "{}", run.out);
+    larder(place.path(), &["validate", "-var-file", "prod.tfvars"]).expect(0);
+    let (parent, name) = (place.path().parent().expect("a parent"), place.path().file_name().expect("a name"));
+    let name = name.to_str().expect("a text");
+    let run = larder(parent, &[&format!("-chdir={name}"), "validate", "-var-file=prod.tfvars"]).expect(1);
+    assert!(run.err.contains(&format!("it is at {name}/prod.tfvars from there")), "{}", run.err);
+}
+
+#[test]
+fn a_value_that_is_refused_says_where_it_comes_from() {
+    let text = "variable \"n\" {\n  type    = list(string)\n  default = []\n  validation {\n    condition     = length(var.n) == 1\n    error_message = \"One is needed.\"\n  }\n}\n";
+    let two = r#"["a", "b"]"#;
+    let place = directory(text);
+    let detail = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let json =
+            with_environment(place.path(), &[&["validate", "-json"], arguments].concat(), environment).expect(1).json();
+        assert_eq!(json["diagnostics"][0]["code"], "invalid-variable-value", "{json:#}");
+        json["diagnostics"][0]["detail"].as_str().expect("a text").to_owned()
+    };
+    assert_eq!(detail(&[], &[]), "One is needed. The value is its default.");
+    assert_eq!(detail(&[], &[("LARDER_VAR_n", two)]), "One is needed. The value is that of `LARDER_VAR_n`.");
+    assert_eq!(detail(&["-var", &format!("n={two}")], &[]), "One is needed. The value is that of `-var`.");
+    std::fs::write(place.path().join("larder.vars.hcl"), format!("# x\nn = {two}\n")).expect("written");
+    assert_eq!(detail(&[], &[("LARDER_VAR_n", "[]")]), "One is needed. The value is that of larder.vars.hcl:2.");
+    let said = detail(&["-var", "n=a,b"], &[]);
+    assert!(said.contains(r#"`-var 'n=["a", "b"]'`"#) && !said.contains("comma"), "{said}");
+    let said = detail(&[], &[("LARDER_VAR_n", "a b")]);
+    assert!(said.contains("larder.vars.hcl:2"), "a file counts more than the environment: {said}");
 }
 
 #[test]
@@ -281,46 +376,6 @@ fn names_never_become_syntax() {
     }
 }
 
-/// A generator of numbers that gives the same each time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        // xorshift64 (Marsaglia 2003)
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).expect("48 bits") % limit.max(1)
-    }
-}
-
-fn mutated(bytes: &[u8], numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for _ in 0..=numbers.below(3) {
-        let at = numbers.below(bytes.len() + 1);
-        match numbers.below(6) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << numbers.below(8),
-            1 => bytes.truncate(at),
-            2 => bytes.insert(at, [0, 255, b'{', b'"', b'$', b'%', b'\n', b'9', b'-'][numbers.below(9)]),
-            3 => {
-                let end = (at + numbers.below(40)).min(bytes.len());
-                bytes.drain(at..end);
-            }
-            4 => {
-                let end = (at + numbers.below(40)).min(bytes.len());
-                let piece = bytes[at..end].to_vec();
-                bytes.splice(at..at, piece);
-            }
-            _ => {
-                let other = numbers.below(bytes.len() + 1);
-                let (from, to) = (at.min(other), at.max(other));
-                bytes[from..to].reverse();
-            }
-        }
-    }
-    bytes
-}
-
 /// The run ended by itself, with a word about why if it failed.
 #[track_caller]
 fn assert_civil(run: &Run, what: &str) {
@@ -330,23 +385,18 @@ fn assert_civil(run: &Run, what: &str) {
 }
 
 #[test]
-fn any_bytes_are_an_error_and_never_a_panic() {
+fn any_bytes_of_a_plan_or_a_state_are_an_error_and_never_a_panic() {
     let site = Site::up(&["hv1"]);
-    let configuration = format!(
-        "{}{VOLUME}locals {{\n  list = [for n in range(3) : \"x${{n}}\" if n != 1]\n  text = <<-EOT\n    %{{ for a in [1, 2] }}${{a}}%{{ endfor }}\n  EOT\n}}\noutput \"o\" {{\n  value = merge({{ a = local.list[0] }}, {{ b = try(local.text, null) }})\n}}\n",
-        storage(&["hv1"])
-    );
+    let configuration = format!("{}{VOLUME}output \"o\" {{\n  value = [1, \"x\", null]\n}}\n", storage(&["hv1"]));
     site.write(&configuration).larder(&["plan", "-out", "saved.plan"]).expect(0);
     site.apply();
     let (plan, state) =
         (std::fs::read(site.path().join("saved.plan")).expect("a plan"), std::fs::read(site.state()).expect("a state"));
     let mut numbers = Numbers(0x5eed_1a4d_e400_0001);
-    let place = directory("");
-    for round in 0..150 {
-        let bytes = mutated(configuration.as_bytes(), &mut numbers);
-        std::fs::write(place.path().join("main.hcl"), &bytes).expect("written");
-        assert_civil(&larder(place.path(), &["validate"]), &format!("configuration {round}"));
-    }
+    // Any bytes as a configuration are the business of tests/fuzz.rs.
+    let mutated = |bytes: &[u8], numbers: &mut Numbers| {
+        (0..=numbers.below(3)).fold(bytes.to_vec(), |bytes, _| of_bytes(bytes, numbers))
+    };
     let place = directory(&configuration);
     std::fs::create_dir(place.path().join("state")).expect("made");
     for round in 0..60 {

@@ -70,6 +70,44 @@ fn check(configuration: Option<&str>, input: &str, expected: &str) {
 }
 
 #[test]
+fn heredocs_end_at_their_delimiter_alone_on_a_line_of_their_text() {
+    for (text, value) in [
+        // The grammar reads these two as one, up to the second end.
+        ("<<E\nE\n  b = <<E\nx\nE\n", ""),
+        ("<<-E\n  E\n  b = <<-E\n  x\n  E\n", ""),
+        ("<<E\nE x\n E)\nE: y\n E \n", "E x\n E)\nE: y\n"),
+        ("<<E\n${upper(<<E\nE\n)}x\nE\n", "x\n"),
+        ("<<E\n${join(\",\", [\n\"E\"\n,\nlocal.E\n])}\nE\n", "E,e\n"),
+        ("<<E\n${\"${\"}\"}\"}\nE\n", "}\n"),
+        ("<<E\n\"${/*\nE\n*/ 1}\n# $${\nE\n", "\"1\n# ${\n"),
+        ("<<E\n%{ if true }y%{ endif }\n\n${1e400 > 1}\nE\n", "y\n\ntrue\n"),
+    ] {
+        let configuration = format!("locals {{\n  a = {text}\n  E = \"e\"\n}}\n");
+        let run = console(Some(&configuration), &["-json"], b"local.a\n");
+        assert_eq!((run.exit, run.err.as_str()), (0, ""), "{text}");
+        let answer: Value = serde_json::from_str(&run.out).expect("JSON");
+        assert_eq!(answer["value"], value, "{text}");
+    }
+}
+
+#[test]
+fn a_template_that_its_heredoc_does_not_hold_is_an_error() {
+    for (text, summary) in [
+        ("<<E\n%{ if true }\nE\n  b = <<E\n%{ endif }\nE\n", "This heredoc is not complete"),
+        ("<<E\n${1\nE\n  b = <<E\n}\nE\n", "This template sequence is not closed"),
+        ("upper(<<E\nx\nE)\n", "This heredoc is not closed"),
+    ] {
+        let run = console(Some(&format!("locals {{\n  a = {text}\n}}\n")), &[], b"local.a\n");
+        assert!(run.exit == 1 && run.err.contains(summary), "{text}: {}", run.err);
+    }
+}
+
+#[test]
+fn a_sign_may_have_a_comment_behind_it() {
+    check(None, "-/* c */1\n- /* 5 */ /**/ 2.5e1\n1 -/* c */ 1\n", "-1\n-25\n0\n");
+}
+
+#[test]
 fn all_expressions_have_terraforms_values_in_one_process() {
     let expressions = expressions();
     let lines: String = expressions.iter().map(|one| format!("{}\n", Value::from(one.expression.as_str()))).collect();

@@ -223,3 +223,132 @@ fn every_message_says_what_where_and_how_to_mend_it() {
     }
     insta::assert_snapshot!(all);
 }
+
+/// What `larder validate` says of a directory with these files, as JSON and as text.
+fn said(files: &[(&str, &str)]) -> (Vec<serde_json::Value>, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+        command.env_clear().current_dir(directory.path()).args(arguments).stdin(Stdio::null());
+        command.output().expect("the binary runs")
+    };
+    let json: serde_json::Value = serde_json::from_slice(&run(&["validate", "-json"]).stdout).expect("JSON");
+    let text = String::from_utf8(run(&["validate"]).stderr).expect("UTF-8");
+    (json["diagnostics"].as_array().expect("a list").clone(), text)
+}
+
+#[test]
+fn what_is_wrong_in_a_module_is_shown_with_its_caller() {
+    let middle =
+        "variable \"port\" {}\nmodule \"inner\" {\n  source = \"../inner\"\n  port   = var.port\n  count  = 1\n}\n";
+    let inner = "variable \"port\" {\n  validation {\n    condition     = var.port != 7\n    error_message = \"No.\"\n  }\n}\nhost \"a\" {\n  address = \"x\"\n  port    = var.port\n}\n";
+    let main = |port: &str| format!("module \"m\" {{\n  source = \"./middle\"\n\n  port = {port}\n}}\n");
+    let callers = |port: &str| {
+        let (found, text) = said(&[("main.hcl", &main(port)), ("middle/main.hcl", middle), ("inner/main.hcl", inner)]);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(found[0]["range"]["file"], "inner/main.hcl");
+        assert!(text.contains("the module is called at main.hcl:1:1, middle/main.hcl:4:3"), "{text}");
+        let from = found[0]["called_from"].as_array().expect("a list").clone();
+        from.iter()
+            .map(|one| format!("{}:{}", one["file"].as_str().expect("a file"), one["start"]["line"]))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(callers("\"many\""), ["middle/main.hcl:4", "main.hcl:1"], "a value that the kind refuses");
+    assert_eq!(callers("7"), ["middle/main.hcl:4", "main.hcl:1"], "a value that the variable refuses");
+    // What is wrong where the argument stands needs no caller.
+    let typed = inner.replace("variable \"port\" {\n", "variable \"port\" {\n  type = number\n");
+    let (found, _) = said(&[
+        ("main.hcl", "module \"m\" {\n  source = \"./inner\"\n  port   = \"many\"\n}\n"),
+        ("inner/main.hcl", &typed),
+    ]);
+    assert_eq!(
+        (found.len(), &found[0]["range"]["file"], found[0].get("called_from")),
+        (1, &"main.hcl".into(), None),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn each_of_these_mistakes_has_one_message_with_its_cure() {
+    let module = ("m/main.hcl", "output \"path\" {\n  value = 1\n}\noutput \"size\" {\n  value = 1\n}\n");
+    let base = "host \"h\" {\n  address = \"x\"\n}\nimage_storage \"s\" {\n  hosts = [host.h]\n}\nmodule \"p\" {\n  source = \"./m\"\n}\n";
+    let volume = |inside: &str| format!("external_volume \"v\" {{\n  storage = image_storage.s\n{inside}}}\n");
+    let twice =
+        "  dynamic \"tmpfs\" {\n    for_each = [1]\n    content {\n      size = \"1MiB\"\n    }\n  }\n".repeat(2);
+    for (text, code, cure) in [
+        ("module \"q\" {\n  source = \"./no/where\"\n}\n".to_owned(), "unreadable-directory", "There is no directory no/where."),
+        (
+            "external_volume \"v\" {\n  storage = module.p\n  directory {}\n}\n".to_owned(),
+            "not-a-resource",
+            "name an output: `module.p.path`, `module.p.size`",
+        ),
+        ("image_storage \"t\" {\n  hosts = host.*\n}\n".to_owned(), "not-a-resource", "`values(host)`"),
+        ("data \"host\" \"x\" {\n}\n".to_owned(), "unknown-block", "`host.NAME.facts`"),
+        ("host \"i\" {\n  address = \"y\"\n  user    = root\n}\n".to_owned(), "invalid-reference", "in quotes: `\"root\"`"),
+        ("iscsi_target \"t\" {\n}\nlocals {\n  x = iscsi_target.t.iqn\n}\n".to_owned(), "not-supported", "does not have it"),
+        ("locals {\n  x = timestamp()\n}\n".to_owned(), "call-to-unknown-function", "as a variable"),
+        ("locals {\n  x = terraform.workspace\n}\n".to_owned(), "invalid-reference", "as a variable"),
+        ("host \"i\" {\n  address         = \"y\"\n  connect_timeout = 30s\n}\n".to_owned(), "syntax", "in quotes: `\"10GiB\"`"),
+        ("gluster_volume \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
+        ("media_storage \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
+        (volume("  nfs {\n    server = \"x\"\n  }\n"), "not-supported", "directory, bind, tmpfs"),
+        (volume(&twice), "duplicate-block", "There may be one `tmpfs`"),
+        (
+            "image \"i\" {\n  for_each = { a = 1 }\n  volume   = external_volume.v\n  format   = \"raw\"\n  size     = each.kye\n}\n".to_owned()
+                + &volume("  directory {}\n"),
+            "invalid-reference",
+            "`each.key` and `each.value`",
+        ),
+    ] {
+        let (found, _) = said(&[("main.hcl", &format!("{base}{text}")), module]);
+        assert_eq!(found.len(), 1, "{text}{found:#?}");
+        let detail = found[0]["detail"].as_str().expect("a text");
+        assert!(found[0]["code"] == code && detail.contains(cure), "{text}{found:#?}");
+    }
+}
+
+#[test]
+fn a_configuration_of_terraform_is_not_taken_for_none() {
+    let (found, _) = said(&[("main.tf", "")]);
+    let detail = found[0]["detail"].as_str().expect("a text");
+    assert!(found[0]["code"] == "no-configuration" && detail.contains("`*.tf` are not read"), "{found:#?}");
+    let (found, _) = said(&[("notes.txt", "")]);
+    assert!(!found[0]["detail"].as_str().expect("a text").contains("*.tf"), "{found:#?}");
+}
+
+#[test]
+fn no_excerpt_shows_the_value_of_a_sensitive_variable() {
+    let main =
+        "variable \"password\" {\n  type      = string\n  sensitive = true\n}\nvariable \"n\" {\n  type = number\n}\n";
+    let module = ("m/main.hcl", "variable \"key\" {\n  type      = string\n  sensitive = true\n}\n");
+    for (more, values) in [
+        ("", "password = [\"hunter2\"]\nn = 1\n"),
+        ("", "password = \"hunter2\"\npassword = \"hunter2\"\nn = 1\n"),
+        ("", "pasword = \"hunter2\"\nn = 1\n"),
+        ("", "password = \"hun\"hunter2\"\nn = 1\n"),
+        ("", "password: \"hunter2\"\nn = 1\n"),
+        ("", "\"password\" = \"hunter2\"\nn = 1\n"),
+        ("", "password = <<EOT\nhunter2\n${EOT\nEOT\nn = 1\n"),
+        ("", "password = \"hunter2\"; n = \"x\"\n"),
+        ("variable \"lost\" {\n  sensitive = true\n  default = \"hunter2\"\"\n}\n", "password = \"a\"\nn = 1\n"),
+        (
+            "variable \"twice\" {\n  sensitive = true\n  default = [\"hunter2\", hunter]\n}\n",
+            "password = \"a\"\nn = 1\n",
+        ),
+        ("module \"m\" {\n  source = \"./m\"\n  key = [\"hunter2\"]\n}\n", "password = \"a\"\nn = 1\n"),
+    ] {
+        let main = format!("{main}{more}");
+        let (found, text) = said(&[("main.hcl", &main), ("larder.vars.hcl", values), module]);
+        assert!(!found.is_empty(), "{more}{values} is right");
+        let json = serde_json::to_string(&found).expect("JSON");
+        assert!(!text.contains("hunter2") && !json.contains("hunter2"), "{more}{values}{text}");
+    }
+    // What is public is shown.
+    let (_, text) = said(&[("main.hcl", main), ("larder.vars.hcl", "password = \"a\"\nn = \"many\"\n")]);
+    assert!(text.contains("n = \"many\""), "{text}");
+}

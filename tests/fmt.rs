@@ -285,3 +285,15 @@ fn all_hcl_of_this_repository_is_in_the_canonical_layout() {
         .collect();
     assert!(loose.is_empty(), "`larder fmt` would change {loose:#?}");
 }
+
+#[test]
+fn no_excerpt_shows_what_may_be_a_secret() {
+    let main = "variable \"p\" {\n  sensitive = true\n  default = \"hunter2\"\"\n}\nlocals {\n  x = [1 2]\n}\n";
+    let values = "# a comment\np = \"hun\"hunter2\"\n\"q\" = \"hunter2\"\n";
+    let place = place(&[("main.hcl", main), ("larder.vars.hcl", values)]);
+    let run = larder(place.path(), &["fmt"], b"").expect(1);
+    assert!(!run.err.contains("hunter2") && !run.out.contains("hunter2"), "{}", run.err);
+    assert!(run.err.contains("x = [1 2]") && run.err.contains("larder.vars.hcl:2"), "{}", run.err);
+    let run = larder(place.path(), &["fmt", "-"], values.as_bytes()).expect(1);
+    assert!(!run.err.contains("hunter2"), "{}", run.err);
+}

@@ -223,7 +223,8 @@ fn mutations_are_survived() {
             return None;
         }
         rounds += 1;
-        last = std::iter::from_fn(|| Some(mutated(&pool, &mut numbers))).find(|bytes| is_harmless(bytes));
+        last =
+            std::iter::from_fn(|| Some(mutated(&pool, &mut numbers, body::LONGEST))).find(|bytes| is_harmless(bytes));
         last.clone()
     });
 }

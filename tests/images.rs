@@ -450,6 +450,73 @@ fn an_overlay_is_made_on_its_very_image_and_neither_grows() {
 }
 
 #[test]
+fn an_overlay_is_made_only_of_an_image_that_nobody_writes() {
+    let site = Site::up(&["hv1"]);
+    let with = |base: &str, more: &str| {
+        [storage(&["hv1"]), LOCAL.to_owned(), image("base", "local", "raw", base, ""), more.to_owned()].concat()
+    };
+    let over = |name: &str| image(name, "local", "qcow2", "8MiB", "  backing = image.base\n");
+    site.write(&with("1MiB", "")).apply();
+    let open = |how: &str| {
+        site.sh(
+            "hv1",
+            &format!(
+                "exec 3{how}/srv/local/base.raw; setsid /bin/sleep 300 </dev/null >/dev/null 2>&1 & echo $! >/run/guest"
+            ),
+        );
+        site.sh("hv1", "cat /run/guest").trim().to_owned()
+    };
+    let close = || site.sh("hv1", "kill $(cat /run/guest); while kill -0 $(cat /run/guest) 2>/dev/null; do :; done");
+
+    // A guest that writes to it would destroy the overlay.
+    let pid = open("<>");
+    site.write(&with("1MiB", &over("web")));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["in-use"], "{plan:#}");
+    let said = message(&plan, "in-use");
+    for word in ["sleep", &pid, "/srv/local/base.raw", "hv1", "writing"] {
+        assert!(said.contains(word), "no {word} in {said}");
+    }
+    close();
+
+    // One that only reads, as below another overlay, disturbs nobody.
+    open("<");
+    assert_eq!(actions(&site.plan(), "image.web", "hv1"), ["create"]);
+    close();
+
+    // What begins after the plan stops the step, and so does another content.
+    site.larder(&["plan", "-out", "saved"]).expect(0);
+    open("<>");
+    site.larder(&["apply", "saved"]).expect(4).says("open for writing");
+    close();
+    site.larder(&["plan", "-out", "saved"]).expect(0);
+    site.sh("hv1", "echo another guest | dd of=/srv/local/base.raw conv=notrunc status=none");
+    site.larder(&["apply", "saved"]).expect(4).says("the content of /srv/local/base.raw has changed");
+    assert_eq!(site.sh("hv1", "ls /srv/local"), "base.raw\n");
+
+    // Owner and mode are not content, and a base that grows does so before there is an overlay.
+    site.sh("hv1", "chmod 600 /srv/local/base.raw");
+    site.write(&with("2MiB", &over("web")));
+    site.apply();
+    assert_eq!(info(&site, "/srv/local/web.qcow2")["backing-filename"], "/srv/local/base.raw");
+
+    // It protects the image below it whether the plan is about it or not, and when its block goes.
+    site.write(&with("4MiB", &over("web")));
+    let refused = |arguments: &[&str]| {
+        let plan = site.larder(&[&["plan", "-json"], arguments].concat()).expect(6).json();
+        assert!(message(&plan, "backing-in-use").contains("image.web is an overlay of it"), "{plan:#}");
+        assert_eq!(actions(&plan, "image.base", "hv1"), [""; 0]);
+    };
+    refused(&["-target", "image.base"]);
+    refused(&["-exclude", "image.web"]);
+    site.write(&with("4MiB", ""));
+    refused(&[]);
+    refused(&["-target", "image.base"]);
+    site.write(&with("4MiB", "removed {\n  from = image.web\n}\n"));
+    refused(&[]);
+}
+
+#[test]
 fn an_overlay_that_could_not_be_one_is_refused_with_its_place() {
     let site = Site::up(&["hv1"]);
     let table = [

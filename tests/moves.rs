@@ -296,6 +296,69 @@ fn a_state_that_was_lost_is_no_reason_to_refuse_a_move() {
     assert_eq!(changing(&plan), ["external_volume.fast@hv1/fstab"]);
 }
 
+#[test]
+fn a_line_that_is_left_as_it_is_stays_known_by_its_old_name() {
+    let site = Site::up(&["hv1"]);
+    let with = |name: &str, lifecycle: &str| {
+        storage(&["hv1"]) + &volume(name, "/srv/disk", &format!("{}{lifecycle}", tmpfs()))
+    };
+    let ignoring = "\n  lifecycle {\n    ignore_changes = [persist]\n  }";
+    site.write(&with("disk", "")).apply();
+    let statement = moved("external_volume.disk", "external_volume.fast");
+    site.write(&(with("fast", ignoring) + &statement));
+    assert_eq!(site.apply_exactly()["steps"], json!([]));
+    // The statement has done its work, and goes.
+    site.write(&with("fast", ignoring)).assert_settled();
+    assert_eq!(state(&site)["resources"]["external_volume.fast"]["formerly"], json!(["external_volume.disk"]));
+    // Without the state the statement alone tells it, and again it may go.
+    std::fs::remove_dir_all(site.state().parent().expect("a directory")).expect("removed");
+    site.write(&(with("fast", ignoring) + &statement)).apply();
+    site.write(&with("fast", ignoring)).assert_settled();
+    // Once the line may be written again, it is, and nothing of the old name is left.
+    site.write(&with("fast", ""));
+    assert_eq!(changing(&site.apply_exactly()), ["external_volume.fast@hv1/fstab"]);
+    assert_eq!(state(&site)["resources"]["external_volume.fast"].get("formerly"), None);
+}
+
+#[test]
+fn outputs_alone_are_changes_of_a_plan() {
+    let site = Site::up(&["hv1"]);
+    let with = |outputs: &str| format!("{}{}{outputs}", storage(&["hv1"]), volume("disk", "/srv/disk", "directory {}"));
+    let output = |name: &str, value: &str| format!("output \"{name}\" {{\n  value = {value}\n}}\n");
+    site.write(&with("")).apply();
+    let first = output("path", "external_volume.disk.mount_point") + &output("sizes", "[1.5, 9007199254740993]");
+    site.write(&with(&first));
+    let plan = site.larder(&["plan", "-json", "-detailed-exitcode"]).expect(2).json();
+    assert_eq!(
+        plan["output_changes"]["path"],
+        json!({ "action": "create", "before": null, "after": "/srv/disk", "sensitive": false })
+    );
+    let text = site.larder(&["plan"]).expect(0).out;
+    assert!(text.contains("Changes to outputs\n  + path = \"/srv/disk\"\n"), "{text}");
+    assert!(text.contains("No step runs on any host; apply records it in the state."), "{text}");
+    let empty = site.larder(&["plan", "-json", "-target", "external_volume.disk"]).expect(0).json();
+    assert_eq!(empty["output_changes"], json!({}), "a part leaves outputs as they are");
+    assert_ne!(plan["hash"], empty["hash"]);
+    site.apply().says("nothing had to run on a host. The state has it: 2 outputs changed.");
+
+    // Changed, gone and turned into a secret, which is not shown any more; and a plan file does the same.
+    let later = output("path", "\"elsewhere\"") + &output("sizes", "2").replace("\n}", "\n  sensitive = true\n}");
+    site.write(&with(&later));
+    let text = site.larder(&["plan", "-out", "saved"]).expect(0).out;
+    assert!(text.contains("  ~ path = \"/srv/disk\" -> \"elsewhere\"\n"), "{text}");
+    assert!(text.contains("  - sizes = (sensitive value) -> null\n") && !text.contains("1.5"), "{text}");
+    site.larder(&["apply", "saved"]).expect(0).says("2 outputs changed");
+    assert_eq!(state(&site)["outputs"], json!({ "path": "elsewhere" }));
+    site.assert_settled();
+
+    // What is adopted, moved or forgotten without a step is told as well.
+    std::fs::remove_dir_all(site.state().parent().expect("a directory")).expect("removed");
+    site.apply().says("The state has it: 2 resources adopted, 1 output changed.");
+    site.write(&(storage(&["hv1"]) + "removed {\n  from = external_volume.disk\n}\n"));
+    site.apply().says("The state has it: 1 resource forgotten, 1 output changed.");
+    assert_eq!(state(&site)["outputs"], json!({}));
+}
+
 /// The `moved` statements that a hazard proposes.
 fn proposed(plan: &Value) -> String {
     let mut found: BTreeMap<String, ()> = BTreeMap::new();
@@ -431,6 +494,122 @@ fn a_path_that_follows_the_name_is_a_change_that_is_told() {
     site.write(&(blocks("fast", "app", kept) + &statements));
     assert_eq!(site.apply_exactly()["steps"], json!([]));
     assert_eq!(site.snapshot("hv1"), before);
+}
+
+#[test]
+fn a_new_name_that_leads_to_another_path_is_refused_with_all_that_keeps_it() {
+    let site = Site::up(&["hv1"]);
+    let blocks = |disk: &str, image: &str, more: [&str; 2]| {
+        format!(
+            "{}external_volume \"{disk}\" {{\n  storage = image_storage.main\n  directory {{}}\n{}}}\nimage \"other\" {{\n  volume = external_volume.{disk}\n  format = \"raw\"\n  size = \"2MiB\"\n}}\nimage {image} {{\n  volume = external_volume.{disk}\n  format = \"raw\"\n  size = \"1MiB\"\n{}}}\n",
+            storage(&["hv1"]),
+            more[0],
+            more[1]
+        )
+    };
+    site.write(&blocks("disk", "\"web\"", ["", ""])).apply();
+    let before = site.snapshot("hv1");
+    let keep = ["  mount_point = \"/var/lib/larder/storages/main/disk\"\n", "  name = \"web.raw\"\n"];
+    type Row<'a> = (&'a str, &'a str, &'a str, [&'a str; 2], &'a [&'a str]);
+    let table: [Row; 4] = [
+        // The block, and the image in it.
+        ("fast", "\"web\"", "external_volume.fast", [keep[0], ""], &["external_volume.disk external_volume.fast"]),
+        ("disk", "\"app\"", "image.app", ["", keep[1]], &["image.web image.app"]),
+        // The block that gets instances.
+        ("disk", "\"web\" {\n  count = 1\n}", "image.web[0]", ["", keep[1]], &["image.web image.web[0]"]),
+        (
+            "fast",
+            "\"app\"",
+            "external_volume.fast",
+            keep,
+            &["external_volume.disk external_volume.fast", "image.web image.app"],
+        ),
+    ];
+    for (disk, image, renamed, kept, statements) in table {
+        // A block of one line opens and closes: what follows is written into it.
+        let blocks = |more| blocks(disk, image, more).replace(" {\n  count = 1\n} {", " {\n  count = 1");
+        site.write(&blocks(["", ""]));
+        let plan = site.refused();
+        assert!(hazards(&plan).iter().all(|code| code == "renamed"), "{plan:#}");
+        assert_eq!(hazards(&plan).len(), statements.len(), "{plan:#}");
+        let cures: String =
+            plan["hazards"].as_array().expect("hazards").iter().filter_map(|one| one["cure"].as_str()).collect();
+        for keep in kept.iter().filter(|keep| !keep.is_empty()) {
+            assert!(cures.contains(&format!("keep it with {} in ", keep.trim())), "{renamed}: {cures}");
+        }
+        let words: String = statements
+            .iter()
+            .map(|pair| pair.split_once(' ').expect("two"))
+            .map(|(from, to)| moved(from, to))
+            .collect();
+        assert_eq!(proposed(&plan), words, "{renamed}");
+        site.write(&(blocks(kept) + &words));
+        let plan = site.larder(&["plan", "-json"]).expect(0).json();
+        assert_eq!(plan["steps"], json!([]), "{renamed}: {plan:#}");
+        assert_eq!(hazards(&plan), [""; 0], "{renamed}");
+    }
+    // What differs by more than its name is another one.
+    site.write(&blocks("disk", "\"app\"", ["", ""]).replace("\"1MiB\"", "\"3MiB\""));
+    let plan = site.plan();
+    assert_eq!(hazards(&plan), [""; 0], "{plan:#}");
+    assert_eq!(
+        (&change(&plan, "image.web")["action"], &change(&plan, "image.app")["action"]),
+        (&json!("forget"), &json!("create"))
+    );
+    assert_eq!(site.snapshot("hv1"), before);
+
+    // A storage: what lies in it is not called lost as well.
+    site.write(
+        &blocks("disk", "\"web\"", ["", ""])
+            .replace("image_storage\" \"main", "image_storage\" \"pool")
+            .replace("image_storage \"main\"", "image_storage \"pool\"")
+            .replace("image_storage.main", "image_storage.pool"),
+    );
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["renamed"], "{plan:#}");
+    assert!(
+        plan["hazards"][0]["cure"]
+            .as_str()
+            .is_some_and(|cure| cure.contains("root = \"/var/lib/larder/storages/main\"")),
+        "{plan:#}"
+    );
+    assert_eq!(proposed(&plan), moved("image_storage.main", "image_storage.pool"));
+
+    // With the statement alone the paths change: each image is told once, with where it is and where it would be.
+    site.write(&(blocks("fast", "\"web\"", ["", ""]) + &moved("external_volume.disk", "external_volume.fast")));
+    let plan = site.refused();
+    let of_web: Vec<_> =
+        plan["hazards"].as_array().expect("hazards").iter().filter(|one| one["address"] == "image.web").collect();
+    assert_eq!(of_web.len(), 1, "{plan:#}");
+    let said = of_web[0]["message"].as_str().expect("a text");
+    assert!(
+        said.contains("from /var/lib/larder/storages/main/disk/web.raw to /var/lib/larder/storages/main/fast/web.raw"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_module_that_was_renamed_is_one_statement() {
+    let site = Site::up(&["hv1"]);
+    std::fs::create_dir_all(site.path().join("pool")).expect("a directory");
+    let inside = "variable \"storage\" {\n  type = any\n}\n".to_owned()
+        + &volume("disk", "/srv/disk", tmpfs()).replace("image_storage.main", "var.storage")
+        + &images("web", "disk");
+    std::fs::write(site.path().join("pool/main.hcl"), inside).expect("a file");
+    let call = |name: &str| {
+        format!(
+            "{}module \"{name}\" {{\n  source  = \"./pool\"\n  storage = image_storage.main\n}}\n",
+            storage(&["hv1"])
+        )
+    };
+    site.write(&call("fast")).apply();
+    site.write(&call("quick"));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["renamed"; 3]);
+    assert_eq!(proposed(&plan), moved("module.fast", "module.quick"));
+    site.write(&(call("quick") + &proposed(&plan)));
+    let plan = site.apply_exactly();
+    assert_eq!(changing(&plan), ["module.quick.external_volume.disk@hv1/fstab"]);
 }
 
 #[test]
@@ -864,4 +1043,36 @@ fn facts_are_asked_of_everybody_where_the_configuration_reads_them() {
     let plan = site.larder(&["plan", "-json", "-target", "external_volume.read"]).expect(0).json();
     assert!(changed(&plan).iter().any(|address| address.starts_with("external_volume.read[")), "{plan:#}");
     assert!(changed(&plan).iter().all(|address| !address.contains("main")), "{plan:#}");
+}
+
+#[test]
+fn statements_in_a_module_that_waits_for_facts_count_once_they_are_there() {
+    let site = Site::up(&HOSTS);
+    let module = |text: &str| {
+        std::fs::create_dir_all(site.path().join("pool")).expect("a directory");
+        let text = format!("variable \"storage\" {{\n  type = any\n}}\n{text}");
+        std::fs::write(site.path().join("pool/main.hcl"), text).expect("a file");
+    };
+    let disk = volume("disk", "/srv/disk", tmpfs()).replace("image_storage.main", "var.storage");
+    let ram = volume("ram", "/srv/ram", tmpfs()).replace("image_storage.main", "var.storage");
+    let call = "module \"pool\" {\n  source  = \"./pool\"\n  count   = host.hv1.facts.kernel != \"\" ? 1 : 0\n  storage = image_storage.main\n}\n";
+    module(&(disk.clone() + &ram));
+    site.write(&(storage(&HOSTS) + call)).apply();
+    let before = HOSTS.map(|host| site.snapshot(host));
+    let removed = |rest: &str| format!("{ram}removed {{\n  from = external_volume.disk\n{rest}}}\n");
+
+    module(&removed("  destroy = true\n"));
+    for verb in ["plan", "apply"] {
+        site.larder(&[verb]).expect(1).says("not-supported").says("destroy = true");
+    }
+    // While nobody knows how many there are, nothing of them goes.
+    module(&removed(""));
+    site.wait(site.lab().stop(&HostName::from("hv1"))).unwrap_or_else(|problem| panic!("{problem}"));
+    site.larder(&["plan"]).expect(1).says("unknown-instances");
+    site.larder(&["apply", "-auto-approve"]).expect(1).says("unknown-instances");
+    site.wait(site.lab().restart(&HostName::from("hv1"))).unwrap_or_else(|problem| panic!("{problem}"));
+    let plan = site.plan();
+    let gone = "module.pool[0].external_volume.disk";
+    assert_eq!(change(&plan, gone)["action"], "forget", "{plan:#}");
+    assert_eq!(site.snapshot("hv2"), before[1]);
 }

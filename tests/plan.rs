@@ -125,7 +125,8 @@ fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
             + &volume("loses", "main", "/srv/loses", tmpfs)
             + &volume("moves", "main", "/srv/moves", tmpfs)
             + &volume("moved", "main", "/srv/moved", "directory {}")
-            + &image("grows", "grows", "1MiB")),
+            + &image("grows", "grows", "1MiB")
+            + &image("under", "grows", "1MiB")),
     );
     site.larder(&["apply", "-auto-approve"]).expect(0);
     site.sh("hv1", ": >/srv/loses/guest && : >/srv/moved/guest && umount /srv/moves && chmod 0700 /srv/grows");
@@ -144,7 +145,12 @@ fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
             + &volume("taken", "single", "/srv/taken", &disk("taken"))
             + &image("grows", "grows", "2MiB")
             + &image("new", "new", "1MiB")
-            + &image("blank", "blank", "1MiB")),
+            + &image("blank", "blank", "1MiB")
+            + &image("over", "new", "4MiB")
+                .replace("raw", "qcow2")
+                .replace("  size", "  backing = image.under\n  size")
+            + &image("under", "grows", "1MiB")
+            + &volume("after", "single", "/srv/after", &format!("{tmpfs}\n  depends_on = [image.under]"))),
     );
     let state = State::parse(&std::fs::read(site.state()).expect("a state")).expect("a state");
     let desired = desired(site.path());
@@ -173,12 +179,26 @@ fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
         "image.grows@hv1/grow",
         "image.new@hv1/create",
         "image.blank@hv1/create",
+        "image.over@hv1/create",
+        "external_volume.after@hv1/mount",
     ] {
         assert!(expected.iter().any(|(step, _)| step == id), "no {id} in {expected:#?}");
     }
     let refused = |plan: &Plan, code: HazardCode| plan.hazards.iter().filter(|one: &&Hazard| one.code == code).count();
     for code in [HazardCode::HidesData, HazardCode::DataLoss, HazardCode::NotBlank, HazardCode::NoAccess] {
         assert!(refused(&base, code) > 0, "{code} in {:#?}", base.hazards);
+    }
+    // Without a word of how the image below stands, no overlay is made of it.
+    for answer in spoilt() {
+        let mut spoilt = facts.clone();
+        let Some(HostFacts::Reached(answers)) = spoilt.hosts.get_mut(&HostName::from("hv1")) else { unreachable!() };
+        answers.insert(Question::new(["image_facts", "/srv/grows/under.raw"]), answer.clone());
+        let plan = plan_of(&desired, &spoilt, &state);
+        let waits = |step: &larder::model::Step| ["over", "after"].contains(&step.address.name.as_ref());
+        assert!(!plan.steps.iter().any(waits), "{answer:?}: {:#?}", plan.steps);
+        let after =
+            plan.changes.iter().find(|one| one.address.to_string() == "external_volume.after").expect("a change");
+        assert_eq!(after.hosts[&HostName::from("hv1")], plan::Action::Unknown, "{after:#?}");
     }
     let mut tried = 0;
     for (host, of_host) in &facts.hosts {

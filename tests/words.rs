@@ -67,6 +67,33 @@ fn a_first_configuration_is_valid_plans_and_is_applied_to_a_lab() {
     assert!(check.out.contains("No changes"), "{}", check.out);
 }
 
+#[test]
+fn where_there_is_nothing_to_show_the_way_to_something_is_said() {
+    let place = directory(CONFIGURATION);
+    for (words, hint) in [
+        (&["state", "list"][..], "There is no state yet"),
+        (&["show"], "the first `larder apply` writes it"),
+        (&["output"], "The state has no outputs"),
+        (&["lab", "list"], "`larder lab up` starts"),
+    ] {
+        let run = larder(place.path(), words).expect(0);
+        assert!(run.out.is_empty() && run.err.contains(hint), "{words:?}: {}{}", run.out, run.err);
+    }
+    assert_eq!(larder(place.path(), &["output", "-json"]).expect(0).err, "");
+    assert_eq!(larder(place.path(), &["show", "-json"]).expect(0).err, "");
+}
+
+#[test]
+fn a_lab_says_which_of_its_hosts_the_configuration_has_no_more() {
+    let site = Site::up(&["old", "kept"]);
+    site.write(&common::hosts(&["kept"]));
+    let run = site.larder(&["lab", "up", "-runtime", "namespace"]).expect(0);
+    assert!(run.err.contains("take away what is there: old.") && run.err.contains("larder lab down"), "{}", run.err);
+    site.write(&common::hosts(&["kept", "old"]));
+    let run = site.larder(&["lab", "up", "-runtime", "namespace"]).expect(0);
+    assert!(!run.err.contains("any more"), "{}", run.err);
+}
+
 /// A line of an example in a comment as it would stand without.
 fn uncommented(line: &str) -> &str {
     let rest = line.trim_start().strip_prefix("# ");

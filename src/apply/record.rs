@@ -52,6 +52,7 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
                 }
             }
         }
+        next.outputs = plan.outputs.clone();
         return next;
     }
     for (address, found) in &after.found {
@@ -70,10 +71,11 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
                 let is_settled = wanted.clone().all(|(_, one)| one.is_settled && one.standing == Standing::Present);
                 // Who could not be asked may still carry an address of before.
                 let is_known = |one: &Found| !matches!(one.standing, Standing::Unknown(_) | Standing::Later(_));
-                let formerly = match (old, is_settled && found.values().all(is_known)) {
+                let mut formerly = match (old, is_settled && found.values().all(is_known)) {
                     (Some(old), false) => old.formerly.clone(),
                     _ => BTreeSet::new(),
                 };
+                formerly.extend(found.values().flat_map(|one| one.formerly.iter().cloned()));
                 let record = match old {
                     // Something is left of the old form: both are remembered until the new one stands everywhere.
                     Some(old) if !is_settled && old.block != block => {
@@ -93,11 +95,7 @@ pub fn after(state: &State, plan: &Plan, after: &Plan) -> State {
             }
         }
     }
-    next.outputs = match (plan.operation, &plan.targets) {
-        // They tell of what was taken away.
-        (Operation::Destroy, None) => BTreeMap::new(),
-        _ => plan.outputs.clone(),
-    };
+    next.outputs = plan.outputs.clone();
     next.hosts.extend(plan.hosts.clone());
     let used: std::collections::BTreeSet<_> =
         next.resources.values().flat_map(|record| record.placements.keys().cloned()).collect();

@@ -68,10 +68,24 @@ pub struct Report {
     pub unreachable: Vec<HostName>,
     /// Placements that can be decided only now: another run does them.
     pub waiting: usize,
+    /// What the state has to say of it, beside what the steps did.
+    pub recorded: Recorded,
     /// Somebody stopped it.
     pub interrupted: bool,
     #[serde(rename = "elapsed_ms", with = "millis")]
     pub elapsed: Duration,
+}
+
+/// What an apply changed in the state and on no host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Resources that have another address.
+    pub moved: usize,
+    /// Resources that matched and are ours now.
+    pub adopted: usize,
+    /// Resources that are ours no longer.
+    pub forgotten: usize,
+    pub outputs: usize,
 }
 
 impl Report {

@@ -1,6 +1,6 @@
 //! `larder apply` and `larder destroy`: plan, ask, carry out, verify, remember.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::journal::{self, Journal};
-use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Report};
+use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
 use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, escape_line};
-use crate::plan::{Action, Limit, Operation, Plan, Request, Targets};
+use crate::plan::{Action, Change, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
 use crate::state::file::beside;
 use crate::state::{State, StateLock};
@@ -307,6 +307,12 @@ async fn carry_out(
     let running = interrupts.hold_back();
     let journal_path = beside(&workspace.state.path, ".journal");
     let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
+    report.recorded = Recorded {
+        moved: plan.summary.moved,
+        adopted: plan.summary.adopt,
+        forgotten: plan.summary.forget,
+        outputs: plan.output_changes.len(),
+    };
     report.unreachable = plan.unknown.iter().map(|one| one.host.clone()).collect();
     let mut state = state;
     let mut trouble = None;
@@ -361,8 +367,11 @@ async fn carry_out(
         let left = looked.plan(workspace, &state)?;
         (report.leftovers, report.unverified) = leftovers(plan, &left);
         waits = plan.waits() && left.has_changes();
-        report.waiting =
-            left.changes.iter().filter(|change| waited(plan, &change.address) && left.has_changes()).count();
+        let waited = waited(plan);
+        report.waiting = match left.has_changes() {
+            true => left.changes.iter().filter(|change| waited.contains(&change.address)).count(),
+            false => 0,
+        };
     }
     if let Some(journal) = journal {
         journal.end(report.is_successful())?;
@@ -377,10 +386,10 @@ async fn carry_out(
     Ok(Done { exit: exit(plan, &report, &looked.facts), state, waits })
 }
 
-/// Whether a resource of the plan had to wait for other steps.
-fn waited(plan: &Plan, address: &Address) -> bool {
-    let change = plan.changes.iter().find(|change| change.address == *address);
-    change.is_some_and(|change| change.hosts.values().any(|action| *action == Action::Later))
+/// The resources of the plan that had to wait for other steps.
+fn waited(plan: &Plan) -> BTreeSet<&Address> {
+    let waits = plan.changes.iter().filter(|change| change.hosts.values().any(|action| *action == Action::Later));
+    waits.map(|change| &change.address).collect()
 }
 
 /// What is not as the plan wanted it, and what cannot be read any more. What had to wait is no failure.
@@ -396,7 +405,9 @@ fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)
         let host = hazard.host.clone().unwrap_or_else(|| HostName::from("every host"));
         unverified.push((host, format!("{}: {} ({})", hazard.address, hazard.message, hazard.code)));
     }
-    for change in left.changes.iter().filter(|change| !waited(plan, &change.address)) {
+    let waited = waited(plan);
+    let planned: BTreeMap<&Address, &Change> = plan.changes.iter().map(|change| (&change.address, change)).collect();
+    for change in left.changes.iter().filter(|change| !waited.contains(&change.address)) {
         let differing = change.differences.iter().map(|one| Leftover {
             address: change.address.clone(),
             host: one.host.clone(),
@@ -406,11 +417,7 @@ fn leftovers(plan: &Plan, left: &Plan) -> (Vec<Leftover>, Vec<(HostName, String)
         });
         leftovers.extend(differing);
         for (host, action) in &change.hosts {
-            let before = plan
-                .changes
-                .iter()
-                .find(|before| before.address == change.address)
-                .and_then(|before| before.hosts.get(host));
+            let before = planned.get(&change.address).and_then(|before| before.hosts.get(host));
             if *action == Action::Unknown && before.is_some_and(|before| *before != Action::Unknown) {
                 let why = change.reasons.get(host).cloned().unwrap_or_else(|| "it does not answer any more".to_owned());
                 unverified.push((host.clone(), format!("{}: {why}", change.address)));

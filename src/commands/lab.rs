@@ -41,6 +41,15 @@ pub(super) async fn run(global: &Global, command: &LabCommand, terminal: &Termin
             for running in lab.up(&hosts, runtime).await? {
                 terminal.say(&format!("{}  {}  up", running.name, running.address));
             }
+            let left = lab.list().await?.into_iter().map(|one| one.name);
+            let left: Vec<_> = left.filter(|name| !hosts.iter().any(|host| host.name == *name)).collect();
+            if !left.is_empty() {
+                let names = left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                terminal.hint(&format!(
+                    "Not in the configuration any more, and left as they are, for a plan may have to take away what is there: {names}. \
+                     `larder lab down` removes all."
+                ));
+            }
             terminal.hint("Add -lab to any command to work with these hosts.");
         }
         LabCommand::Down => {
@@ -53,6 +62,9 @@ pub(super) async fn run(global: &Global, command: &LabCommand, terminal: &Termin
                 let hosts = all.iter().map(|one| serde_json::json!({ "name": one.name, "address": one.address, "port": one.port, "runtime": one.runtime.to_string(), "up": one.is_up }));
                 terminal.json(&serde_json::json!({ "hosts": hosts.collect::<Vec<_>>() }));
             } else {
+                if all.is_empty() {
+                    terminal.hint("There is no lab here: `larder lab up` starts a container host for each host block.");
+                }
                 for one in all {
                     terminal.say(&format!(
                         "{}  {}  {}  {}",

@@ -186,11 +186,15 @@ impl Looked {
     }
 
     pub(super) fn plan(&self, workspace: &Workspace, state: &State) -> Result<Plan, Failure> {
-        let outputs = self.desired.outputs.iter().filter(|(_, output)| !output.sensitive);
+        let output = |output: &crate::config::Output| match (output.sensitive, &output.value) {
+            (true, _) => plan::Output::Sensitive,
+            (false, Some(value)) => plan::Output::Known(value.clone()),
+            (false, None) => plan::Output::Unknown,
+        };
         let input = plan::Input {
             desired: &self.desired.blocks,
             statements: &self.desired.statements,
-            outputs: outputs.filter_map(|(name, output)| Some((name.clone(), output.value.clone()?))).collect(),
+            outputs: self.desired.outputs.iter().map(|(name, one)| (name.clone(), output(one))).collect(),
             facts: &self.facts,
             state,
             request: &self.request,

@@ -85,6 +85,9 @@ pub async fn run(cli: Cli) -> Exit {
         wants_json(&cli.command),
         matches!(cli.command, Command::Apply { .. } | Command::Destroy { .. } | Command::Console { .. }),
     );
+    if let Some(note) = cli::of_environment(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        terminal.hint(note);
+    }
     match dispatch(&cli, &terminal).await {
         Ok(exit) => exit,
         Err(failure) => {
@@ -97,10 +100,10 @@ pub async fn run(cli: Cli) -> Exit {
 async fn dispatch(cli: &Cli, terminal: &Terminal) -> Outcome {
     let global = &cli.global;
     match &cli.command {
-        Command::Init { upgrade } => init::run(global, *upgrade, terminal),
+        Command::Init { upgrade, .. } => init::run(global, *upgrade, terminal),
         Command::Validate { variables, .. } => validate::run(global, variables, terminal),
         Command::Fmt(formatting) => fmt::run(global, formatting, terminal),
-        Command::Plan { planning, out, detailed_exitcode, destroy } => {
+        Command::Plan { planning, out, detailed_exitcode, destroy, .. } => {
             let wanted = plan::Wanted { out: out.as_deref(), detailed_exitcode: *detailed_exitcode, destroy: *destroy };
             plan::run(global, planning, &wanted, terminal).await
         }

@@ -11,6 +11,11 @@ use super::{Exit, Failure, Outcome};
 pub(super) fn run(global: &Global, name: Option<&str>, raw: bool, terminal: &Terminal) -> Outcome {
     let outputs = state_of(global).read()?.outputs;
     let Some(name) = name else {
+        if outputs.is_empty() && !terminal.is_json() {
+            terminal.hint(
+                "The state has no outputs: `larder apply` writes those of the configuration that are not sensitive.",
+            );
+        }
         match terminal.is_json() {
             true => terminal.json(&serde_json::to_value(&outputs).unwrap_or_default()),
             false => outputs

@@ -12,7 +12,11 @@ pub(super) fn run(global: &Global, file: Option<&Path>, verbose: bool, terminal:
     match file.filter(|file| file.as_os_str() != "state") {
         Some(file) => terminal.plan(&plan::read(file)?, None, verbose),
         None => {
-            let state = state_of(global).read()?;
+            let local = state_of(global);
+            let state = local.read()?;
+            if state.resources.is_empty() && !terminal.is_json() {
+                terminal.hint(&state::nothing_yet(&local));
+            }
             match terminal.is_json() {
                 true => terminal.json(&serde_json::to_value(&state).unwrap_or_default()),
                 false => {

@@ -4,7 +4,7 @@ use crate::cli::{Global, StateCommand};
 use crate::kinds::host;
 use crate::model::block::Attributes;
 use crate::model::{Address, Datum, Moved, Problem, Problems, Selector, escape_line};
-use crate::state::{Record, State, moves};
+use crate::state::{LocalState, Record, State, moves};
 
 use super::terminal::Terminal;
 use super::workspace::{holder, state_of};
@@ -17,9 +17,13 @@ pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) 
             let state = local.read()?;
             let prefix = prefix.as_deref().unwrap_or("");
             let addresses = state.resources.keys().map(ToString::to_string);
-            addresses
-                .filter(|address| address.starts_with(prefix))
-                .for_each(|address| terminal.say(&escape_line(&address)));
+            let found: Vec<_> = addresses.filter(|address| address.starts_with(prefix)).collect();
+            found.iter().for_each(|address| terminal.say(&escape_line(address)));
+            if state.resources.is_empty() {
+                terminal.hint(&nothing_yet(&local));
+            } else if found.is_empty() {
+                terminal.hint(&format!("Nothing in the state begins with {}.", escape_line(prefix)));
+            }
         }
         StateCommand::Show { address, .. } => {
             let state = local.read()?;
@@ -63,6 +67,15 @@ pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) 
         }
     }
     Ok(Exit::Done)
+}
+
+/// What to say where nothing is shown of a state that holds nothing.
+pub(super) fn nothing_yet(local: &LocalState) -> String {
+    let path = escape_line(&local.path.display().to_string());
+    match local.path.exists() {
+        true => format!("The state {path} remembers no resource."),
+        false => format!("There is no state yet ({path}): the first `larder apply` writes it."),
+    }
 }
 
 fn parse(text: &str) -> Result<Address, Failure> {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
 use crate::apply::journal;
-use crate::apply::report::{Event, Report};
+use crate::apply::report::{Event, Recorded, Report};
 use crate::cli::Global;
 use crate::model::{Problems, escape};
 use crate::plan::Plan;
@@ -165,8 +165,9 @@ impl Terminal {
     }
 
     pub(super) fn report(&self, plan: &Plan, report: &Report) {
-        // Of a plan without steps the plan has said all; but who did not answer is for the last line.
-        if plan.steps.is_empty() && (self.is_json || report.unreachable.is_empty()) {
+        // Where nothing ran and nothing is recorded the plan has said all; but who did not answer is for the last line.
+        let says_all = report.unreachable.is_empty() && report.recorded == Recorded::default();
+        if plan.steps.is_empty() && (self.is_json || says_all) {
             return;
         }
         match self.is_json {

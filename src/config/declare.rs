@@ -73,6 +73,19 @@ const WORDS: &[(&str, usize)] = &[
     ("variable", 1),
 ];
 
+/// What the language describes and this version does not have: kinds, and blocks of volumes.
+const NOT_YET: &[&str] = &[
+    "cifs",
+    "gluster_volume",
+    "iscsi_target",
+    "media_file",
+    "media_share",
+    "media_storage",
+    "nfs",
+    "ocfs2_cluster",
+    "ocfs2_volume",
+];
+
 /// Names that a variable cannot have, as in Terraform.
 const RESERVED: &[&str] = &["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];
 
@@ -134,11 +147,20 @@ impl Declarer<'_> {
             }
             return;
         }
+        if NOT_YET.contains(&word.as_ref()) {
+            let detail = "This version does not have it. Leave the block out, and set that up by other means.";
+            self.problem(block.header, "not-supported", format!("`{word}` is not supported yet"), detail);
+            self.lose(&word, &block);
+            return;
+        }
         let Some((_, labels)) = WORDS.iter().find(|(known, _)| *known == word.as_ref()) else {
             let known = WORDS.iter().map(|(known, _)| *known).chain(self.kinds.iter().map(|kind| kind.name()));
             let detail = match word.as_ref() {
-                "resource" | "data" => {
-                    "In Larder the kind is the word of the block: `image \"web\" { ... }`.".to_owned()
+                "resource" => "In Larder the kind is the word of the block: `image \"web\" { ... }`.".to_owned(),
+                "data" => {
+                    "What a host says of itself is in `host.NAME.facts`, files are read with `file(...)`, and what a block \
+                     has is read from the block: `image.web.size`."
+                        .to_owned()
                 }
                 "provider" | "terraform" => "Larder has no providers; its settings are in `larder { ... }`.".to_owned(),
                 _ => match did_you_mean(&word, known) {
@@ -357,6 +379,12 @@ pub(super) fn unexpected(
         let (code, summary, detail) = if name.as_ref() == "dynamic" {
             let detail = format!("{owner} has no blocks that could be repeated here.");
             ("invalid-dynamic", "There can be no `dynamic` block here".to_owned(), detail)
+        } else if NOT_YET.contains(&name.as_ref()) {
+            (
+                "not-supported",
+                format!("`{name}` is not supported yet"),
+                format!("This version does not have it. {owner} may have: {}.", blocks.join(", ")),
+            )
         } else if attributes.contains(&name.as_ref()) {
             (
                 "unknown-block",

@@ -326,7 +326,7 @@ fn resource(kinds: &'static [&'static str], value: &Value) -> Result<Datum, Unfi
             format!(" It is given as text; write the reference without quotes, like `{}.{text}`.", kinds[0])
         }
         _ if instances(value).next().is_some() => {
-            " These are all instances of a block; choose one with its key, like `[\"key\"]` or `[0]`.".to_owned()
+            " It holds several; choose one with its key, like `[\"key\"]` or `[0]`.".to_owned()
         }
         _ => String::new(),
     };

@@ -147,11 +147,8 @@ pub fn load_with(
         return Loaded { configuration: None, sources: BTreeMap::new(), problems };
     };
     let given = variables::given(directory, inputs, &mut sources, &mut problems);
-    let none = AllGiven::default();
-    let values = |module: usize| if module == ROOT { &given } else { &none };
-    let secrets = modules.iter().enumerate();
-    let secrets = secrets.flat_map(|(number, module)| variables::secrets(&module.declarations, values(number)));
-    let by_name = sources.by_name(&secrets.collect::<Vec<_>>());
+    problems.extend(variables::not_read(directory, inputs, &modules[ROOT].declarations, &sources));
+    let by_name = sources.by_name(&variables::secrets(&modules, &given));
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,
@@ -234,6 +231,7 @@ impl Configuration {
         let mut world = expand::World::new(&self.modules, &self.sources, &self.environment, facts, variables);
         world.problems = problems;
         world.is_torn = self.is_torn;
+        world.origins = variables::origins(&self.given, &self.sources);
         world.run(&self.kinds)
     }
 }

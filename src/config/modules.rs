@@ -68,8 +68,11 @@ pub(super) fn load(
     };
     if further.is_none() && !names.iter().any(|name| is_configuration(name)) {
         let summary = format!("There is no configuration in {}", directory.display());
-        let detail = "A configuration is one or more files `*.hcl`. Let `larder init` write a first one here, or name \
-                      another directory with `-chdir`.";
+        let unread = if has_foreign(directory) { " Files `*.tf` are not read." } else { "" };
+        let detail = format!(
+            "A configuration is one or more files `*.hcl`.{unread} Let `larder init` write a first one here, or name another \
+             directory with `-chdir`."
+        );
         problems.push(Problem::error(NO_CONFIGURATION, summary, detail));
     }
     let mut loader = Loader {
@@ -116,13 +119,27 @@ pub(super) fn file_names(directory: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Whether a directory holds a configuration of Terraform.
+fn has_foreign(directory: &Path) -> bool {
+    let names = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| Path::new(&name).extension().is_some_and(|extension| extension == "tf"))
+}
+
 /// Whether a file holds configuration, rather than values of variables or tests.
 fn is_configuration(name: &str) -> bool {
     !name.ends_with(".vars.hcl") && !name.ends_with(".test.hcl")
 }
 
+/// The way to a directory from the top without links, as far as it is there.
 fn canonical(directory: &Path) -> PathBuf {
-    directory.canonicalize().unwrap_or_else(|_| directory.to_path_buf())
+    if let Ok(found) = directory.canonicalize() {
+        return found;
+    }
+    let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    match (whole.parent(), whole.file_name()) {
+        (Some(parent), Some(name)) => canonical(parent).join(name),
+        _ => whole,
+    }
 }
 
 struct Loader<'a> {
@@ -297,7 +314,12 @@ impl Loader<'_> {
                 return None;
             }
             Err(error) => {
-                let detail = format!("{shown}: {error}. The path starts from the directory of this file.");
+                let detail = match error.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        format!("There is no directory {shown}. `source` starts from the directory of this file.")
+                    }
+                    _ => format!("{shown}: {error}. Check its permissions."),
+                };
                 self.report(module, span, "unreadable-directory", "The directory of the module cannot be read", detail);
                 return None;
             }

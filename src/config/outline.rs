@@ -1,7 +1,11 @@
 //! The brackets and quotes of a text: where the attributes and blocks that stand outside of any other begin and end, and
 //! what is opened and not closed, which the parser cannot say well itself. Nothing here reads what stands in them.
 
+mod disguise;
+
 use std::ops::Range;
+
+pub(super) use disguise::{Disguise, disguised};
 
 /// Text that is opened and not closed, or closed and not opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +25,10 @@ pub(super) struct Item {
     pub range: Range<usize>,
     /// Where the bracket closes that was opened first.
     pub closed: Option<usize>,
-    /// Numbers that hardware floating point cannot hold.
-    pub large_numbers: Vec<Range<usize>>,
+    /// What the parser is given otherwise, in the order of the text.
+    pub disguises: Vec<Disguise>,
+    /// From `<<` to behind the delimiter at the end.
+    pub heredocs: Vec<Range<usize>>,
     pub unclosed: Vec<Unclosed>,
 }
 
@@ -30,7 +36,8 @@ pub(super) struct Item {
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub items: Vec<Range<usize>>,
-    pub large_numbers: Vec<Range<usize>>,
+    pub disguises: Vec<Disguise>,
+    pub heredocs: Vec<Range<usize>>,
     /// The first; nothing behind it was looked at.
     pub unclosed: Option<Unclosed>,
 }
@@ -41,7 +48,8 @@ pub(super) fn outline(text: &str) -> Outline {
     let mut at = 0;
     while let Some(mut item) = item(text, at..text.len(), Manner::Exact) {
         at = item.range.end;
-        outline.large_numbers.append(&mut item.large_numbers);
+        outline.disguises.append(&mut item.disguises);
+        outline.heredocs.append(&mut item.heredocs);
         if let Some(unclosed) = item.unclosed.into_iter().next() {
             outline.unclosed = Some(unclosed);
             break;
@@ -49,6 +57,20 @@ pub(super) fn outline(text: &str) -> Outline {
         outline.items.push(item.range);
     }
     outline
+}
+
+/// The outline of a text that is a template as a whole.
+pub(super) fn template(text: &str) -> Outline {
+    let mut scan = Scan::new(text, 0, Manner::Exact);
+    scan.start = Some(0);
+    scan.inside.push((Inside::Bare, 0));
+    let item = scan.item().unwrap_or_default();
+    Outline {
+        items: Vec::new(),
+        disguises: item.disguises,
+        heredocs: item.heredocs,
+        unclosed: item.unclosed.into_iter().next(),
+    }
 }
 
 /// What is done about text that is opened and not closed, or closed and not opened.
@@ -84,6 +106,10 @@ enum Inside {
     Quote,
     /// `${ ... }` or `%{ ... }`.
     Template,
+    /// A heredoc, behind its first line.
+    Heredoc,
+    /// A text that is a template as a whole.
+    Bare,
 }
 
 impl Inside {
@@ -91,7 +117,7 @@ impl Inside {
         match self {
             Inside::Bracket(open) => matches!((open, close), ('{', '}') | ('[', ']') | ('(', ')')),
             Inside::Template => close == '}',
-            Inside::Quote => false,
+            Inside::Quote | Inside::Heredoc | Inside::Bare => false,
         }
     }
 }
@@ -104,12 +130,14 @@ struct Scan<'t> {
     start: Option<usize>,
     /// What is open, with where it opened.
     inside: Vec<(Inside, usize)>,
+    /// Which of them are heredocs.
+    heredocs: Vec<usize>,
     found: Item,
 }
 
 impl<'t> Scan<'t> {
     fn new(text: &'t str, at: usize, manner: Manner) -> Self {
-        Scan { text, at, manner, start: None, inside: Vec::new(), found: Item::default() }
+        Scan { text, at, manner, start: None, inside: Vec::new(), heredocs: Vec::new(), found: Item::default() }
     }
 
     /// Goes to the end of the item; `None` if there is none.
@@ -140,6 +168,20 @@ impl<'t> Scan<'t> {
                 }
                 continue;
             }
+            if let Some((inside @ (Inside::Heredoc | Inside::Bare), opened)) = self.inside.last().copied() {
+                let is_end =
+                    inside == Inside::Heredoc && (at == 0 || bytes[at - 1] == b'\n') && self.ends_heredoc(opened);
+                match here {
+                    _ if is_end => self.close_heredoc(opened),
+                    b'$' | b'%' if rest.starts_with(b"$${") || rest.starts_with(b"%%{") => self.at += 3,
+                    b'$' | b'%' if rest.get(1) == Some(&b'{') => {
+                        self.inside.push((Inside::Template, at));
+                        self.at += 2;
+                    }
+                    _ => self.at += 1,
+                }
+                continue;
+            }
             if self.start.is_none() && !here.is_ascii_whitespace() && !is_comment(rest) {
                 self.start = Some(at);
             }
@@ -163,16 +205,14 @@ impl<'t> Scan<'t> {
                     self.inside.push((Inside::Quote, at));
                     self.at += 1;
                 }
-                b'<' if rest.starts_with(b"<<") => match heredoc(text, at) {
-                    Heredoc::Ends(end) => self.at = end,
+                b'<' if rest.starts_with(b"<<") && self.heredocs.len() < MOST_HEREDOCS => match heredoc(text, at) {
+                    Heredoc::Closed => {
+                        self.heredocs.push(self.inside.len());
+                        self.inside.push((Inside::Heredoc, at));
+                        self.at = line_end(bytes, at) + 1;
+                    }
                     Heredoc::Open(delimiter) => {
-                        self.found.unclosed.push(Unclosed {
-                            at: at..at + 2,
-                            code: "unterminated-string",
-                            summary: "This heredoc is not closed",
-                            detail: format!("A line that holds nothing but `{delimiter}` has to end it."),
-                            goes_on: true,
-                        });
+                        self.found.unclosed.push(unclosed_heredoc(at, delimiter));
                         return Some(self.ends_at_next(at));
                     }
                     Heredoc::None => self.at += 1,
@@ -188,10 +228,8 @@ impl<'t> Scan<'t> {
                     self.at += 1;
                 }
                 b'0'..=b'9' => {
-                    let end = number_end(bytes, at);
-                    if end - at > LONG_NUMBER || text[at..end].contains(['e', 'E']) {
-                        self.found.large_numbers.push(at..end);
-                    }
+                    let (disguise, end) = disguise::number(text, at);
+                    self.found.disguises.extend(disguise);
                     self.at = end;
                 }
                 _ if here.is_ascii_alphabetic() || here == b'_' || here >= 0x80 => {
@@ -203,6 +241,9 @@ impl<'t> Scan<'t> {
                     self.at += 1;
                     if self.start.is_some() && self.inside.is_empty() {
                         return Some(self.ends(at + 1));
+                    }
+                    if self.manner == Manner::Guessing && self.leaves_heredoc() {
+                        continue;
                     }
                     if self.manner == Manner::Guessing && !self.inside.is_empty() && self.begins_anew(at + 1) {
                         self.left_open(0);
@@ -220,6 +261,8 @@ impl<'t> Scan<'t> {
 
     fn ends(mut self, at: usize) -> Item {
         self.found.range = self.start.unwrap_or(at)..at;
+        // A heredoc is known where it ends, behind what stands in it.
+        self.found.disguises.sort_by_key(|disguise| disguise.at.start);
         self.found
     }
 
@@ -232,6 +275,43 @@ impl<'t> Scan<'t> {
         }
         let end = next.min(self.text.len());
         self.ends(end)
+    }
+
+    /// Leaves what is open from number `length` on.
+    fn truncate(&mut self, length: usize) {
+        self.inside.truncate(length);
+        while self.heredocs.last().is_some_and(|last| *last >= length) {
+            self.heredocs.pop();
+        }
+    }
+
+    /// Whether the line that begins here holds nothing but the delimiter of the heredoc.
+    fn ends_heredoc(&self, opened: usize) -> bool {
+        let line = &self.text[self.at..line_end(self.text.as_bytes(), self.at)];
+        delimiter(self.text, opened).is_some_and(|delimiter| line.trim() == delimiter)
+    }
+
+    fn close_heredoc(&mut self, opened: usize) {
+        let (text, line) = (self.text, self.at);
+        let delimiter = delimiter(text, opened).unwrap_or_default();
+        let rest = &text[line..];
+        self.at = line + rest.len() - rest.trim_start().len() + delimiter.len();
+        self.truncate(self.inside.len() - 1);
+        let (whole, body) = (opened..self.at, line_end(text.as_bytes(), opened) + 1..line);
+        self.found.disguises.extend(disguise::heredoc(text, whole.clone(), body, delimiter));
+        self.found.heredocs.push(whole);
+    }
+
+    /// The line that begins here reads like the end of a heredoc, and most likely is: then what is open in it should have
+    /// been closed.
+    fn leaves_heredoc(&mut self) -> bool {
+        let Some(last) = self.heredocs.last().copied() else { return false };
+        if !self.ends_heredoc(self.inside[last].1) {
+            return false;
+        }
+        self.left_open(last + 1);
+        self.truncate(last + 1);
+        true
     }
 
     /// Whether an attribute or a block begins on the line, not further to the right than this item does.
@@ -275,7 +355,7 @@ impl<'t> Scan<'t> {
             None => unclosed_text(opened, end),
         });
         let first = self.inside.iter().position(|(inside, at)| *inside == Inside::Quote && *at >= line);
-        self.inside.truncate(first.unwrap_or(self.inside.len().saturating_sub(1)));
+        self.truncate(first.unwrap_or(self.inside.len().saturating_sub(1)));
         // A bracket at the end of the line was most likely meant as one.
         let said = &self.text[opened..end];
         let said = said.split(" #").next().unwrap_or(said).trim_end();
@@ -286,7 +366,8 @@ impl<'t> Scan<'t> {
 
     /// Closes what the bracket closes; false if that is a problem.
     fn close(&mut self, at: usize, close: char) -> bool {
-        let opened = self.opened_by(at, close);
+        let heredoc = self.heredocs.last().copied();
+        let opened = self.opened_by(at, close).filter(|opened| heredoc.is_none_or(|heredoc| *opened > heredoc));
         let innermost = self.inside.last().copied();
         let is_innermost = opened.is_some_and(|opened| opened + 1 == self.inside.len());
         let fits = is_innermost && innermost.is_some_and(|(inside, _)| inside.is_closed_by(close));
@@ -298,7 +379,7 @@ impl<'t> Scan<'t> {
             }
         }
         if let Some(opened) = opened {
-            self.inside.truncate(opened);
+            self.truncate(opened);
             if opened == 0 {
                 self.found.closed = Some(at);
             }
@@ -338,6 +419,8 @@ impl<'t> Scan<'t> {
                 Inside::Quote => unclosed_text(at, line_end(self.text.as_bytes(), at)),
                 Inside::Template => unclosed_template(at, true),
                 Inside::Bracket(open) => unclosed_bracket(at, open),
+                Inside::Heredoc => unclosed_heredoc(at, delimiter(self.text, at).unwrap_or_default()),
+                Inside::Bare => return,
             });
         }
     }
@@ -405,42 +488,6 @@ pub(super) fn header(text: &str, at: usize) -> Option<Header> {
     }
 }
 
-/// A number with more digits than this can be too large for hardware floating point.
-const LONG_NUMBER: usize = 300;
-
-/// The end of the number that begins at `at`.
-fn number_end(bytes: &[u8], at: usize) -> usize {
-    let digits = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut end = digits(at);
-    if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-        end = digits(end + 1);
-    }
-    if let Some(b'e' | b'E') = bytes.get(end) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-        if bytes.get(end + 1 + sign).is_some_and(u8::is_ascii_digit) {
-            end = digits(end + 1 + sign);
-        }
-    }
-    end
-}
-
-/// The text with its large numbers written as zeros, of the same length, for a parser that would refuse them. Their
-/// digits are read from the original.
-pub(super) fn without_large_numbers<'a>(text: &'a str, large_numbers: &[Range<usize>]) -> std::borrow::Cow<'a, str> {
-    if large_numbers.is_empty() {
-        return text.into();
-    }
-    let mut masked = String::with_capacity(text.len());
-    let mut at = 0;
-    for number in large_numbers {
-        masked.push_str(&text[at..number.start]);
-        masked.push_str(&"0".repeat(number.len()));
-        at = number.end;
-    }
-    masked.push_str(&text[at..]);
-    masked.into()
-}
-
 fn unclosed_text(opened: usize, end: usize) -> Unclosed {
     Unclosed {
         at: opened..end,
@@ -479,6 +526,16 @@ fn unclosed_bracket(at: usize, open: char) -> Unclosed {
     }
 }
 
+fn unclosed_heredoc(at: usize, delimiter: &str) -> Unclosed {
+    Unclosed {
+        at: at..at + 2,
+        code: "unterminated-string",
+        summary: "This heredoc is not closed",
+        detail: format!("A line that holds nothing but `{delimiter}` has to end it."),
+        goes_on: true,
+    }
+}
+
 fn wrongly_closed(at: usize, close: char, opened: Option<(Inside, usize)>) -> Unclosed {
     let detail = match opened {
         None => format!("`{close}` closes nothing; remove it, or add what it should close."),
@@ -500,35 +557,33 @@ fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
     bytes.get(from..)?.windows(what.len()).position(|window| window == what).map(|at| from + at)
 }
 
-enum Heredoc {
-    Ends(usize),
-    Open(String),
+enum Heredoc<'t> {
+    Closed,
+    Open(&'t str),
     None,
 }
 
-/// The heredoc that may begin at `<<`; it ends behind its delimiter.
-fn heredoc(text: &str, at: usize) -> Heredoc {
-    let line = line_end(text.as_bytes(), at);
-    let intro = &text[at + 2..line];
+/// How many heredocs are looked at in each other; the parser allows no more.
+const MOST_HEREDOCS: usize = 64;
+
+/// The heredoc that may begin at `<<`. For closed counts one with any line that could end it.
+fn heredoc(text: &str, at: usize) -> Heredoc<'_> {
+    let Some(delimiter) = delimiter(text, at) else { return Heredoc::None };
+    let body = text.get(line_end(text.as_bytes(), at) + 1..).unwrap_or_default();
+    match body.lines().any(|line| line.trim() == delimiter) {
+        true => Heredoc::Closed,
+        false => Heredoc::Open(delimiter),
+    }
+}
+
+/// The delimiter of the heredoc that begins at `<<`; `None` if none does.
+fn delimiter(text: &str, at: usize) -> Option<&str> {
+    let intro = &text[at + 2..line_end(text.as_bytes(), at)];
     let delimiter = intro.strip_prefix('-').unwrap_or(intro);
     let first = delimiter.chars().next();
     let is_name = first.is_some_and(|first| first.is_alphabetic() || first == '_')
         && delimiter.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    if !is_name {
-        return Heredoc::None;
-    }
-    let mut start = line + 1;
-    while start <= text.len() {
-        let end = line_end(text.as_bytes(), start);
-        let trimmed = text[start..end].trim_start_matches([' ', '\t']);
-        if let Some(rest) = trimmed.strip_prefix(delimiter)
-            && !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '-')
-        {
-            return Heredoc::Ends(end - rest.len());
-        }
-        start = end + 1;
-    }
-    Heredoc::Open(delimiter.to_owned())
+    is_name.then_some(delimiter)
 }
 
 #[cfg(test)]
@@ -547,12 +602,42 @@ mod tests {
     }
 
     #[test]
+    fn a_heredoc_ends_at_its_delimiter_alone_on_a_line_of_its_text() {
+        for (text, heredocs) in [
+            ("a = <<E\nE\nb = <<E\nx\nE\n", &["<<E\nE", "<<E\nx\nE"][..]),
+            ("a = <<E\nE x\n E)\nEE\n E \n", &["<<E\nE x\n E)\nEE\n E"]),
+            ("a = <<E\n${f(\nE\n)}\nE\n", &["<<E\n${f(\nE\n)}\nE"]),
+            ("a = <<E\n${<<E\n\nE\n}\nE\n", &["<<E\n\nE", "<<E\n${<<E\n\nE\n}\nE"]),
+            ("a = <<E\n${\"${\"}\"}\"}\nE\n", &["<<E\n${\"${\"}\"}\"}\nE"]),
+            ("a = <<E\n$${\n%%{\n\"\nE\n", &["<<E\n$${\n%%{\n\"\nE"]),
+            ("a = \"<<E\" # <<E\n/* <<E\n*/ b = <<-F\n  <<E\n  F\n", &["<<-F\n  <<E\n  F"]),
+        ] {
+            let outline = outline(text);
+            assert_eq!(outline.unclosed, None, "{text}");
+            let found: Vec<&str> = outline.heredocs.into_iter().map(|range| &text[range]).collect();
+            assert_eq!(found, heredocs, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_is_left_open_in_a_heredoc_takes_nothing_behind_it() {
+        let text = "a = <<E\n${x\nE\nb = 1\n";
+        let item = item(text, 0..text.len(), Manner::Guessing).expect("an item");
+        assert_eq!(&text[item.range], "a = <<E\n${x\nE\n");
+        let said: Vec<_> = item.unclosed.iter().map(|unclosed| (unclosed.at.start, unclosed.summary)).collect();
+        assert_eq!(said, [(8, "This template sequence is not closed")]);
+    }
+
+    #[test]
     fn what_is_not_closed_is_shown_where_it_opens() {
         for (text, at, summary) in [
             ("a = \"x\nb = 1", 4..6, "This text is not closed"),
             ("a = {\n", 4..5, "This bracket is not closed"),
             ("a = <<EOT\nx\n", 4..6, "This heredoc is not closed"),
             ("a = [}", 5..6, "This bracket has no partner"),
+            ("a = <<E\nx\nE)\n", 4..6, "This heredoc is not closed"),
+            ("a = <<E\n${x\nE\n", 8..10, "This template sequence is not closed"),
+            ("a = <<E\n${f(\nE\n)}\n", 4..6, "This heredoc is not closed"),
             ("/* x", 0..2, "This comment is not closed"),
             ("a = \"${x", 5..7, "This template sequence is not closed"),
         ] {

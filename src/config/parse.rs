@@ -6,6 +6,7 @@
 mod mistake;
 mod recover;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ const LONGEST_CHAIN: usize = 64;
 /// Reads a whole file. What could be read is returned even when there are problems.
 pub(super) fn file(sources: &Sources, file: u32) -> (Body, Problems) {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+    let mut reader = Reader::new(sources, file);
     if text.len() > LONGEST_FILE {
         let problem =
             Problem::error("too-large", "This file is too large", "A configuration file may have up to 8 MiB.");
@@ -41,11 +42,14 @@ pub(super) fn file(sources: &Sources, file: u32) -> (Body, Problems) {
     }
     let outline = outline::outline(text);
     let body = match outline.unclosed {
-        None => parser::parse_body(&outline::without_large_numbers(text, &outline.large_numbers)).ok(),
+        None => parser::parse_body(&outline::disguised(text, &outline.disguises)).ok(),
         Some(_) => None,
     };
     let body = match body {
-        Some(body) => reader.body(&body),
+        Some(body) => {
+            reader = reader.with_heredocs(&outline.heredocs);
+            reader.body(&body)
+        }
         None => reader.pieces(0..text.len(), 0),
     };
     (body, reader.problems)
@@ -54,9 +58,9 @@ pub(super) fn file(sources: &Sources, file: u32) -> (Body, Problems) {
 /// Reads one expression that stands alone.
 pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+    let mut reader = Reader::new(sources, file);
     let outline = outline::outline(text);
-    let readable = outline::without_large_numbers(text, &outline.large_numbers);
+    let readable = outline::disguised(text, &outline.disguises);
     if let Some(unclosed) = outline.unclosed {
         reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
         return Err(reader.problems);
@@ -68,7 +72,7 @@ pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems>
         Ok(Expression::Parenthesis(inner)) => {
             let inner = inner.into_inner();
             // Spans count from the bracket that was added.
-            let mut shifted = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+            let mut shifted = Reader::new(sources, file).with_heredocs(&outline.heredocs);
             shifted.base = 0usize.wrapping_sub(shift);
             let expr = shifted.expr(&inner);
             if shifted.problems.is_empty() { Ok(expr) } else { Err(shifted.problems) }
@@ -89,8 +93,14 @@ pub(super) fn expression(sources: &Sources, file: u32) -> Result<Expr, Problems>
 /// Reads a text as a template, as `templatefile` does.
 pub(super) fn template(sources: &Sources, file: u32) -> Result<Expr, Problems> {
     let text = sources.text(file);
-    let mut reader = Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
-    match parser::parse_template(text) {
+    let mut reader = Reader::new(sources, file);
+    let outline = outline::template(text);
+    if let Some(unclosed) = outline.unclosed {
+        reader.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail);
+        return Err(reader.problems);
+    }
+    reader = reader.with_heredocs(&outline.heredocs);
+    match parser::parse_template(&outline::disguised(text, &outline.disguises)) {
         Ok(template) => {
             let expr = reader.template(&template, Quoting::Bare, reader.span(0..text.len()));
             if reader.problems.is_empty() { Ok(expr) } else { Err(reader.problems) }
@@ -110,6 +120,8 @@ struct Reader<'a> {
     problems: Problems,
     /// Where something is reported that the parser would stumble over again.
     said: Vec<usize>,
+    /// Where heredocs begin and end.
+    heredocs: HashSet<(usize, usize)>,
 }
 
 /// How the text of a template is written.
@@ -118,6 +130,17 @@ enum Quoting {
     Quoted,
     Bare,
     Heredoc { dedents: bool },
+}
+
+impl<'a> Reader<'a> {
+    fn new(sources: &'a Sources, file: u32) -> Self {
+        Reader { sources, file, base: 0, problems: Vec::new(), said: Vec::new(), heredocs: HashSet::new() }
+    }
+
+    fn with_heredocs(mut self, heredocs: &[Range<usize>]) -> Self {
+        self.heredocs.extend(heredocs.iter().map(|at| (at.start, at.end)));
+        self
+    }
 }
 
 impl Reader<'_> {
@@ -162,7 +185,7 @@ impl Reader<'_> {
 
     fn body(&mut self, body: &structure::Body) -> Body {
         let mut read = Body::default();
-        let mut names = std::collections::HashSet::new();
+        let mut names = HashSet::new();
         for structure in body {
             match structure {
                 Structure::Attribute(attribute) => {
@@ -226,6 +249,14 @@ impl Reader<'_> {
             }
             Expression::StringTemplate(template) => return self.template(template, Quoting::Quoted, span),
             Expression::HeredocTemplate(heredoc) => {
+                // The parser looks for the end of a directive also behind that of the heredoc.
+                if !self.heredocs.contains(&(span.start as usize, span.end as usize)) {
+                    let detail = "What begins with `%{ if }` or `%{ for }` in a heredoc ends in it, with `%{ endif }` or \
+                                  `%{ endfor }`; its delimiter stands alone on a line.";
+                    let opening = Span { end: span.start + 2, ..span };
+                    self.problem_at(opening, "unterminated-string", "This heredoc is not complete", detail);
+                    return Expr { span, node: Node::Broken };
+                }
                 let dedents = self.sources.slice(span).starts_with("<<-");
                 return self.template(&heredoc.template, Quoting::Heredoc { dedents }, span);
             }
@@ -282,8 +313,10 @@ impl Reader<'_> {
 
     /// The number with all its digits; the parser's own type has not enough room for them.
     fn number(&mut self, span: Span) -> Node {
-        let digits: String = self.sources.slice(span).chars().filter(|c| !c.is_whitespace()).collect();
-        match Number::parse(&digits) {
+        let text = self.sources.slice(span);
+        let digits = digits_of(text);
+        let number = if text.starts_with('-') { format!("-{digits}") } else { digits.to_owned() };
+        match Number::parse(&number) {
             Some(Ok(number)) => Node::Literal(Value::from(number)),
             Some(Err(error)) => {
                 self.problem_at(span, "out-of-range", "This number is out of range", error.to_string());
@@ -360,8 +393,9 @@ impl Reader<'_> {
             return Expr { span, node: Node::Broken };
         }
         // What follows a number belongs to it more closely than its sign.
-        let digits = match (&inner.node, self.sources.slice(inner.span).strip_prefix('-')) {
-            (Node::Literal(_), Some(digits)) => Some(inner.span.end - digits.trim_start().len() as u32),
+        let text = self.sources.slice(inner.span);
+        let digits = match inner.node {
+            Node::Literal(_) if text.starts_with('-') => Some(inner.span.end - digits_of(text).len() as u32),
             _ => None,
         };
         if let Some(start) = digits {
@@ -660,6 +694,12 @@ impl Pieces {
         }
         texts.into_iter()
     }
+}
+
+/// What stands behind the sign of a number, and behind the blanks and comments that may follow it.
+fn digits_of(text: &str) -> &str {
+    let text = text.strip_prefix('-').unwrap_or(text);
+    text.rsplit("*/").next().unwrap_or(text).trim_start()
 }
 
 /// The text of a quoted literal; `None` for an escape that does not exist.

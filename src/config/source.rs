@@ -33,6 +33,21 @@ impl Source {
         Source { name, text, line_starts }
     }
 
+    /// The text with a star for each letter of the spans.
+    fn without<'a>(&self, spans: impl Iterator<Item = &'a Span>) -> String {
+        let mut spans = spans.peekable();
+        if spans.peek().is_none() {
+            return self.text.clone();
+        }
+        let mut is_secret = vec![false; self.text.len()];
+        for span in spans {
+            let end = self.text.len().min(span.end as usize);
+            is_secret[end.min(span.start as usize)..end].fill(true);
+        }
+        let shown = |(at, c): (usize, char)| if is_secret[at] && !c.is_whitespace() { '*' } else { c };
+        self.text.char_indices().map(shown).collect()
+    }
+
     fn position(&self, offset: usize) -> Position {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {
@@ -76,17 +91,7 @@ impl Sources {
     pub(super) fn by_name(&self, secrets: &[Span]) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
         for (file, source) in self.0.iter().enumerate() {
-            let own: Vec<_> = secrets.iter().filter(|span| span.file as usize == file).collect();
-            let is_secret = |at: usize| own.iter().any(|span| (span.start as usize..span.end as usize).contains(&at));
-            let text = match own.is_empty() {
-                true => source.text.clone(),
-                false => source
-                    .text
-                    .char_indices()
-                    .map(|(at, c)| if !c.is_whitespace() && is_secret(at) { '*' } else { c })
-                    .collect(),
-            };
-            texts.insert(source.name.clone(), text);
+            texts.insert(source.name.clone(), source.without(secrets.iter().filter(|span| span.file as usize == file)));
         }
         texts
     }

@@ -1,9 +1,15 @@
 //! Variables: their types and defaults, and their values from the environment, files and the command line, in
 //! Terraform's order: `LARDER_VAR_name`, `larder.vars.hcl`, `*.auto.vars.hcl` by name, then `-var` and `-var-file` as given.
 
+mod foreign;
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(super) use foreign::not_read;
+pub(super) use secrets::{of_file as secrets_of_file, secrets};
 
 use super::convert::convert;
 use super::declare::{Declarations, unexpected};
@@ -51,7 +57,7 @@ pub(super) struct AllGiven {
     /// Some could not be read, so none is missing.
     pub has_gaps: bool,
     /// All of the files that have something in them that could not be read.
-    torn: Vec<Span>,
+    pub torn: Vec<Span>,
 }
 
 /// Reads all given values.
@@ -77,11 +83,13 @@ pub(super) fn given(
     let main = names.iter().filter(|name| *name == "larder.vars.hcl");
     let automatic = names.iter().filter(|name| name.ends_with(".auto.vars.hcl"));
     for name in main.chain(automatic) {
-        read_file(&directory.join(name), name, sources, problems, &mut all);
+        read_file(directory, &directory.join(name), name, sources, problems, &mut all);
     }
     for var in &inputs.vars {
         match var {
-            VarSource::File(path) => read_file(path, &path.display().to_string(), sources, problems, &mut all),
+            VarSource::File(path) => {
+                read_file(directory, path, &path.display().to_string(), sources, problems, &mut all)
+            }
             VarSource::Text(text) => match text.split_once('=') {
                 Some((name, value)) if !name.trim().is_empty() => all.values.push(Given {
                     name: Arc::from(name.trim()),
@@ -100,11 +108,23 @@ pub(super) fn given(
     all
 }
 
-fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Problems, all: &mut AllGiven) {
+fn read_file(
+    directory: &Path,
+    path: &Path,
+    name: &str,
+    sources: &mut Sources,
+    problems: &mut Problems,
+    all: &mut AllGiven,
+) {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let detail = format!("{}. Check the path and its permissions.", super::eval::sentence(&error.to_string()));
+            let found = directory.join(path);
+            let cure = match path.is_relative() && found != path && found.exists() {
+                true => format!("Paths start from where larder was called: it is at {} from there", found.display()),
+                false => "Check the path and its permissions".to_owned(),
+            };
+            let detail = format!("{}. {cure}.", super::eval::sentence(&error.to_string()));
             problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
             all.has_gaps = true;
             return;
@@ -132,38 +152,6 @@ fn read_file(path: &Path, name: &str, sources: &mut Sources, problems: &mut Prob
             must_exist: false,
         });
     }
-}
-
-/// What is written out as the value of a sensitive variable: its default, and what files of values give it. So may be what
-/// they give a variable that is not declared, and whatever could not be read.
-pub(super) fn secrets(declarations: &Declarations, given: &AllGiven) -> Vec<Span> {
-    let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
-    let is_secret =
-        |block: &Block| block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value));
-    let defaults = declarations.variables.values().filter(|block| is_secret(block));
-    let mut spans: Vec<Span> =
-        defaults.filter_map(|block| block.body.attribute("default")).map(|attribute| attribute.value.span).collect();
-    // What may be shown of a torn file.
-    let mut shown = Vec::new();
-    for given in &given.values {
-        let GivenValue::Expr(expr, name) = &given.value else { continue };
-        let declared = declarations.variables.get(&given.name);
-        shown.extend(declared.map(|_| *name));
-        match declared {
-            Some(block) if !is_secret(block) => shown.push(expr.span),
-            _ => spans.push(expr.span),
-        }
-    }
-    shown.sort_by_key(|span| span.start);
-    for torn in &given.torn {
-        let mut rest = *torn;
-        for span in shown.iter().filter(|span| span.file == torn.file) {
-            spans.push(Span { end: span.start.max(rest.start), ..rest });
-            rest.start = span.end.max(rest.start);
-        }
-        spans.push(rest);
-    }
-    spans
 }
 
 /// A scope without any name: the values of variables are written out.
@@ -381,16 +369,45 @@ fn given_value(
                 Err(problems) => problems,
             };
             // The text stands in no file that could be shown, and may be a secret.
-            let why = match declared.sensitive {
-                true => String::new(),
-                false => problems.first().map_or(String::new(), |problem| format!(" {}.", problem.summary)),
+            let why = match problems.first().filter(|problem| !declared.sensitive && problem.code != "syntax") {
+                Some(problem) => format!(" {}.", problem.summary),
+                None => String::new(),
             };
-            let detail = format!("{} holds no value of type {}.{why}", given.origin, declared.ty);
+            let detail = format!(
+                "The text of {} is no value of type {}.{why} Write it as in a configuration: {}.",
+                given.origin,
+                declared.ty,
+                as_text(name, &declared.ty, &given.origin)
+            );
             let summary = format!("This is no value for variable `{name}`");
             report(evaluator, header, "invalid-variable-value", summary, detail);
             None
         }
     }
+}
+
+/// How a value of the type is given where its text was.
+fn as_text(name: &str, ty: &Type, origin: &str) -> String {
+    let example = match ty {
+        Type::List(_) | Type::Set(_) | Type::Tuple(_) => r#"["a", "b"]"#,
+        _ => r#"{ key = "value" }"#,
+    };
+    match origin {
+        "`-var`" => format!("`-var '{name}={example}'`"),
+        _ => format!("`LARDER_VAR_{name}='{example}'`"),
+    }
+}
+
+/// Where the value of each variable comes from, as a sentence.
+pub(super) fn origins(given: &AllGiven, sources: &Sources) -> BTreeMap<Arc<str>, String> {
+    let said = |given: &Given| match &given.value {
+        GivenValue::Text(_) => format!("The value is that of {}.", given.origin),
+        GivenValue::Expr(expr, _) => {
+            let line = sources.place(expr.span).map_or(String::new(), |place| format!(":{}", place.start.line));
+            format!("The value is that of {}{line}.", given.origin)
+        }
+    };
+    given.values.iter().map(|given| (given.name.clone(), said(given))).collect()
 }
 
 /// The value of an expression that may not name anything or call a function.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::block::Attributes;
-use crate::model::{Block, Blocks, HostName, Problem, Problems};
+use crate::model::{Address, Block, Blocks, HostName, Problem, Problems};
 
 use super::ask::Known;
 use super::ask::image_file::{self, Header};
@@ -95,13 +95,19 @@ pub(super) fn resolved(overlay: &str, name: &str) -> Option<String> {
     Some(format!("/{}", steps.join("/")))
 }
 
-/// The first overlay of an image that exists on a host.
-pub(super) fn overlay_on<'a>(block: &Block, scene: &'a Scene, host: &HostName) -> Known<Option<&'a Block>> {
-    let overlays = scene.blocks.values().filter(|other| other.resource("backing") == Some(&block.address));
-    for overlay in overlays.filter(|other| Image.hosts(other, scene.blocks).contains(host)) {
-        for place in places(overlay, scene.blocks) {
-            if image_file::read(scene.host(host), &place)?.is_some() {
-                return Ok(Some(overlay));
+/// The first overlay of an image that exists: on a host, or on any where its members share the image.
+pub(super) fn overlay_of<'a>(
+    block: &Block,
+    scene: &'a Scene,
+    host: &HostName,
+    shared: bool,
+) -> Known<Option<&'a Address>> {
+    for overlay in scene.dependents.get(&block.address).into_iter().flatten() {
+        for at in overlay.hosts.iter().filter(|one| shared || *one == host) {
+            for path in &overlay.paths {
+                if image_file::read(scene.host(at), path)?.is_some() {
+                    return Ok(Some(&overlay.address));
+                }
             }
         }
     }

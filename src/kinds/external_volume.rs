@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use uuid::Uuid;
 
@@ -161,6 +162,10 @@ impl Kind for ExternalVolume {
         block.text("mount_point").map(str::to_owned).into_iter().collect()
     }
 
+    fn default_place(&self, block: &Block, all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("mount_point", default_mount_point(block, all.get(block.resource("storage")?)?)))
+    }
+
     fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
         let device = match source(block) {
             Some(Source::Device { path, .. }) => Some(path),
@@ -250,13 +255,17 @@ fn inherit(block: &mut Block, storage: Option<&Block>) {
             block.default_to(name, value.clone());
         }
     }
-    let default = match storage.datum("root") {
+    let default = default_mount_point(block, storage);
+    block.default_to("mount_point", default);
+}
+
+fn default_mount_point(block: &Block, storage: &Block) -> Datum {
+    match storage.datum("root") {
         Some(Datum::Text(root)) => {
             Datum::text(format!("{}/{}", root.trim_end_matches('/'), block.address.default_name()))
         }
         _ => Datum::Unknown,
-    };
-    block.default_to("mount_point", default);
+    }
 }
 
 fn check(block: &Block, storage: Option<&Block>) -> Problems {
@@ -264,8 +273,10 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
     let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
         problems.push(Problem::error(code, summary, detail).at(place))
     };
-    let present: Vec<_> =
+    let mut present: Vec<_> =
         block.blocks.iter().map(|nested| nested.name.as_str()).filter(|name| SOURCES.contains(name)).collect();
+    // A block that stands twice is an error of its own.
+    present.dedup();
     match present.as_slice() {
         [_] => {}
         [] => error(
@@ -468,7 +479,7 @@ struct Look<'a> {
     address: &'a Address,
     scene: &'a Scene<'a>,
     host: &'a HostName,
-    ground: Ground,
+    ground: Rc<Ground>,
     at: &'a str,
     source: Source,
     lineage: Lineage,
@@ -515,7 +526,7 @@ enum Mounted<'a> {
 impl<'a> Look<'a> {
     fn at(block: &'a Block, scene: &'a Scene<'a>, host: &'a HostName) -> Result<Self, String> {
         let facts = scene.host(host);
-        let ground = Ground::read(facts)?;
+        let ground = scene.ground(host)?;
         let at = mount_point(block);
         let lineage = path::read(facts, at)?;
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
@@ -1313,6 +1324,8 @@ impl<'a> Look<'a> {
         }
         let is_there = !lines.is_empty() || matches!(self.mounted(), Mounted::Ours(_));
         if is_there && self.block.lifecycle.ignore_changes.contains("persist") {
+            let ids = lines.iter().filter_map(|line| line.entry.as_ref()?.id()?.parse::<Address>().ok());
+            verdict.formerly.extend(ids.filter(|id| id != self.address));
             return;
         }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };
@@ -1448,7 +1461,7 @@ impl<'a> Look<'a> {
 
     /// Who keeps the volume from being unmounted.
     fn in_use(&self, path: &str) -> Result<Option<Hazard>, String> {
-        let uses = open_files::read(self.scene.host(self.host), path)?;
+        let uses = self.scene.users(self.host, path)?;
         // What lies below may go with it only if it is a volume of ours that nobody is to have any more.
         for mount in self.ground.mounts.below(path) {
             let is_ours = self.scene.watched(self.host).contains(&mount.target);

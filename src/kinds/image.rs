@@ -79,14 +79,8 @@ impl Kind for Image {
     }
 
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems {
-        let format = block.datum("format").cloned().unwrap_or(Datum::Unknown);
-        block.default_to(
-            "name",
-            match format {
-                Datum::Text(format) => Datum::text(format!("{}.{format}", block.address.default_name())),
-                _ => Datum::Unknown,
-            },
-        );
+        let name = default_name(block);
+        block.default_to("name", name);
         block.default_to("allocation", Datum::text("sparse"));
         if let Some(volume) = block.resource("volume").and_then(|address| all.get(address)) {
             let inherited = ["owner", "group"].map(|name| (name, volume.datum(name).cloned()));
@@ -117,12 +111,23 @@ impl Kind for Image {
         places(block, all).take(1).collect()
     }
 
+    fn default_place(&self, block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("name", default_name(block)))
+    }
+
     fn needs_paths(&self, block: &Block, all: &Blocks) -> Vec<String> {
         self.paths(block, all)
     }
 
+    fn built_on(&self, block: &Block, all: &Blocks) -> Option<(Address, Vec<String>)> {
+        Some((block.resource("backing")?.clone(), places(block, all).collect()))
+    }
+
     fn questions(&self, block: &Block, all: &Blocks, _host: &HostName) -> Vec<Question> {
-        let files = places(block, all).map(|path| image_file::question(&path)).collect::<Vec<_>>();
+        let mut files: Vec<_> = places(block, all).map(|path| image_file::question(&path)).collect();
+        if let Some(base) = backing::base(block, all) {
+            files.extend(places(base, all).map(|path| image_file::content_question(&path)));
+        }
         files.into_iter().chain(ground::people_questions(block)).collect()
     }
 
@@ -149,6 +154,13 @@ impl Kind for Image {
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
         &[("create_image", include_str!("ask/create_image.sh")), ("grow_image", include_str!("ask/grow_image.sh"))]
+    }
+}
+
+fn default_name(block: &Block) -> Datum {
+    match block.datum("format") {
+        Some(Datum::Text(format)) => Datum::text(format!("{}.{format}", block.address.default_name())),
+        _ => Datum::Unknown,
     }
 }
 
@@ -235,20 +247,18 @@ fn in_directory(directory: &str, block: &Block) -> String {
 
 fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let facts = scene.host(host);
-    let ground = Ground::read(facts)?;
+    let ground = scene.ground(host)?;
     let volume = block.resource("volume").ok_or("the volume is not known")?;
     let room = scene.room(volume, host).ok_or_else(|| format!("{volume} is not known"))?;
     let mut hazards = Vec::new();
     let wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
     let mut verdict = Verdict { hazards, ..Verdict::default() };
     let path = in_directory(&room.directory, block);
-    if let Some(hazard) = moved_away(block, scene, host) {
-        verdict.hazards.push(hazard);
-    }
     let look_in = match &room.state {
         RoomState::Unknown(why) => return Err(why.clone()),
         RoomState::Later(why) => {
             verdict.standing = Standing::Later(why.clone());
+            verdict.hazards.extend(moved_away(block, scene, host, &path));
             return Ok(verdict);
         }
         RoomState::New { .. } => None,
@@ -268,19 +278,24 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
 }
 
 /// An image that would get another path: a new one is made, and the old one with the guest's data stays behind.
-fn moved_away(block: &Block, scene: &Scene, host: &HostName) -> Option<Hazard> {
+fn moved_away(block: &Block, scene: &Scene, host: &HostName, path: &str) -> Option<Hazard> {
     let previous = scene.previous(&block.address)?;
-    let place = |block: &Block| Some((block.resource("volume")?.clone(), block.text("name")?.to_owned()));
-    let (old, new) = (place(previous)?, place(block)?);
-    (old != new).then(|| {
+    let volume = scene.previous(previous.resource("volume")?)?;
+    let old = in_directory(kind_of(&volume.address)?.image_directories(volume).first()?, previous);
+    let (name, volume) = (previous.text("name")?, &volume.address);
+    let cure = match (block.resource("volume") == Some(volume), block.text("name") == Some(name)) {
+        (true, false) => format!("Keep it with name = {name:?}. "),
+        (true, true) => format!("Keep it where it is by keeping the path of {volume}. "),
+        (false, _) => String::new(),
+    };
+    (old != path).then(|| {
         Hazard::new(
             HazardCode::DataLoss,
             &block.address,
             Some(host),
-            format!("the image moves from {} in {} to {} in {}: it would be made anew, and the guest's data stay behind in the old file", old.1, old.0, new.1, new.0),
+            format!("the image moves from {old} to {path}: it would be made anew, and the guest's data stay behind in the old file"),
             format!(
-                "{}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
-                if old.0 == new.0 { format!("Keep it with name = {:?}. ", old.1) } else { String::new() },
+                "{cure}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
                 block.address
             ),
         )
@@ -334,34 +349,43 @@ impl Wanted<'_> {
         let mut words = vec!["create_image", &self.path, format, &size_argument, allocation, &owner, &mode];
         let mut what = format!("allocate {} ({format}, {size}, {allocation})", self.path);
         let base = backing::base(self.block, scene.blocks);
-        let at = match base.map(|base| self.path_of_base(base, scene)).transpose()?.transpose() {
-            Ok(at) => at,
-            Err(standing) => {
-                verdict.standing = standing;
-                return Ok(());
-            }
-        };
-        if let (Some(base), Some(at)) = (base, &at) {
+        let under = base.map(|base| self.under(base, scene)).transpose()?;
+        if let Some(Under::Later(why)) = &under {
+            verdict.standing = Standing::Later(why.clone());
+            return Ok(());
+        }
+        let mut guard = Vec::new();
+        if let (Some(base), Some(Under::There { at, guard: of_base } | Under::Written { at, guard: of_base, .. })) =
+            (base, &under)
+        {
             words.extend([at, base.text("format").unwrap_or("raw")]);
             what = format!("make {} ({format}, {size}), an overlay of {at}", self.path);
+            guard.extend(of_base.iter().cloned());
         }
         let draft = Draft::new("create", what, Command::new(words))
             .guarded([ground::absent(&self.path)])
             .guarded(self.room.guard.clone())
+            .guarded(guard)
             .without_inverse("an image that a guest may have used is not deleted");
         verdict.needs.push(self.need(scene, reserved(format, size, allocation), size, 1)?);
-        let overlay = backing::overlay_on(self.block, scene, self.host)?;
+        let overlay = backing::overlay_of(self.block, scene, self.host, self.room.shared)?;
         let remedy = match scene.was_seen(self.address, self.host) && !self.room.volatile {
+            _ if let Some(Under::Written { at, host, by, .. }) = &under => Remedy::Never(self.hazard(
+                HazardCode::InUse,
+                format!("{at} on {host} is open for writing: {by}. An overlay of it would be destroyed by what is written there"),
+                format!("Stop the guest, or let it run on an overlay of its own; then plan again. {} must not change any more.", base.map(|base| base.address.to_string()).unwrap_or_default()),
+            )),
             _ if overlay.is_some() => Remedy::Never(self.hazard(
                 HazardCode::BackingInUse,
                 format!(
                     "{} is not on {}, and {} is an overlay of it: over a blank image that would be worthless",
                     self.path,
                     self.host,
-                    overlay.map(|overlay| overlay.address.to_string()).unwrap_or_default()
+                    overlay.map(ToString::to_string).unwrap_or_default()
                 ),
                 "Put back the image that the overlay was made on.",
             )),
+            _ if let Some(hazard) = moved_away(self.block, scene, self.host, &self.path) => Remedy::Ask(hazard, vec![draft]),
             false => Remedy::Run(vec![draft]),
             true => Remedy::Ask(
                 self.hazard(
@@ -377,15 +401,36 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    /// Where the backing image is, or is made before this one; else why that has to be waited for.
-    fn path_of_base(&self, base: &Block, scene: &Scene) -> Result<Result<String, Standing>, String> {
+    /// How the backing image stands of which this one is to be an overlay.
+    fn under(&self, base: &Block, scene: &Scene) -> Result<Under, String> {
         let volume = base.resource("volume").ok_or("the volume of the backing image is not known")?;
         let room = scene.room(volume, self.host).ok_or_else(|| format!("{volume} is not known"))?;
-        match room.state {
-            RoomState::Unknown(why) => Err(why),
-            RoomState::Later(why) => Ok(Err(Standing::Later(why))),
-            RoomState::New { .. } | RoomState::Open { .. } => Ok(Ok(in_directory(&room.directory, base))),
+        let at = in_directory(&room.directory, base);
+        let mut guard = room.guard;
+        let places: Vec<String> = places(base, scene.blocks).collect();
+        guard.push(open_files::nobody_writes(&places));
+        let look_in = match room.state {
+            RoomState::Unknown(why) => return Err(why),
+            RoomState::Later(why) => return Ok(Under::Later(why)),
+            RoomState::New { .. } => return Ok(Under::There { at, guard }),
+            RoomState::Open { look_in } => in_directory(&look_in, base),
+        };
+        let facts = scene.host(self.host);
+        let Some(file) = image_file::read(facts, &look_in)? else { return Ok(Under::There { at, guard }) };
+        let hosts = match room.shared {
+            true => Image.hosts(base, scene.blocks),
+            false => vec![self.host.clone()],
+        };
+        if let Some((host, by)) = users(scene, &hosts, &places)?.into_iter().find(|(_, one)| one.writes) {
+            return Ok(Under::Written { at, guard, host, by });
         }
+        let grows = base.size("size").is_some_and(|size| file.virtual_size() < size)
+            && !base.lifecycle.ignore_changes.contains("size");
+        if grows {
+            return Ok(Under::Later(format!("{} grows first", base.address)));
+        }
+        guard.push(image_file::content_guard(facts, &at, &look_in)?);
+        Ok(Under::There { at, guard })
     }
 
     /// An image that exists is compared; it is never made anew.
@@ -473,7 +518,7 @@ impl Wanted<'_> {
             ));
         } else if have < self.size() && !self.block.lifecycle.ignore_changes.contains("size") {
             let lost = previous.and_then(|previous| previous.size("size")).filter(|size| have < *size);
-            self.grow(verdict, scene, &file, &users, seen_at, lost)?;
+            self.grow(verdict, scene, &file, seen_at, lost)?;
         }
         // libvirt gives an image to the qemu user while a guest runs, and back when it stops.
         if users.is_empty() {
@@ -489,13 +534,10 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    /// Who uses the image, by whichever name the volume gives it.
+    /// Who uses the image on this host, by whichever name the volume gives it.
     fn users(&self, scene: &Scene) -> Result<Vec<open_files::Use>, String> {
-        let mut all = Vec::new();
-        for place in self.places(scene) {
-            all.extend(open_files::read(scene.host(self.host), &place)?);
-        }
-        Ok(all)
+        let found = users(scene, std::slice::from_ref(self.host), &self.places(scene))?;
+        Ok(found.into_iter().map(|(_, one)| one).collect())
     }
 
     fn places(&self, scene: &Scene) -> Vec<String> {
@@ -507,7 +549,6 @@ impl Wanted<'_> {
         verdict: &mut Verdict,
         scene: &Scene,
         file: &ImageFile,
-        users: &[open_files::Use],
         seen_at: &str,
         lost: Option<Size>,
     ) -> Result<(), String> {
@@ -529,9 +570,15 @@ impl Wanted<'_> {
             .guarded(guard)
             .with_impact(Impact::Offline)
             .without_inverse("an image is never shrunk");
-        let overlay = backing::overlay_on(self.block, scene, self.host)?.map(|overlay| overlay.address.to_string());
+        let overlay = backing::overlay_of(self.block, scene, self.host, self.room.shared)?;
         let base = self.block.resource("backing").map(|base| format!("it is an overlay of {base}"));
         let chained = overlay.map(|overlay| format!("{overlay} is an overlay of it")).or(base);
+        // A guest on any member that shares the volume.
+        let hosts = match self.room.shared {
+            true => Image.hosts(self.block, scene.blocks),
+            false => vec![self.host.clone()],
+        };
+        let users = users(scene, &hosts, &self.places(scene))?;
         let remedy = match (users.first(), lost) {
             _ if chained.is_some() => Remedy::Never(self.hazard(
                 HazardCode::BackingInUse,
@@ -547,9 +594,9 @@ impl Wanted<'_> {
                 ),
                 vec![draft],
             ),
-            (Some(user), _) => Remedy::Never(self.hazard(
+            (Some((host, user)), _) => Remedy::Never(self.hazard(
                 HazardCode::InUse,
-                format!("{} on {} is in use: {user}", self.path, self.host),
+                format!("{} on {host} is in use: {user}", self.path),
                 "Stop the guest, then plan again; or grow it through the guest's own tools (virsh blockresize), after which the plan is empty.",
             )),
         };
@@ -590,6 +637,28 @@ impl Wanted<'_> {
             RoomState::Later(why) | RoomState::Unknown(why) => return Err(why.clone()),
         })
     }
+}
+
+/// How a backing image stands.
+enum Under {
+    /// It is there, or is made before; with what must hold while an overlay of it is made.
+    There { at: String, guard: Vec<Guard> },
+    /// Somebody may write to it.
+    Written { at: String, guard: Vec<Guard>, host: HostName, by: open_files::Use },
+    /// It has to be waited for, and why.
+    Later(String),
+}
+
+/// Who uses any of the places, and on which host.
+fn users(scene: &Scene, hosts: &[HostName], places: &[String]) -> Result<Vec<(HostName, open_files::Use)>, String> {
+    let mut all = Vec::new();
+    for host in hosts {
+        for place in places {
+            let found = scene.users(host, place)?;
+            all.extend(found.into_iter().map(|one| (host.clone(), one)));
+        }
+    }
+    Ok(all)
 }
 
 /// Bytes that an image of that size takes at once. qcow2 with 64 KiB clusters: an L2 entry of 8 bytes and a refcount of 2 bytes

@@ -14,7 +14,7 @@ use crate::model::block::Attributes;
 use crate::model::{Block, Blocks, Command, Datum, HostName, Problem, Problems, Question};
 
 use super::ask::path;
-use super::ground::{self, Ground};
+use super::ground;
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Remedy, Standing, Verdict};
 use super::{Kind, Scene, host, kind_of};
@@ -47,9 +47,13 @@ impl Kind for ImageStorage {
         &SCHEMA
     }
 
+    fn default_place(&self, block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("root", default_root(block)))
+    }
+
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
-        let default = format!("/var/lib/larder/storages/{}", block.address.default_name());
-        block.default_to("root", Datum::text(default));
+        let default = default_root(block);
+        block.default_to("root", default);
         let mut problems = Problems::new();
         if ground::belongs_to_the_system(root(block)) {
             let summary = format!("{} belongs to the system", root(block));
@@ -90,6 +94,10 @@ impl Kind for ImageStorage {
     }
 }
 
+fn default_root(block: &Block) -> Datum {
+    Datum::text(format!("/var/lib/larder/storages/{}", block.address.default_name()))
+}
+
 /// The directory that a storage has on each member.
 pub fn root(block: &Block) -> &str {
     block.text("root").unwrap_or("/var/lib/larder/storages")
@@ -97,7 +105,7 @@ pub fn root(block: &Block) -> &str {
 
 fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let facts = scene.host(host);
-    let _ground = Ground::read(facts)?;
+    let _ground = scene.ground(host)?;
     let mut verdict = Verdict::default();
     if block.lifecycle.ignore_changes.contains("root") {
         verdict.standing = Standing::Present; // the members are all that there is to it

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Address, Block, Blocks, HostName, Problems, Question};
+use crate::model::{Address, Block, Blocks, Datum, HostName, Problems, Question};
 
 pub mod ask;
 mod backing;
@@ -18,7 +18,7 @@ pub mod scene;
 pub mod schema;
 pub mod verdict;
 
-pub use scene::{Memory, Room, Scene};
+pub use scene::{Dependent, Dependents, Heard, Memory, Room, Scene};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 
@@ -52,6 +52,11 @@ pub trait Kind: Sync {
         self.paths(block, all)
     }
 
+    /// The attribute that says where it lies, and what that is where nobody says: made of the name of the block.
+    fn default_place(&self, _block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        None
+    }
+
     /// Paths below which something must exist first, although no expression refers to it: the source of a bind mount.
     fn needs_paths(&self, _block: &Block, _all: &Blocks) -> Vec<String> {
         Vec::new()
@@ -70,6 +75,11 @@ pub trait Kind: Sync {
     /// What takes a recorded placement away again, without loss of data.
     fn unmake(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Verdict {
         Verdict::default()
+    }
+
+    /// The resource without whose very content this one is worthless (the backing image of an overlay), and where this one may be seen.
+    fn built_on(&self, _block: &Block, _all: &Blocks) -> Option<(Address, Vec<String>)> {
+        None
     }
 
     /// For kinds that hold images: the directories in which an image may be seen, the volume's own first.

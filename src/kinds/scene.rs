@@ -1,10 +1,15 @@
 //! What a kind may look at when it judges: all blocks, what the hosts said, and what the state remembers.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::model::{Address, Block, Blocks, Facts, Guard, HostFacts, HostName};
 
+use super::ask::Known;
 use super::ask::mounts::is_within;
+use super::ask::open_files::{Use, Users};
+use super::ground::Ground;
 use super::kind_of;
 
 /// What the state remembers of one resource.
@@ -20,6 +25,30 @@ pub struct Memory {
     pub formerly: BTreeSet<Address>,
 }
 
+/// What is worthless without the very content of another resource, by that one.
+pub type Dependents = BTreeMap<Address, Vec<Dependent>>;
+
+/// One of these, wanted or still recorded.
+#[derive(Debug, Clone)]
+pub struct Dependent {
+    pub address: Address,
+    pub hosts: BTreeSet<HostName>,
+    /// Where it may be seen.
+    pub paths: Vec<String>,
+}
+
+/// What was read of each host once, for all resources that look at it.
+#[derive(Debug, Default)]
+pub struct Heard {
+    hosts: RefCell<BTreeMap<HostName, Rc<HeardOf>>>,
+}
+
+#[derive(Debug)]
+struct HeardOf {
+    ground: Known<Rc<Ground>>,
+    users: Users,
+}
+
 /// The whole picture. Everything in it is plain data.
 #[derive(Debug)]
 pub struct Scene<'a> {
@@ -31,11 +60,33 @@ pub struct Scene<'a> {
     pub watched: &'a BTreeMap<HostName, Vec<String>>,
     /// Which resource is to have which path, by host.
     pub owners: &'a BTreeMap<HostName, BTreeMap<String, Address>>,
+    /// All overlays, those that are not part of the run too.
+    pub dependents: &'a Dependents,
+    pub heard: &'a Heard,
 }
 
 impl Scene<'_> {
     pub fn host(&self, host: &HostName) -> &HostFacts {
         self.facts.host(host)
+    }
+
+    fn heard(&self, host: &HostName) -> Rc<HeardOf> {
+        let mut hosts = self.heard.hosts.borrow_mut();
+        let read = || {
+            let facts = self.host(host);
+            Rc::new(HeardOf { ground: Ground::read(facts).map(Rc::new), users: Users::read(facts) })
+        };
+        Rc::clone(hosts.entry(host.clone()).or_insert_with(read))
+    }
+
+    /// What a host said of itself, its mounts and its fstab.
+    pub fn ground(&self, host: &HostName) -> Known<Rc<Ground>> {
+        self.heard(host).ground.clone()
+    }
+
+    /// Who uses anything at or below a path.
+    pub fn users(&self, host: &HostName, path: &str) -> Known<Vec<Use>> {
+        self.heard(host).users.below(path)
     }
 
     pub fn block(&self, address: &Address) -> Option<&Block> {

@@ -1,8 +1,8 @@
 //! What a kind concludes for one resource on one host: how it stands, what differs, and the remedy of each difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Command, Guard, Hazard, HazardCode, Impact, Inverse};
+use crate::model::{Address, Command, Guard, Hazard, HazardCode, Impact, Inverse};
 
 /// How a resource stands on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -153,6 +153,8 @@ pub struct Verdict {
     pub observed: BTreeMap<String, String>,
     /// What to remember in the state when the steps have run (merged over what is remembered already).
     pub memory: BTreeMap<String, String>,
+    /// Addresses of before that the host still carries, although nothing is to be done about it.
+    pub formerly: BTreeSet<Address>,
     pub needs: Vec<Need>,
     /// What the resource must have to itself on the host, by names that two of them would share: `the device 8:16`.
     pub claims: Vec<String>,

@@ -155,19 +155,21 @@ pub fn statement(from: &Selector, to: &Selector) -> String {
     format!("moved {{\n  from = {from}\n  to   = {to}\n}}")
 }
 
-/// The fewest statements that say of each pair that the one address became the other. A block is named as a whole where all
-/// that `known` has of it goes to one block under the same keys.
+/// The fewest statements that say of each pair that the one address became the other. A block or a module is named as a whole
+/// where all that there is of it goes to one other under the same keys; `known` says how much that is, and nothing of what may not
+/// be named because it is still declared.
 pub fn statements<'a>(
     pairs: impl IntoIterator<Item = (&'a Address, &'a Address)>,
-    known: impl Fn(&Address) -> usize,
+    known: impl Fn(&Selector) -> Option<usize>,
 ) -> Vec<(Selector, Selector)> {
+    let (mut all, pairs) = of_modules(pairs.into_iter().collect(), &known);
     let mut blocks: BTreeMap<(Address, Address), Vec<(&Address, &Address)>> = BTreeMap::new();
     for (from, to) in pairs {
         blocks.entry((from.block(), to.block())).or_default().push((from, to));
     }
-    let mut all = Vec::new();
     for ((from, to), pairs) in blocks {
-        let is_whole = from != to && pairs.len() == known(&from) && pairs.iter().all(|(a, b)| a.key == b.key);
+        let is_known = known(&Selector::Block(from.clone())) == Some(pairs.len());
+        let is_whole = from != to && is_known && pairs.iter().all(|(a, b)| a.key == b.key);
         let is_single = pairs.len() == 1;
         match is_whole && !(is_single && pairs.iter().any(|(old, _)| old.key.is_some())) {
             true => all.push((Selector::Block(from), Selector::Block(to))),
@@ -178,6 +180,53 @@ pub fn statements<'a>(
         }
     }
     all
+}
+
+type Steps = Vec<ModuleStep>;
+type Ends<'a> = Vec<(&'a Address, &'a Address)>;
+
+/// The statements about modules that moved as a whole, and the pairs of which they do not speak.
+fn of_modules<'a>(
+    pairs: Ends<'a>,
+    known: &impl Fn(&Selector) -> Option<usize>,
+) -> (Vec<(Selector, Selector)>, Ends<'a>) {
+    let mut groups: BTreeMap<(Steps, Steps), Ends> = BTreeMap::new();
+    let mut rest = Vec::new();
+    for (old, new) in pairs {
+        let below = old.module.iter().rev().zip(new.module.iter().rev()).take_while(|(a, b)| a == b).count();
+        let ends = (&old.module[..old.module.len() - below], &new.module[..new.module.len() - below]);
+        match ends.0.is_empty() || ends.1.is_empty() || old.local() != new.local() {
+            true => rest.push((old, new)),
+            false => groups.entry((ends.0.to_vec(), ends.1.to_vec())).or_default().push((old, new)),
+        }
+    }
+    // All instances of a call under the same keys are the call.
+    let mut calls: BTreeMap<(Steps, Steps), Vec<(Steps, Steps)>> = BTreeMap::new();
+    let without_key = |steps: &[ModuleStep]| {
+        let mut steps = steps.to_vec();
+        steps.iter_mut().last().into_iter().for_each(|step| step.key = None);
+        steps
+    };
+    for (old, new) in groups.keys() {
+        if old.last().map(|step| &step.key) == new.last().map(|step| &step.key) {
+            calls.entry((without_key(old), without_key(new))).or_default().push((old.clone(), new.clone()));
+        }
+    }
+    let mut said = Vec::new();
+    for ((old, new), instances) in calls {
+        let count: usize = instances.iter().filter_map(|one| groups.get(one)).map(Vec::len).sum();
+        if old != new && known(&Selector::Module(old.clone())) == Some(count) {
+            instances.iter().for_each(|one| drop(groups.remove(one)));
+            said.push((Selector::Module(old), Selector::Module(new)));
+        }
+    }
+    for ((old, new), pairs) in groups {
+        match known(&Selector::ModuleInstance(old.clone())) == Some(pairs.len()) {
+            true => said.push((Selector::module(old), Selector::module(new))),
+            false => rest.extend(pairs),
+        }
+    }
+    (said, rest)
 }
 
 #[cfg(test)]
@@ -287,24 +336,36 @@ mod tests {
             ("image.one", "image.two[0]"),
             ("image.part[0]", "image.rest[0]"),
             ("image.plain", "image.simple"),
+            ("module.a.image.x", "module.b.image.x"),
+            ("module.a.module.i[0].image.x[1]", "module.b.module.i[0].image.x[1]"),
+            ("module.each[\"a\"].image.x", "module.every[\"a\"].image.x"),
+            ("module.each[\"b\"].image.x", "module.every[\"b\"].image.x"),
+            ("module.single.image.x", "module.single[\"k\"].image.x"),
+            ("module.outer.module.old.image.x", "module.outer.module.new.image.x"),
+            ("module.kept.image.x", "module.other.image.x"),
+            ("module.out.image.x", "image.out"),
         ]
         .map(|(from, to)| (address(from), address(to)));
-        let known = |block: &Address| {
-            if *block == address("image.part") {
-                2
-            } else {
-                pairs.iter().filter(|(from, _)| from.block() == *block).count()
-            }
+        let known = |selector: &Selector| match selector.to_string().as_str() {
+            "image.part" => Some(2),
+            "module.kept" => None,
+            _ => Some(pairs.iter().filter(|(from, _)| selector.selects(from)).count()),
         };
         let said: Vec<_> =
             statements(pairs.iter().map(|(a, b)| (a, b)), known).into_iter().map(|(a, b)| format!("{a} {b}")).collect();
         assert_eq!(
             said,
             [
+                "module.a module.b",
+                "module.each module.every",
+                "module.outer.module.old module.outer.module.new",
+                "module.single module.single[\"k\"]",
                 "image.one image.two[0]",
                 "image.part[0] image.rest[0]",
                 "image.plain image.simple",
-                "image.web image.app"
+                "image.web image.app",
+                "module.kept.image.x module.other.image.x",
+                "module.out.image.x image.out"
             ]
         );
         for (from, to) in statements(pairs.iter().map(|(a, b)| (a, b)), known) {

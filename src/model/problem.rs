@@ -47,6 +47,9 @@ pub struct Problem {
     /// The instance in which it was found, where a block has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// Where the module is called in which it was found, and what it is in; the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub called_from: Vec<Place>,
     /// In how many more instances the same is wrong at the same place.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_instances: usize,
@@ -68,6 +71,7 @@ impl Problem {
             place: None,
             values: Vec::new(),
             instance: None,
+            called_from: Vec::new(),
             more_instances: 0,
         }
     }

@@ -1,6 +1,7 @@
 //! The files on hosts that a plan edits, each with one unified diff over all its edits.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
@@ -19,21 +20,25 @@ pub struct FileChange {
 }
 
 pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
-    let mut texts: BTreeMap<(HostName, &'static str), (String, fstab::Fstab)> = BTreeMap::new();
+    let mut texts: BTreeMap<(HostName, &'static str), (String, fstab::Edited)> = BTreeMap::new();
     for step in steps {
         let Some(edit) = &step.draft.edit else { continue };
-        let Ok(before) = fstab::read(facts.host(&step.host)) else { continue };
-        let entry = texts.entry((step.host.clone(), edit.path)).or_insert_with(|| (before.text.clone(), before));
-        entry.1 = fstab::Fstab::parse(&entry.1.edited(&edit.remove, edit.insert.as_deref()));
+        let entry = match texts.entry((step.host.clone(), edit.path)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let Ok(before) = fstab::read(facts.host(&step.host)) else { continue };
+                let after = fstab::Edited::of(&before.text);
+                entry.insert((before.text, after))
+            }
+        };
+        entry.1.edit(&edit.remove, edit.insert.as_deref());
     }
-    let changed = texts.into_iter().filter(|(_, (before, after))| *before != after.text);
+    let texts = texts.into_iter().map(|(place, (before, after))| (place, before, after.text()));
+    let changed = texts.filter(|(_, before, after)| before != after);
     changed
-        .map(|((host, path), (before, after))| {
-            let diff = TextDiff::from_lines(&before, &after.text)
-                .unified_diff()
-                .context_radius(3)
-                .header(path, path)
-                .to_string();
+        .map(|((host, path), before, after)| {
+            let diff =
+                TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(path, path).to_string();
             FileChange { host, path: path.to_owned(), diff }
         })
         .collect()

@@ -22,6 +22,7 @@ pub(super) fn of(plan: &Plan) -> String {
     add(&mut digest, &plan.moved);
     add(&mut digest, &plan.forgotten);
     add(&mut digest, &plan.targets);
+    add(&mut digest, &plan.output_changes);
     text(digest)
 }
 

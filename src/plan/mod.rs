@@ -6,6 +6,7 @@ mod graph;
 mod hash;
 mod imports;
 mod ledger;
+mod outputs;
 mod removal;
 mod renames;
 mod targets;
@@ -16,7 +17,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Statements;
-use crate::kinds::{self, Draft, Memory, Remedy, Scene, Standing, Verdict, host, kind_of};
+use crate::kinds::{
+    self, Dependent, Dependents, Draft, Heard, Memory, Remedy, Scene, Standing, Verdict, host, kind_of,
+};
 use crate::model::moved;
 use crate::model::problem::in_order;
 use crate::model::{
@@ -28,6 +31,7 @@ use crate::state::{State, without_secrets};
 
 pub use files::FileChange;
 pub use hash::{seal, unseal};
+pub use outputs::{Output, OutputChange};
 use targets::Scope;
 pub use targets::{Choice, Limit, Target, Targets, Why, unknown_names};
 
@@ -181,6 +185,9 @@ pub struct Plan {
     #[serde(default)]
     pub forgotten: BTreeSet<Address>,
     pub outputs: BTreeMap<String, serde_json::Value>,
+    /// What of them differs from what the state has.
+    #[serde(default)]
+    pub output_changes: BTreeMap<String, OutputChange>,
     pub max_hosts_at_once: usize,
     pub parallelism: usize,
     /// The state file, relative to the directory of the configuration.
@@ -200,6 +207,8 @@ pub struct Found {
     /// Nothing of it differs from what is wanted.
     pub is_settled: bool,
     pub observed: BTreeMap<String, String>,
+    /// Addresses of before that the host goes on to carry.
+    pub formerly: BTreeSet<Address>,
 }
 
 impl Plan {
@@ -210,9 +219,10 @@ impl Plan {
             && !self.changes.iter().any(|change| is_open(&change.action) || change.hosts.values().any(is_open))
     }
 
-    /// Whether apply would change a host, or what Larder calls its own.
+    /// Whether apply would change a host, what Larder calls its own, or an output.
     pub fn has_changes(&self) -> bool {
         !self.moved.is_empty()
+            || !self.output_changes.is_empty()
             || self.changes.iter().any(|change| {
                 change.hosts.values().any(|action| {
                     matches!(
@@ -267,6 +277,21 @@ pub fn questions(
             }
             for host in hosts_of(block, blocks, state) {
                 asked.entry(host.clone()).or_default().extend(kind.questions(block, blocks, &host));
+            }
+        }
+    }
+    // An overlay that is not part of the run, or not wanted any more, protects the image below it all the same.
+    for blocks in [known, &recorded, &pending] {
+        for block in blocks.values() {
+            let Some((kind, (base, _))) =
+                kind_of(&block.address).and_then(|kind| Some((kind, kind.built_on(block, blocks)?)))
+            else {
+                continue;
+            };
+            for host in hosts_of(block, blocks, state).iter().filter(|_| scope.has(&base)) {
+                if let Some(questions) = asked.get_mut(host) {
+                    questions.extend(kind.questions(block, blocks, host));
+                }
             }
         }
     }
@@ -341,6 +366,21 @@ fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
     paths.into_iter().map(|(host, paths)| (host, paths.into_iter().collect())).collect()
 }
 
+/// What is built on another resource, wanted or recorded: what is forgotten stays on its hosts.
+fn dependents(desired: &Blocks, state: &State) -> Dependents {
+    let mut all = Dependents::new();
+    for blocks in [desired, &recorded_blocks(state), &pending_blocks(state)] {
+        for block in blocks.values() {
+            let Some((base, paths)) = kind_of(&block.address).and_then(|kind| kind.built_on(block, blocks)) else {
+                continue;
+            };
+            let (address, hosts) = (block.address.clone(), hosts_of(block, blocks, state));
+            all.entry(base).or_default().push(Dependent { address, hosts, paths });
+        }
+    }
+    all
+}
+
 /// Which resource has which path, by host.
 fn owners(blocks: &Blocks) -> BTreeMap<HostName, BTreeMap<String, Address>> {
     let mut all: BTreeMap<HostName, BTreeMap<String, Address>> = BTreeMap::new();
@@ -380,7 +420,7 @@ pub struct Input<'a> {
     pub desired: &'a Blocks,
     /// What the configuration says about what the state has.
     pub statements: &'a Statements,
-    pub outputs: BTreeMap<String, serde_json::Value>,
+    pub outputs: BTreeMap<String, Output>,
     pub facts: &'a Facts,
     pub state: &'a State,
     pub request: &'a Request,
@@ -433,9 +473,18 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
         !scope.has(address) || scope.forgotten.contains(address) || scope.holds(address, host)
     };
     let owners = owners_with(desired, state, stays);
-    let scene = Scene { blocks: desired, facts: input.facts, memory: &memory, watched: &watched, owners: &owners };
+    let dependents = dependents(desired, state);
+    let scene = Scene {
+        blocks: desired,
+        facts: input.facts,
+        memory: &memory,
+        watched: &watched,
+        owners: &owners,
+        dependents: &dependents,
+        heard: &Heard::default(),
+    };
     making.judge(&scene);
-    making.remove(&memory, &watched, &owners);
+    making.remove(&scene);
     making.refuse_renames();
     making.refuse_imports();
     making.finish(&memory)
@@ -654,9 +703,7 @@ impl Making<'_> {
     fn note(&mut self, mut hazard: Hazard) -> bool {
         hazard.accepted = self.is_accepted(&hazard);
         let blocks = hazard.blocks();
-        if !self.hazards.contains(&hazard) {
-            self.hazards.push(hazard);
-        }
+        self.hazards.push(hazard);
         blocks
     }
 
@@ -711,7 +758,8 @@ impl Making<'_> {
         self.refuse_double_claims();
         let mut placed = Vec::new();
         let mut refused = BTreeSet::new();
-        let mut changes = Vec::new();
+        let mut open = BTreeMap::new();
+        let mut judged = Vec::new();
         let addresses: BTreeSet<_> = self.judged.keys().chain(self.removed.keys()).cloned().collect();
         for address in addresses {
             let wanted = self.judged.get(&address).cloned().unwrap_or_default();
@@ -725,27 +773,44 @@ impl Making<'_> {
                 });
                 placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: false, drafts });
                 self.note_unknown(&address, host, verdict);
+                if matches!(verdict.standing, Standing::Unknown(_) | Standing::Later(_)) {
+                    open.insert((address.clone(), host.clone()), verdict.standing.clone());
+                }
             }
             for (host, verdict) in &removed {
                 let drafts = self.drafts(&address, host, verdict, &members).unwrap_or_default();
                 placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: true, drafts });
                 self.note_unknown(&address, host, verdict);
             }
-            changes.push(self.change(&address, &wanted, &removed));
+            judged.push((address, wanted, removed));
         }
+        let waiting = without_what_they_need(&mut placed, refused, open, self.desired);
+        let mut changes: Vec<Change> =
+            judged.iter().map(|(address, wanted, removed)| self.change(address, wanted, removed, &waiting)).collect();
         let unknown = self.unknown.iter().filter(|address| !address.is(host::NAME) && self.scope.has(address));
         changes.extend(unknown.map(|address| self.unknown_change(address.clone())));
         changes.extend(self.moved_hosts());
         changes.sort_by(|a, b| a.address.cmp(&b.address));
-        without_what_they_need(&mut placed, refused, self.desired);
         let rooms = self.ledger();
         let (steps, edits) = graph::order(placed, self.desired, self.state)?;
         self.limit_destruction(&edits);
         let files = files::changes(&edits, self.input.facts);
         self.hazards
             .sort_by(|a, b| (a.accepted, a.code, &a.address, &a.host).cmp(&(b.accepted, b.code, &b.address, &b.host)));
+        // One that was told in several places is told once: those that are alike stand together now.
+        let mut told: BTreeSet<(HazardCode, Address, Option<HostName>, String, String)> = BTreeSet::new();
+        self.hazards.retain(|one| {
+            told.insert((one.code, one.address.clone(), one.host.clone(), one.message.clone(), one.cure.clone()))
+        });
         let unknown = self.unknown_hosts();
         let found = self.found();
+        let outputs = match (self.scope.is_partial(), self.input.request.operation) {
+            // What a part of the configuration comes to is not what the whole does.
+            (true, _) => self.state.outputs.clone(),
+            // They tell of what was taken away.
+            (false, Operation::Destroy) => BTreeMap::new(),
+            (false, _) => outputs::wanted(&self.state.outputs, &self.input.outputs),
+        };
         let mut plan = Plan {
             format_version: FORMAT_VERSION.to_owned(),
             larder_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -769,11 +834,8 @@ impl Making<'_> {
             forgotten: self.scope.forgotten.iter().filter(|address| self.scope.has(address)).cloned().collect(),
             hazards: self.hazards,
             desired: self.desired.clone(),
-            // What a part of the configuration comes to is not what the whole does.
-            outputs: match self.scope.is_partial() {
-                true => self.state.outputs.clone(),
-                false => self.input.outputs.clone(),
-            },
+            output_changes: outputs::changes(&self.state.outputs, &outputs, &self.input.outputs),
+            outputs,
             max_hosts_at_once: self.input.max_hosts_at_once,
             parallelism: self.input.parallelism,
             state_path: self.input.state_path.to_owned(),
@@ -803,12 +865,24 @@ impl Making<'_> {
         address: &Address,
         wanted: &BTreeMap<HostName, Verdict>,
         removed: &BTreeMap<HostName, Verdict>,
+        waiting: &BTreeMap<(Address, HostName), Standing>,
     ) -> Change {
         let mut hosts = BTreeMap::new();
         let mut reasons = BTreeMap::new();
         let mut differences = Vec::new();
         for (host, verdict) in wanted {
-            hosts.insert(host.clone(), self.action(address, host, verdict));
+            let action = match (self.action(address, host, verdict), waiting.get(&(address.clone(), host.clone()))) {
+                (Action::Create | Action::Update, Some(Standing::Later(why))) => {
+                    reasons.insert(host.clone(), why.clone());
+                    Action::Later
+                }
+                (Action::Create | Action::Update, Some(Standing::Unknown(why))) => {
+                    reasons.insert(host.clone(), why.clone());
+                    Action::Unknown
+                }
+                (action, _) => action,
+            };
+            hosts.insert(host.clone(), action);
         }
         for (host, verdict) in removed {
             let action = match &verdict.standing {
@@ -917,17 +991,18 @@ impl Making<'_> {
     }
 
     /// Whether a resource is to have other paths than it had.
-    fn is_moved(&self, address: &Address, old: &Block) -> bool {
+    fn is_moved(&self, address: &Address, old: &Block, recorded: &Blocks) -> bool {
         let (Some(kind), Some(new)) = (kind_of(address), self.desired.get(address)) else { return false };
-        kind.paths(old, &recorded_blocks(self.state)) != kind.paths(new, self.desired)
+        kind.paths(old, recorded) != kind.paths(new, self.desired)
     }
 
     /// What differs from what the last apply left.
     fn drift(&self) -> Vec<Drift> {
         let mut all = Vec::new();
+        let recorded = recorded_blocks(self.state);
         for (address, verdicts) in &self.judged {
             let Some(record) = self.state.resources.get(address) else { continue };
-            if self.is_moved(address, &record.block) {
+            if self.is_moved(address, &record.block, &recorded) {
                 continue; // what it was elsewhere says nothing about what it is here
             }
             for (host, verdict) in verdicts {
@@ -987,8 +1062,12 @@ impl Making<'_> {
                 // What somebody has accepted is as wanted: otherwise it would be asked again at each plan.
                 let is_settled =
                     verdict.differences.is_empty() && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
-                let found =
-                    Found { standing: verdict.standing.clone(), is_settled, observed: verdict.observed.clone() };
+                let found = Found {
+                    standing: verdict.standing.clone(),
+                    is_settled,
+                    observed: verdict.observed.clone(),
+                    formerly: verdict.formerly.clone(),
+                };
                 all.entry(address.clone()).or_default().insert(host.clone(), found);
             }
         }
@@ -1021,19 +1100,55 @@ impl Making<'_> {
     }
 }
 
-/// Takes the steps from placements that build on one which is refused: an image is not made where its volume is not mounted.
-fn without_what_they_need(placed: &mut [graph::Placed], mut refused: BTreeSet<(Address, HostName)>, desired: &Blocks) {
+/// Takes the steps from placements that build on one which is refused, waits or is not known: an image is not made where its
+/// volume is not mounted. Gives how those stand whose steps have to wait with another.
+fn without_what_they_need(
+    placed: &mut [graph::Placed],
+    mut refused: BTreeSet<(Address, HostName)>,
+    mut open: BTreeMap<(Address, HostName), Standing>,
+    desired: &Blocks,
+) -> BTreeMap<(Address, HostName), Standing> {
+    let mut waiting = BTreeMap::new();
+    if refused.is_empty() && open.is_empty() {
+        return waiting;
+    }
+    let mut hosts: BTreeMap<Address, BTreeSet<HostName>> = BTreeMap::new();
+    for one in placed.iter().filter(|one| !one.unmakes) {
+        hosts.entry(one.address.clone()).or_default().insert(one.host.clone());
+    }
+    // On the same host where there is a placement; else all of them.
+    let places = |needed: &Address, host: &HostName| -> Vec<(Address, HostName)> {
+        let all = hosts.get(needed).into_iter().flatten();
+        let is_here = hosts.get(needed).is_some_and(|hosts| hosts.contains(host));
+        all.filter(|one| !is_here || *one == host).map(|one| (needed.clone(), one.clone())).collect()
+    };
     loop {
-        let before = refused.len();
+        let before = refused.len() + open.len();
         for one in placed.iter_mut().filter(|one| !one.unmakes) {
             let Some(block) = desired.get(&one.address) else { continue };
-            if block.depends_on.iter().any(|needed| refused.contains(&(needed.clone(), one.host.clone()))) {
+            let own = (one.address.clone(), one.host.clone());
+            let needed = block.depends_on.iter().filter(|needed| **needed != one.address);
+            let needed: Vec<_> = needed.flat_map(|needed| places(needed, &one.host)).collect();
+            if needed.iter().any(|needed| refused.contains(needed)) {
                 one.drafts.clear();
-                refused.insert((one.address.clone(), one.host.clone()));
+                refused.insert(own);
+            } else if !open.contains_key(&own)
+                && let Some((needed, standing)) = needed.iter().find_map(|one| Some((one, open.get(one)?)))
+            {
+                let (address, host) = needed;
+                let standing = match standing {
+                    Standing::Unknown(_) => Standing::Unknown(format!("how {address} stands on {host} is not known")),
+                    _ => Standing::Later(format!("it waits for {address} on {host}")),
+                };
+                if !one.drafts.is_empty() {
+                    one.drafts.clear();
+                    waiting.insert(own.clone(), standing.clone());
+                }
+                open.insert(own, standing);
             }
         }
-        if refused.len() == before {
-            return;
+        if refused.len() + open.len() == before {
+            return waiting;
         }
     }
 }

@@ -2,24 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::{Memory, Scene, Standing, Verdict, kind_of};
+use crate::kinds::{Scene, Standing, Verdict, kind_of};
 use crate::model::{Address, Hazard, HazardCode, HostName};
 
 use super::{Making, Operation};
 
 impl Making<'_> {
     /// Asks each kind how its recorded placements are taken away.
-    pub(super) fn remove(
-        &mut self,
-        memory: &BTreeMap<Address, Memory>,
-        watched: &BTreeMap<HostName, Vec<String>>,
-        owners: &BTreeMap<HostName, BTreeMap<String, Address>>,
-    ) {
+    pub(super) fn remove(&mut self, wanted: &Scene) {
         // What this run leaves alone takes nothing away with it.
         let goes = |address: &Address| self.scope.has(address) && !self.scope.forgotten.contains(address);
         let going = self.state.resources.iter().filter(|(address, _)| goes(address));
         let going = going.map(|(address, record)| (address.clone(), record.block.clone())).collect();
-        let scene = Scene { blocks: &going, facts: self.input.facts, memory, watched, owners };
+        let scene = Scene { blocks: &going, ..*wanted };
         for (address, record) in self.state.resources.iter().filter(|(address, _)| self.scope.has(address)) {
             if self.scope.forgotten.contains(address) {
                 let gone = record.placements.keys().map(|host| (host.clone(), Verdict::default()));

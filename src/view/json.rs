@@ -27,6 +27,7 @@ pub fn plan(plan: &Plan) -> Value {
         "round_trips": plan.round_trips,
         "functions": plan.functions,
         "outputs": plan.outputs,
+        "output_changes": plan.output_changes,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::model::{Address, Guard, Hazard, HostName, Impact, Inverse, Size, Step
 use crate::plan::{Action, Change, ChangedAttribute, Drift, Operation, Plan, Room};
 
 use super::style::{Ink, Style, count, pad, width};
-use super::{shell, targets};
+use super::{shell, targets, values};
 
 /// What the reader wants to see of a plan.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +45,7 @@ pub fn render(plan: &Plan, options: &Options) -> String {
         changes,
         view.files(),
         view.rooms(),
+        view.outputs(),
     ];
     let mut text = String::new();
     for section in sections.iter().filter(|section| !section.is_empty()) {
@@ -592,6 +593,30 @@ impl<'a> View<'a> {
         format!("{taken}; guests may fill {} more{overcommitted}", Size(room.promised).rounded())
     }
 
+    /// What the outputs are to be, where they are something else now.
+    fn outputs(&self) -> String {
+        if self.plan.output_changes.is_empty() {
+            return String::new();
+        }
+        let mut text = format!("{}\n", self.paint(Ink::Strong, "Changes to outputs"));
+        for (name, change) in &self.plan.output_changes {
+            let (sign, ink) = symbol(change.action);
+            let value = |value: &Option<serde_json::Value>| match (change.sensitive, value) {
+                (true, _) => values::MASKED.to_owned(),
+                (false, Some(value)) => values::render(value),
+                (false, None) => "null".to_owned(),
+            };
+            let told = match change.action {
+                Action::Create => value(&change.after),
+                Action::Destroy => format!("{} -> null", value(&change.before)),
+                _ => format!("{} -> {}", value(&change.before), value(&change.after)),
+            };
+            let told = format!("{} = {told}", safe(name)).replace('\n', "\n    ");
+            text.push_str(&format!("  {} {told}\n", self.paint(ink, sign)));
+        }
+        text
+    }
+
     // ---- the numbers -----------------------------------------------------------------------------------------------
 
     fn closing(&self) -> String {
@@ -686,7 +711,7 @@ impl<'a> View<'a> {
         let hosts: BTreeSet<_> = self.plan.steps.iter().map(|step| &step.host).collect();
         let steps = match (self.plan.steps.len(), is_quiet) {
             (0, true) => "Nothing to run, as far as is known.".to_owned(),
-            (0, false) => "No step runs on any host.".to_owned(),
+            (0, false) => "No step runs on any host; apply records it in the state.".to_owned(),
             (steps, _) => {
                 let impact = match self.plan.steps.iter().filter(|step| step.impact != Impact::None).count() {
                     0 => "no guest is interrupted.".to_owned(),

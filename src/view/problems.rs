@@ -122,6 +122,14 @@ fn group<'a>(same: &[&Problem], sources: &BTreeMap<String, String>) -> Group<'a>
             }
         }
     }
+    let callers: BTreeSet<_> = same.iter().flat_map(|problem| &problem.called_from).map(located).collect();
+    if !callers.is_empty() {
+        let mut shown: Vec<_> = callers.iter().take(SHOWN_PLACES).map(String::as_str).collect();
+        if callers.len() > shown.len() {
+            shown.push("...");
+        }
+        group = group.element(Level::NOTE.message(format!("the module is called at {}", shown.join(", "))));
+    }
     if let Some(note) = instances(first) {
         group = group.element(Level::NOTE.message(note));
     }

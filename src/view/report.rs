@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::apply::report::{Outcome, Report, StepReport};
+use crate::apply::report::{Outcome, Recorded, Report, StepReport};
 use crate::model::{HostName, escape, escape_line};
 
 use super::plan::elapsed;
@@ -47,6 +47,7 @@ pub fn json(report: &Report) -> Value {
         "unverified": report.unverified.iter().map(|(host, reason)| json!({ "host": host, "reason": reason })).collect::<Vec<_>>(),
         "unreachable": report.unreachable,
         "waiting": report.waiting,
+        "recorded": report.recorded,
         "elapsed_ms": u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX),
         "next": next(report).map(|(why, command)| json!({ "why": why, "command": command })),
     })
@@ -171,7 +172,10 @@ fn closing(report: &Report, style: Style) -> String {
     let done = report.steps.iter().filter(|step| step.outcome == Outcome::Done).count();
     let all = count(report.steps.len(), "step");
     let line = match (report.is_successful(), report.steps.len()) {
-        (true, 0) => "Apply complete: nothing had to run.".to_owned(),
+        (true, 0) => match recorded(&report.recorded) {
+            Some(what) => format!("Apply complete: nothing had to run on a host. The state has it: {what}."),
+            None => "Apply complete: nothing had to run.".to_owned(),
+        },
         (true, _) => {
             let time = elapsed(report.elapsed);
             format!("Apply complete: {all} on {} in {time}, verified.", count(hosts.len(), "host"))
@@ -193,6 +197,22 @@ fn closing(report: &Report, style: Style) -> String {
         text.push_str(&format!("{}\n", style.paint(Ink::Bad, &line)));
     }
     text
+}
+
+/// `1 resource moved, 2 outputs changed`.
+fn recorded(what: &Recorded) -> Option<String> {
+    let parts = [
+        (what.moved, "resource", "moved"),
+        (what.adopted, "resource", "adopted"),
+        (what.forgotten, "resource", "forgotten"),
+        (what.outputs, "output", "changed"),
+    ];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(number, _, _)| *number > 0)
+        .map(|(number, noun, verb)| format!("{} {verb}", count(number, noun)))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Why there is more to do, and the command that does it.
@@ -261,6 +281,16 @@ mod tests {
         Apply complete: 9 steps on 2 hosts in 2.3 s, verified.
         Not answering, and left as they are: hv2, hv3.
         ");
+    }
+
+    #[test]
+    fn what_is_recorded_without_a_step_is_told() {
+        let recorded = Recorded { moved: 1, adopted: 0, forgotten: 2, outputs: 1 };
+        let text = render(&Report { recorded, ..report(&[]) }, Style::default());
+        assert_eq!(
+            text,
+            "Apply complete: nothing had to run on a host. The state has it: 1 resource moved, 2 resources forgotten, 1 output changed.\n"
+        );
     }
 
     #[test]
@@ -410,6 +440,12 @@ mod tests {
           "unverified": [],
           "unreachable": [],
           "waiting": 0,
+          "recorded": {
+            "moved": 0,
+            "adopted": 0,
+            "forgotten": 0,
+            "outputs": 0
+          },
           "elapsed_ms": 2340,
           "next": {
             "why": "Mend what failed, then go on from what the hosts have now:",

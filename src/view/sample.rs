@@ -58,6 +58,7 @@ pub(crate) fn empty() -> Plan {
         moved: BTreeMap::new(),
         forgotten: Default::default(),
         outputs: BTreeMap::new(),
+        output_changes: BTreeMap::new(),
         max_hosts_at_once: 0,
         parallelism: 10,
         state_path: "state/larder.state.json".to_owned(),

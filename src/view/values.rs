@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::escape_line;
 
-const MASKED: &str = "(sensitive value)";
+pub(super) const MASKED: &str = "(sensitive value)";
 
 /// An output of the configuration.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,8 @@
 //! Inputs for the bounded run: pieces of real configurations and hostile ones, changed byte by byte, word by word, put
 //! together and nested. The same seed gives the same inputs.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 /// A generator of numbers that gives the same each time.
 #[derive(Debug)]
 pub(crate) struct Numbers(pub u64);
@@ -153,8 +155,8 @@ fn tokens(text: &str) -> Vec<&str> {
     tokens
 }
 
-/// A new input, made of those that there are.
-pub(crate) fn mutated(pool: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
+/// A new input of so many bytes at most, made of those that there are.
+pub(crate) fn mutated(pool: &[Vec<u8>], numbers: &mut Numbers, longest: usize) -> Vec<u8> {
     let mut bytes = numbers.one::<Vec<u8>>(pool).clone();
     for _ in 0..=numbers.below(4) {
         bytes = match numbers.below(10) {
@@ -164,11 +166,12 @@ pub(crate) fn mutated(pool: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
             _ => of_words(&String::from_utf8_lossy(&bytes), pool, numbers),
         };
     }
-    bytes.truncate(super::body::LONGEST);
+    bytes.truncate(longest);
     bytes
 }
 
-fn of_bytes(mut bytes: Vec<u8>, numbers: &mut Numbers) -> Vec<u8> {
+/// Some bytes changed, moved, or gone.
+pub(crate) fn of_bytes(mut bytes: Vec<u8>, numbers: &mut Numbers) -> Vec<u8> {
     let at = numbers.below(bytes.len() + 1);
     let end = (at + numbers.below(40)).min(bytes.len());
     match numbers.below(6) {

@@ -10,11 +10,14 @@ use super::super::syntax::Block as SyntaxBlock;
 use super::super::value::{Data, Fields, Value};
 use super::super::variables;
 use super::{Addresses, DEEPEST, Instances, LARGEST, Own, World};
-use crate::model::Key;
 use crate::model::address::ModuleStep;
+use crate::model::{Key, Place};
 
 /// What a `module` block has beside the variables of the module.
 pub(super) const META: &[&str] = &["source", "count", "for_each", "depends_on"];
+
+/// How many calls around each other are named with a problem.
+const MOST_CALLERS: usize = 8;
 
 /// The most instances of all modules together.
 const MOST_FRAMES: usize = 100_000;
@@ -173,6 +176,34 @@ impl World<'_> {
             found = Found::Poisoned;
         }
         self.frames[frame].variables.insert(name.clone(), (found, Arc::new(dependencies)));
+    }
+
+    /// Gives the problems from number `from` on, which were found in a frame, the places from which their module is called. Where
+    /// the value of a variable plays a part, that is its argument.
+    pub(super) fn name_callers(&mut self, frame: usize, from: usize) {
+        let found = self.problems.len();
+        for number in from..found {
+            let mut frame = frame;
+            while self.frames[frame].module != ROOT && self.problems[number].called_from.len() < MOST_CALLERS {
+                let parent = self.frames[frame].parent;
+                let Some(call) = self.frames[frame].steps.last() else { break };
+                let Some(block) = self.declarations(parent).calls.get(&call.name) else { break };
+                let problem = &self.problems[number];
+                let mut arguments = problem.values.iter().filter_map(|(name, _)| {
+                    let name = name.strip_prefix("var.")?.split(['.', '[']).next()?;
+                    block.body.attribute(name).filter(|_| problem.called_from.is_empty())
+                });
+                let span =
+                    arguments.next().map_or(block.header, |attribute| attribute.name_span.to(attribute.value.span));
+                let is_there = |one: &Place| Some(&one.file) == self.place(span).as_ref().map(|place| &place.file);
+                // What is wrong with an argument is shown where it stands.
+                if !(problem.called_from.is_empty() && problem.place.as_ref().is_some_and(is_there)) {
+                    let place = self.place(span);
+                    self.problems[number].called_from.extend(place);
+                }
+                frame = parent;
+            }
+        }
     }
 
     /// The value of `module.NAME`: an object of outputs, or the instances with such objects.

@@ -10,7 +10,7 @@ use super::super::eval::Evaluator;
 use super::super::modules::clean;
 use super::super::references::{Reference, in_block, references};
 use super::super::source::{Sources, Span};
-use super::super::syntax::{Attribute as SyntaxAttribute, Block, Body, Node};
+use super::super::syntax::{Attribute as SyntaxAttribute, Block, Body, Expr, Node};
 use super::super::value::Value;
 use super::dynamic::{Dynamic, are_single};
 use super::object::Shape;
@@ -318,6 +318,15 @@ impl<'a> Written<'a> {
                         (Some(index), None) => format!("Element {index}: {}", unfit.detail),
                         _ => unfit.detail,
                     };
+                    let found = match (unfit.element, element) {
+                        (Some(index), Some(_)) => value.elements().and_then(|elements| elements.get(index)),
+                        _ => Some(&value),
+                    };
+                    let advice = found.and_then(|found| instead(element.unwrap_or(&attribute.value), found));
+                    let detail = match advice.filter(|_| unfit.code == "not-a-resource") {
+                        Some(advice) => format!("{detail} {advice}"),
+                        None => detail,
+                    };
                     evaluator.fail(element.unwrap_or(&attribute.value), unfit.code, unfit.summary, detail);
                     in_error(place.clone());
                 }
@@ -352,6 +361,25 @@ fn from_module(schema: &[AttributeSchema], attributes: &mut AttributeMap, direct
             let joined = clean(&Path::new(directory).join(&**path));
             *path = Arc::from(joined.to_string_lossy());
         }
+    }
+}
+
+/// What may have been meant by an expression that is no resource.
+fn instead(expr: &Expr, value: &Value) -> Option<String> {
+    match (&expr.node, expr.words().as_deref()) {
+        (_, Some([root, name])) if root.as_ref() == "module" => {
+            let outputs = value.fields().into_iter().flat_map(|fields| fields.keys());
+            let outputs: Vec<String> = outputs.map(|output| format!("`module.{name}.{output}`")).collect();
+            Some(match outputs.is_empty() {
+                true => format!("Module `{name}` has no outputs, so nothing in it can be referred to from here."),
+                false => format!("`module.{name}` is all of the module; name an output: {}.", outputs.join(", ")),
+            })
+        }
+        (Node::Splat(all, _), _) => match all.words().as_deref() {
+            Some([kind]) => Some(format!("For all of them write `values({kind})`.")),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct World<'a> {
     pub problems: Problems,
     /// Something could not be read, which is reported elsewhere.
     pub is_torn: bool,
+    /// Where the values of the root's variables come from; those that are missing have their default.
+    pub origins: BTreeMap<Arc<str>, String>,
     wants_facts: bool,
     dependency_count: usize,
     is_too_deep: bool,
@@ -210,6 +212,7 @@ impl<'a> World<'a> {
             in_error: BTreeSet::new(),
             problems: Vec::new(),
             is_torn: false,
+            origins: BTreeMap::new(),
             wants_facts: false,
             dependency_count: 0,
             is_too_deep: false,
@@ -264,8 +267,10 @@ impl<'a> World<'a> {
         let mut outputs = BTreeMap::new();
         let mut statements = Statements::default();
         for frame in 0..self.frames.len() {
+            let before = self.problems.len();
             self.validate_variables(frame);
             self.checks(frame);
+            self.name_callers(frame, before);
             let declarations = self.declarations(frame);
             if self.frames[frame].module != ROOT {
                 let block = declarations.settings.as_ref();
@@ -331,11 +336,14 @@ impl<'a> World<'a> {
             let fits = !self.check_block(resource);
             let contents = Contents::new(self.sources, resource);
             for frame in self.frames_of[module].clone() {
+                let before = self.problems.len();
                 self.resource(frame, number, &contents, fits);
+                self.name_callers(frame, before);
             }
             return;
         }
         for frame in self.frames_of[module].clone() {
+            let before = self.problems.len();
             match &node.thing {
                 Thing::Variable(name) => self.variable(frame, name),
                 Thing::Local(name) => self.local(frame, name),
@@ -352,6 +360,7 @@ impl<'a> World<'a> {
                 }
                 Thing::Resource(_) => {}
             }
+            self.name_callers(frame, before);
         }
     }
 
@@ -553,7 +562,18 @@ impl<'a> World<'a> {
                 continue;
             }
             for validation in block.body.blocks("validation") {
+                let before = self.problems.len();
                 self.condition(frame, validation, &Own::default(), "invalid-variable-value", name);
+                let origin = match self.frames[frame].module {
+                    ROOT => self.origins.get(name).map_or("The value is its default.", String::as_str),
+                    // Who calls the module is said with every problem in it.
+                    _ => continue,
+                };
+                for problem in
+                    self.problems[before..].iter_mut().filter(|problem| problem.code == "invalid-variable-value")
+                {
+                    problem.detail = format!("{} {origin}", problem.detail);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ mod wording;
 use super::parse;
 use super::source::{self, Sources};
 use super::syntax::Body;
+use super::variables;
 use crate::model::{Problem, Problems};
 use tokens::{Kind, Token};
 
@@ -16,7 +17,7 @@ use tokens::{Kind, Token};
 #[derive(Debug)]
 pub struct Unformatted {
     pub problems: Problems,
-    /// The text that the places of the problems are in.
+    /// The text that the places of the problems are in, its secrets made unreadable.
     pub source: String,
 }
 
@@ -35,7 +36,8 @@ pub fn format(name: &str, bytes: Vec<u8>) -> Result<String, Unformatted> {
             format!("{name} cannot be formatted without a change of what it says"),
             "It is left as it is. This is an error of Larder: please report it, with the file.",
         )],
-        source: text.to_owned(),
+        // The problem has no place in it.
+        source: String::new(),
     };
     let wanted = tokens::tokens(text).map(|all| wording::reword(&all)).ok_or_else(changes_meaning)?;
     let formatted = closed(layout::layout(&wanted));
@@ -65,7 +67,10 @@ fn read(name: &str, bytes: Vec<u8>) -> Result<Body, Unformatted> {
     };
     match problems.is_empty() {
         true => Ok(body),
-        false => Err(Unformatted { problems, source: sources.text(file).to_owned() }),
+        false => {
+            let secrets = variables::secrets_of_file(&sources, file, name, &body);
+            Err(Unformatted { problems, source: sources.by_name(&secrets).remove(name).unwrap_or_default() })
+        }
     }
 }
 

@@ -218,8 +218,8 @@ impl<'a> Lexer<'a> {
             let line = self.rest().trim_start_matches('\r').strip_prefix('\n');
             if let Some(line) = line {
                 let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
-                let end = line[blank..].strip_prefix(delimiter);
-                if end.is_some_and(|behind| !behind.starts_with(is_in_name)) {
+                let whole = line[blank..].split('\n').next().unwrap_or_default();
+                if whole.trim_end() == delimiter {
                     self.at = self.text.len() - line.len() + blank + delimiter.len();
                     break;
                 }
@@ -322,7 +322,7 @@ mod tests {
             ("<<E\nx\nE\n", "<<E\nx\nE"),
             ("<<-E\n  x E\n  EE\n\tE\ny", "<<-E\n  x E\n  EE\n\tE"),
             ("<<E\r\nx\r\nE\r\n", "<<E\r\nx\r\nE"),
-            ("f(<<E\n${f(\nE\n)}\n$${\nE)", "<<E\n${f(\nE\n)}\n$${\nE"),
+            ("f(<<E\n${f(\nE\n)}\n$${\nE)\nE\n)", "<<E\n${f(\nE\n)}\n$${\nE)\nE"),
             ("<<E\n${<<E\nx\nE\n}\nE\n", "<<E\n${<<E\nx\nE\n}\nE"),
             ("<<E\n%{ if x ~}\n\"\n%{ endif }\nE", "<<E\n%{ if x ~}\n\"\n%{ endif }\nE"),
             ("<<E\n\\${x}\\\nE\n", "<<E\n\\${x}\\\nE"),

@@ -212,6 +212,14 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
             Some(close) => format!("There is no function `{}`. Did you mean `{close}`?", call.name),
             None => format!("There is no function `{}`.", call.name),
         };
+        let detail = match call.name.as_ref() {
+            "timestamp" | "plantimestamp" | "uuid" | "bcrypt" => format!(
+                "`{}` would give another value each time, and a plan would never be what is applied. Give the value as a variable.",
+                call.name
+            ),
+            "rsadecrypt" => "Let a program print the text: `secret_command([...])`.".to_owned(),
+            _ => detail,
+        };
         let code = if call.name.contains("::") { "unknown-provider-function" } else { "call-to-unknown-function" };
         return Err(evaluator.fail(expr, code, "This function does not exist", detail));
     };

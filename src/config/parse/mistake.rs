@@ -130,12 +130,23 @@ fn known(text: &str, offset: usize, rest: &str, message: &str) -> Option<(&'stat
             "Elements are parted by commas, those of an object by commas or line ends.",
         ));
     }
+    if says("newline or eof") && before.len() == offset && has_unit(line, rest) {
+        return Some(("A number with a unit is a text", "Write it in quotes: `\"10GiB\"`, `\"30s\"`."));
+    }
     if says("newline or eof") {
         let advice = "Each attribute stands on a line of its own; a block on one line holds at most one attribute.";
         return Some(("Something follows the value", advice));
     }
     let is_words = before.split_whitespace().all(is_name);
     (rest.is_empty() && is_words).then_some(("This is neither an attribute nor a block", ATTRIBUTES))
+}
+
+/// `= 10GB`, of which `GB` could not be read.
+fn has_unit(line: &str, rest: &str) -> bool {
+    let number = line.rsplit('=').next().unwrap_or_default().trim();
+    let is_number =
+        number.starts_with(|c: char| c.is_ascii_digit()) && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    is_number && rest.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// `name =`, with nothing behind it.

@@ -25,6 +25,7 @@ impl Reader<'_> {
         while let Some(item) = outline::item(text, at..range.end, Manner::Exact) {
             if self.problems.len() >= MOST_UNCLOSED {
                 whole.has_gaps = true;
+                self.say_that_more_may_follow(item.range);
                 break;
             }
             if item.unclosed.is_empty()
@@ -49,8 +50,9 @@ impl Reader<'_> {
     fn parsed(&mut self, item: &Item) -> Result<structure::Body, parser::Error> {
         let text = self.sources.text(self.file);
         self.base = item.range.start;
-        let numbers: Vec<_> = item.large_numbers.iter().map(|at| at.start - self.base..at.end - self.base).collect();
-        parser::parse_body(&outline::without_large_numbers(&text[item.range.clone()], &numbers))
+        self.heredocs.extend(item.heredocs.iter().map(|at| (at.start, at.end)));
+        let disguises: Vec<_> = item.disguises.iter().map(|disguise| disguise.within(self.base)).collect();
+        parser::parse_body(&outline::disguised(&text[item.range.clone()], &disguises))
     }
 
     /// Says what is wrong with an item, and keeps what can be told of it. Returns where the next one may begin.
@@ -62,6 +64,14 @@ impl Reader<'_> {
             for unclosed in &item.unclosed {
                 self.said.push(unclosed.at.start);
                 self.problem(unclosed.at.clone(), unclosed.code, unclosed.summary, unclosed.detail.clone());
+            }
+            if item.unclosed.len() >= MOST_UNCLOSED {
+                let last = item.unclosed.last().map_or(range.end, |last| last.at.end);
+                let unread = last + text[last..range.end].find('\n').unwrap_or(range.end - last);
+                let blank = text[unread..range.end].len() - text[unread..range.end].trim_start().len();
+                if unread + blank < range.end {
+                    self.say_that_more_may_follow(unread + blank..range.end);
+                }
             }
         }
         let header = outline::header(&text[..range.end], range.start);
@@ -167,6 +177,17 @@ impl Reader<'_> {
         self.said.push(item.range.start);
     }
 
+    /// Says once in a file that nobody has read on.
+    fn say_that_more_may_follow(&mut self, unread: Range<usize>) {
+        const SUMMARY: &str = "From here on this file was not read";
+        if !self.problems.iter().any(|problem| problem.summary == SUMMARY) {
+            self.base = 0;
+            let line = self.sources.text(self.file)[unread.clone()].lines().next().map_or(0, str::len);
+            let detail = format!("It has {MOST_UNCLOSED} mistakes before; more may follow. Mend those first.");
+            self.problem(unread.start..unread.start + line, "syntax", SUMMARY, detail);
+        }
+    }
+
     fn has_said_within(&self, range: &Range<usize>) -> bool {
         self.said.iter().any(|at| range.contains(at))
     }
@@ -210,7 +231,7 @@ mod tests {
         assert_eq!(problems, []);
         let mut sources = Sources::default();
         let file = sources.add(Source::new("main.hcl".to_owned(), TEXT.to_owned()));
-        let mut reader = Reader { sources: &sources, file, base: 0, problems: Vec::new(), said: Vec::new() };
+        let mut reader = Reader::new(&sources, file);
         let pieces = reader.pieces(0..TEXT.len(), 0);
         assert_eq!(reader.problems, []);
         assert_eq!(format!("{pieces:?}"), format!("{whole:?}"));

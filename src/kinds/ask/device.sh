@@ -20,7 +20,9 @@ set -f
 while read -r name rest; do [ "$name" != "$dev" ] || echo swap; done </proc/swaps
 # QEMU opens a disk without claiming it for itself: who has it open is asked here.
 uses=$(open_files_below "$dev") || return 1
-printf '%s\n' "$uses" | while read -r word rest; do [ "$word" != file ] || printf 'open %s\n' "${rest%% *}"; done
+printf '%s\n' "$uses" | while read -r word rest; do
+    case $word in read | write) printf 'open %s\n' "${rest%% *}" ;; esac
+done
 found=$(blkid -p -o export -- "$dev" 2>&1)
 printf 'blkid %s\n' "$?"
 [ -z "$found" ] || printf '%s\n' "$found" | while IFS= read -r line; do printf 'blkid: %s\n' "$line"; done

@@ -1,6 +1,8 @@
 //! /etc/fstab (fstab(5)): read as lines, so that an edit names the lines that it takes out and everything else stays
 //! byte for byte.
 
+use std::collections::{BTreeSet, HashMap};
+
 use crate::model::{HostFacts, Question};
 
 use super::mounts::{escape, unescape};
@@ -101,6 +103,47 @@ impl Fstab {
     }
 }
 
+/// A text that is edited many times over, by the rule of [`Fstab::edited`].
+#[derive(Debug, Default)]
+pub struct Edited {
+    /// With their newlines; `None` where one went.
+    lines: Vec<Option<String>>,
+    places: HashMap<String, BTreeSet<usize>>,
+}
+
+impl Edited {
+    pub fn of(text: &str) -> Self {
+        let mut edited = Edited::default();
+        text.split_inclusive('\n').for_each(|line| edited.push(line.to_owned()));
+        edited
+    }
+
+    fn push(&mut self, line: String) {
+        self.places.entry(line.trim_end_matches('\n').to_owned()).or_default().insert(self.lines.len());
+        self.lines.push(Some(line));
+    }
+
+    pub fn edit(&mut self, old: &[String], new: Option<&str>) {
+        let found: BTreeSet<usize> = old.iter().filter_map(|line| self.places.remove(line)).flatten().collect();
+        found.iter().for_each(|at| self.lines[*at] = None);
+        let Some(new) = new else { return };
+        let line = format!("{new}\n");
+        if let Some(first) = found.first() {
+            self.lines[*first] = Some(line);
+            self.places.entry(new.to_owned()).or_default().insert(*first);
+            return;
+        }
+        if let Some(last) = self.lines.iter_mut().rev().flatten().next().filter(|last| !last.ends_with('\n')) {
+            last.push('\n');
+        }
+        self.push(line);
+    }
+
+    pub fn text(self) -> String {
+        self.lines.into_iter().flatten().collect()
+    }
+}
+
 /// Lines without their newline; unlike [`str::lines`] a carriage return stays part of the line.
 trait LinesExact {
     fn lines_exact(&self) -> impl Iterator<Item = &str>;
@@ -191,6 +234,22 @@ mod tests {
     use proptest::prelude::*;
 
     const TABLE: &str = "# hand-made; keep # this\nUUID=6f1c / ext4 defaults 0 1\n\n/dev/sdb1\t/srv//my\\040iso#1/\tiso9660\tro 0 0\r\nLABEL=x /data xfs noatime,x-larder.id=external_volume.a%22 0 0";
+
+    proptest! {
+        #[test]
+        fn many_edits_at_once_are_the_edits_one_by_one(
+            text in "([abc]{0,2}\n){0,6}[abc]{0,2}",
+            edits in prop::collection::vec((prop::collection::vec("[abc]{1,2}", 0..3), prop::option::of("[abc]{1,2}")), 0..6),
+        ) {
+            let mut one_by_one = Fstab::parse(&text);
+            let mut at_once = Edited::of(&text);
+            for (old, new) in &edits {
+                one_by_one = Fstab::parse(&one_by_one.edited(old, new.as_deref()));
+                at_once.edit(old, new.as_deref());
+            }
+            prop_assert_eq!(at_once.text(), one_by_one.text);
+        }
+    }
 
     #[test]
     fn entries_are_found_however_they_are_written() {

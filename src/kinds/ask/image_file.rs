@@ -74,6 +74,20 @@ pub fn guard(facts: &HostFacts, path: &str) -> Known<Guard> {
     Ok(Guard { what: format!("the file {path}"), ask: question(path), status: reply.status, out: reply.out })
 }
 
+/// Asks which file is at a path and whether its content is that of before, whoever owns it.
+pub fn content_question(path: &str) -> Question {
+    Question::new(["stat", "-c", "%F, inode %i, %s bytes, written %y", "--", path])
+}
+
+/// A guard that holds while the file at `path` has the content that was seen, maybe by another name, at `seen_at`.
+pub fn content_guard(facts: &HostFacts, path: &str, seen_at: &str) -> Known<Guard> {
+    let reply = facts.said(&content_question(seen_at))?;
+    if reply.status != 0 {
+        return Err(failure(&reply));
+    }
+    Ok(Guard { what: format!("the content of {path}"), ask: content_question(path), status: 0, out: reply.out })
+}
+
 fn parse(text: &str) -> Option<ImageFile> {
     parse_with_bytes(text).map(|(file, _)| file)
 }

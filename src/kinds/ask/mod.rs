@@ -33,6 +33,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("open_files_below", include_str!("open_files.sh")),
     ("can_use", include_str!("can_use.sh")),
     ("system_facts", include_str!("system.sh")),
+    ("writers_below", include_str!("writers.sh")),
 ];
 
 /// The constant functions that steps on directories use on the host, by name.

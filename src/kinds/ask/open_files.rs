@@ -1,5 +1,7 @@
 //! Who uses what: processes that have a file open below a path, with the guest that a QEMU process runs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::{Guard, HostFacts, Question};
 
 use super::mounts::is_within;
@@ -14,6 +16,8 @@ pub struct Use {
     /// The guest, where the process is a QEMU with a name.
     pub guest: Option<String>,
     pub path: String,
+    /// Whether it may write there; true where that was not said.
+    pub writes: bool,
 }
 
 impl std::fmt::Display for Use {
@@ -43,18 +47,50 @@ fn quote_glob(path: &str) -> String {
     quoted
 }
 
+/// Who uses what on a host, read once out of all that it was asked.
+#[derive(Debug)]
+pub struct Users {
+    answers: Vec<(BTreeSet<String>, Known<BTreeMap<String, Vec<Use>>>)>,
+}
+
+impl Users {
+    pub fn read(facts: &HostFacts) -> Self {
+        let answer = |question: &Question| {
+            let said = facts.said(question).and_then(|reply| match reply.status == 0 && reply.out.ends_with("end\n") {
+                true => Ok(by_path(parse(&reply.out))),
+                false => Err(failure(&reply)),
+            });
+            (question.0[1..].iter().cloned().collect(), said)
+        };
+        Users { answers: asked(facts).map(answer).collect() }
+    }
+
+    /// The uses at and below one path, in order.
+    pub fn below(&self, path: &str) -> Known<Vec<Use>> {
+        let pattern = quote_glob(path);
+        let above = path::with_ancestors(&pattern);
+        let covering = self.answers.iter().find(|(asked, _)| above.iter().any(|one| asked.contains(one)));
+        let (_, said) = covering.ok_or_else(|| format!("the host was not asked who uses {path}"))?;
+        let near = said.as_ref().map_err(Clone::clone)?.range(path.to_owned()..);
+        let near = near.take_while(|(used, _)| used.starts_with(path)).filter(|(used, _)| is_within(used, path));
+        let mut uses: Vec<Use> = near.flat_map(|(_, uses)| uses).cloned().collect();
+        uses.sort();
+        uses.dedup();
+        Ok(uses)
+    }
+}
+
+fn by_path(uses: Vec<Use>) -> BTreeMap<String, Vec<Use>> {
+    let mut all: BTreeMap<String, Vec<Use>> = BTreeMap::new();
+    for one in uses {
+        all.entry(one.path.trim_end_matches(" (deleted)").to_owned()).or_default().push(one);
+    }
+    all
+}
+
 /// The uses below one path, out of the answer about several.
 pub fn read(facts: &HostFacts, path: &str) -> Known<Vec<Use>> {
-    let question = covering(facts, path).ok_or_else(|| format!("the host was not asked who uses {path}"))?;
-    let reply = facts.said(question)?;
-    if reply.status != 0 || !reply.out.ends_with("end\n") {
-        return Err(failure(&reply));
-    }
-    let mut uses: Vec<_> =
-        parse(&reply.out).into_iter().filter(|one| is_within(one.path.trim_end_matches(" (deleted)"), path)).collect();
-    uses.sort();
-    uses.dedup();
-    Ok(uses)
+    Users::read(facts).below(path)
 }
 
 /// Whether everything that this question asks was asked by others already.
@@ -63,22 +99,23 @@ pub fn is_covered(facts: &HostFacts, asked: &Question) -> bool {
     is_of_this_kind && asked.0[1..].iter().all(|path| covering_pattern(facts, path).is_some())
 }
 
-/// The question that was asked about the path or a directory above it.
-fn covering<'a>(facts: &'a HostFacts, path: &str) -> Option<&'a Question> {
-    covering_pattern(facts, &quote_glob(path))
-}
-
 // Quoting leaves the slashes where they are, so a pattern has the patterns of the directories above it.
 fn covering_pattern<'a>(facts: &'a HostFacts, pattern: &str) -> Option<&'a Question> {
-    let HostFacts::Reached(answers) = facts else { return None };
-    let first = question(&[]);
-    let asked = answers
-        .range(&first..)
-        .map(|(question, _)| question)
-        .take_while(|question| question.0.first() == first.0.first());
     let covers =
         |question: &&Question| path::with_ancestors(pattern).iter().any(|above| question.0[1..].contains(above));
-    asked.into_iter().find(covers)
+    asked(facts).find(covers)
+}
+
+/// Every question about users that a host was asked.
+fn asked(facts: &HostFacts) -> impl Iterator<Item = &Question> {
+    let first = question(&[]);
+    let answers = match facts {
+        HostFacts::Reached(answers) => Some(answers),
+        HostFacts::Unreachable(_) => None,
+    };
+    let all = answers.into_iter().flat_map(move |answers| answers.range(first.clone()..)).map(|(question, _)| question);
+    let word = question(&[]).0;
+    all.take_while(move |question| question.0.first() == word.first())
 }
 
 /// A guard that holds while nobody uses anything at or below the paths, which are one place by several names.
@@ -87,7 +124,15 @@ pub fn nobody(paths: &[String]) -> Guard {
     Guard { what, ask: question(paths), status: 0, out: "end\n".to_owned() }
 }
 
-// Lines `file PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
+/// A guard that holds while nobody has the file open for writing, by any of its names.
+pub fn nobody_writes(paths: &[String]) -> Guard {
+    let words = std::iter::once("writers_below".to_owned()).chain(paths.iter().map(|path| quote_glob(path)));
+    let what = format!("who has {} open for writing", paths.join(" or "));
+    Guard { what, ask: Question::new(words), status: 0, out: "end\n".to_owned() }
+}
+
+// Lines `read PID PATH` and `write PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
+// `file` is how facts were recorded that do not tell the two apart.
 fn parse(text: &str) -> Vec<Use> {
     let words = |line: &str| -> Option<(String, u32, String)> {
         let (word, rest) = line.split_once(' ')?;
@@ -95,16 +140,19 @@ fn parse(text: &str) -> Vec<Use> {
         Some((word.to_owned(), pid.parse().ok()?, value.to_owned()))
     };
     let lines: Vec<_> = text.lines().filter_map(words).collect();
-    let said = |wanted: &str, pid: u32| {
-        lines.iter().find(|(word, of, _)| word == wanted && *of == pid).map(|(_, _, value)| value.clone())
-    };
-    let files = lines.iter().filter(|(word, _, _)| word == "file");
+    let mut told: BTreeMap<(&str, u32), &str> = BTreeMap::new();
+    for (word, pid, value) in &lines {
+        told.entry((word, *pid)).or_insert(value);
+    }
+    let said = |wanted: &str, pid: u32| told.get(&(wanted, pid)).map(|value| (*value).to_owned());
+    let files = lines.iter().filter(|(word, _, _)| matches!(word.as_str(), "read" | "write" | "file"));
     files
-        .map(|(_, pid, path)| Use {
+        .map(|(word, pid, path)| Use {
             pid: *pid,
             program: said("name", *pid).unwrap_or_else(|| "a process that has ended".to_owned()),
             guest: said("guest", *pid),
             path: path.clone(),
+            writes: word != "read",
         })
         .collect()
 }
@@ -116,8 +164,10 @@ mod tests {
     #[test]
     fn a_guest_is_named_with_its_process_and_path() {
         let uses = parse(
-            "file 77 /srv/a/web 1.qcow2\nfile 78 /srv/a\nname 77 qemu-system-x86\nguest 77 web1\nname 78 sleep\n",
+            "write 77 /srv/a/web 1.qcow2\nread 78 /srv/a\nname 77 qemu-system-x86\nguest 77 web1\nname 78 sleep\nfile 79 /srv/b\n",
         );
+        assert_eq!(uses.iter().map(|one| one.writes).collect::<Vec<_>>(), [true, false, true], "not told is a writer");
+        let uses = &uses[..2];
         let said: Vec<_> = uses.iter().map(ToString::to_string).collect();
         assert_eq!(
             said,

@@ -1,5 +1,5 @@
-# open_files_below PATTERN...: who has a file, directory, program or mapping open at or below the paths, a loop device on one
-# included; then a line `end`, without which nothing is known.
+# open_files_below PATTERN...: who has a file, directory, program or mapping open at or below the paths, as lines `read PID PATH` and
+# `write PID PATH`; then a line `end`, without which nothing is known.
 [ $# -gt 0 ] || { echo end; return 0; }
 n=$#
 while [ "$n" -gt 0 ]; do
@@ -10,14 +10,16 @@ done
 shift # the first -o
 # Of /proc only the links of processes are looked at; a glob of all of them could be too long for one command.
 uses=$(find /proc -mindepth 1 -maxdepth 3 \( -path '/proc/*/*/*' -o -path '/proc/[0-9]*/fd' -o -path '/proc/[0-9]*/map_files' \
-    -o -path '/proc/[0-9]*/*' -prune -o -path '/proc/[0-9]*' -o -prune \) -type l \( "$@" \) -printf 'file %h %l\n' 2>&1)
+    -o -path '/proc/[0-9]*/*' -prune -o -path '/proc/[0-9]*' -o -prune \) -type l \( "$@" \) -printf '%m %h %l\n' 2>&1)
 # 1 is what find says when a process went away meanwhile. Anything above means that it is missing or was killed.
 [ $? -le 1 ] && uses=$(printf '%s\n' "$uses" | sort -u) || { printf 'who has files open is not known: %s\n' "$uses" >&2; return 1; }
 seen=' '
 printf '%s\n' "$uses" | {
     while read -r word where path; do
         case $word in
-        file) ;;
+        # How a file was opened is how its link may be used (proc(5)); a directory or a program that runs is not written.
+        777 | 0 | [145]00) word=read ;;
+        [2367]00) word=write ;;
         find:)
             # Processes come and go while they are looked at. Any other complaint means that something was not seen.
             case $path in *"No such file or directory" | *"No such process") continue ;; esac
@@ -28,7 +30,7 @@ printf '%s\n' "$uses" | {
         esac
         pid=${where#/proc/}
         pid=${pid%%/*}
-        printf 'file %s %s\n' "$pid" "$path"
+        printf '%s %s %s\n' "$word" "$pid" "$path"
         case $seen in *" $pid "*) continue ;; esac
         seen="$seen$pid "
         { read -r comm <"/proc/$pid/comm" && printf 'name %s %s\n' "$pid" "$comm"; } 2>/dev/null
