@@ -517,6 +517,33 @@ fn an_overlay_is_made_only_of_an_image_that_nobody_writes() {
 }
 
 #[test]
+fn what_leads_on_after_a_failure_is_asked_for_alike() {
+    let site = Site::up(&["hv1"]);
+    let variables =
+        "variable \"size\" {\n  type = string\n}\nvariable \"word\" {\n  type      = string\n  sensitive = true\n}\n";
+    site.write(&format!("{}{LOCAL}{variables}", storage(&["hv1"])));
+    let given = ["-var", "size=1MiB", "-var", "word=hunter2"];
+    site.larder(&[&["apply", "-auto-approve"], given.as_slice()].concat()).expect(0);
+    let mut web = image("web", "local", "raw", "1MiB", "");
+    web = web.replace("\"1MiB\"", "var.size");
+    site.write(&format!("{}{LOCAL}{variables}{web}", storage(&["hv1"])));
+    site.sh("hv1", "chattr +i /srv/local");
+    let arguments = [
+        &["apply", "-auto-approve", "-target", "image.web", "-accept", "no-access@external_volume.local"],
+        given.as_slice(),
+    ]
+    .concat();
+    let run = site.larder(&arguments);
+    assert!(matches!(run.exit, 1 | 7), "{}: {} {}", run.exit, run.out, run.err);
+    let wanted =
+        "larder -lab apply -var size=1MiB -var word=... -target image.web -accept no-access@external_volume.local\n";
+    assert!(run.out.contains(wanted), "{}{}", run.out, run.err);
+    assert!(!run.out.contains("hunter2"));
+    site.sh("hv1", "chattr -i /srv/local");
+    site.larder(&arguments).expect(0);
+}
+
+#[test]
 fn an_overlay_that_could_not_be_one_is_refused_with_its_place() {
     let site = Site::up(&["hv1"]);
     let table = [

@@ -70,6 +70,9 @@ pub struct Report {
     pub waiting: usize,
     /// What the state has to say of it, beside what the steps did.
     pub recorded: Recorded,
+    /// How it was asked for: what leads on has to be asked for alike.
+    #[serde(default)]
+    pub asked: Asked,
     /// Somebody stopped it.
     pub interrupted: bool,
     #[serde(rename = "elapsed_ms", with = "millis")]
@@ -86,6 +89,16 @@ pub struct Recorded {
     /// Resources that are ours no longer.
     pub forgotten: usize,
     pub outputs: usize,
+}
+
+/// The command line of an apply, less what is about this one run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Asked {
+    pub is_destroy: bool,
+    /// Options before the command: `-chdir=DIR`.
+    pub global: Vec<String>,
+    /// Options after it: `-target`, `-var`.
+    pub options: Vec<String>,
 }
 
 impl Report {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::journal::{self, Journal};
-use crate::apply::report::{Event, Leftover, Outcome as StepOutcome, Recorded, Report};
+use crate::apply::report::{Asked, Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
+use crate::config::{Configuration, VarSource};
 use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, Secrets, Step, escape_line};
-use crate::plan::{Action, Change, Limit, Operation, Plan, Request, Targets};
+use crate::plan::{Action, Change, Choice, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
 use crate::state::file::beside;
 use crate::state::{State, StateLock};
@@ -45,6 +46,8 @@ pub(super) async fn run(
     let mut looked = look(&workspace, &state, planning, destroy).await?;
     terminal.warnings(&looked.warnings, &workspace.sources());
     let mut elapsed = Some(looked.elapsed);
+    let mut asked = asked(global, planning, workspace.configuration.as_ref());
+    asked.is_destroy = destroy;
     let interrupts = Interrupts::watch(terminal);
     let mut agreed = None;
     let mut waves = 0;
@@ -68,7 +71,7 @@ pub(super) async fn run(
             looked.look_again(&workspace, &state).await?;
             continue;
         }
-        let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
+        let done = carry_out(&workspace, &plan, state, &mut looked, &asked, &interrupts, terminal).await?;
         state = done.state;
         partial(&plan, terminal);
         if done.exit != Exit::Done || !done.waits {
@@ -138,6 +141,12 @@ pub(super) async fn run_file(
         return Err(refusal);
     }
     let mut looked = connect(&workspace, &plan).await;
+    let mut asked = asked(global, planning, None);
+    asked.is_destroy = plan.operation == Operation::Destroy;
+    if let Some(targets) = &plan.targets {
+        let option = if targets.option == Choice::Target { "-target" } else { "-exclude" };
+        asked.options.extend(targets.named.iter().flat_map(|one| [option.to_owned(), one.to_string()]));
+    }
     let interrupts = Interrupts::watch(terminal);
     // What others changed while we waited for them is found by the guards.
     lock_hosts(&plan, &mut looked, locking).await?;
@@ -146,7 +155,7 @@ pub(super) async fn run_file(
         looked.close().await;
         return Err(Failure { exit: Exit::Stale, problems: stale, sources: std::collections::BTreeMap::new() });
     }
-    let done = carry_out(&workspace, &plan, state, &mut looked, &interrupts, terminal).await?;
+    let done = carry_out(&workspace, &plan, state, &mut looked, &asked, &interrupts, terminal).await?;
     looked.close().await;
     partial(&plan, terminal);
     if done.waits {
@@ -206,6 +215,29 @@ async fn outdated(plan: &Plan, sessions: &mut Sessions) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// How to ask for the same again. A value that may be a secret is not repeated.
+fn asked(global: &Global, planning: &Planning, configuration: Option<&Configuration>) -> Asked {
+    let path = |option: &str, path: &Option<PathBuf>| path.as_ref().map(|path| format!("{option}={}", path.display()));
+    let lab = global.lab.then(|| "-lab".to_owned());
+    let variable = |given: &VarSource| match given {
+        VarSource::File(path) => ["-var-file".to_owned(), path.display().to_string()],
+        VarSource::Text(text) => {
+            let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+            let is_shown = configuration.is_some_and(|configuration| configuration.shows(name.trim()));
+            ["-var".to_owned(), if is_shown { text.clone() } else { format!("{name}=...") }]
+        }
+    };
+    let mut options: Vec<String> = planning.variables.given.iter().flat_map(variable).collect();
+    for (option, values) in
+        [("-target", &planning.target), ("-exclude", &planning.exclude), ("-accept", &planning.accept)]
+    {
+        options.extend(values.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+    }
+    options.extend(planning.parallelism.map(|number| format!("-parallelism={number}")));
+    let global = [path("-chdir", &global.chdir), lab, path("-state", &global.state)];
+    Asked { is_destroy: false, global: global.into_iter().flatten().collect(), options }
 }
 
 /// Opens the hosts of a plan file, without asking them anything yet.
@@ -325,13 +357,14 @@ async fn carry_out(
     plan: &Plan,
     state: State,
     looked: &mut Looked,
+    asked: &Asked,
     interrupts: &Interrupts,
     terminal: &Terminal,
 ) -> Result<Done, Failure> {
     let began = Instant::now();
     let running = interrupts.hold_back();
     let journal_path = beside(&workspace.state.path, ".journal");
-    let mut report = Report { plan: plan.hash.clone(), ..Report::default() };
+    let mut report = Report { plan: plan.hash.clone(), asked: asked.clone(), ..Report::default() };
     report.recorded = Recorded {
         moved: plan.summary.moved,
         adopted: plan.summary.adopt,

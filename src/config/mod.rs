@@ -203,6 +203,12 @@ impl Configuration {
         blocks.map(|resource| (resource.kind.name().to_owned(), resource.name.to_string())).collect()
     }
 
+    /// Whether the value of a variable of the root module may be shown.
+    pub fn shows(&self, variable: &str) -> bool {
+        let mut variables = self.modules[ROOT].declarations.variables.iter();
+        variables.any(|(name, block)| name.to_string() == variable && !variables::is_secret(block))
+    }
+
     /// What the configuration means. Without `facts` those of hosts are unknown; with them, only those of hosts that are
     /// missing from the map.
     pub fn evaluate(&self, facts: Option<&BTreeMap<HostName, serde_json::Value>>) -> Evaluated {

@@ -78,6 +78,15 @@ impl Type {
         }
     }
 
+    /// Whether the type says how many parts a value has or what they are called.
+    pub fn has_shape(&self) -> bool {
+        match self {
+            Type::List(inner) | Type::Set(inner) | Type::Map(inner) => inner.has_shape(),
+            Type::Tuple(_) | Type::Object(_) => true,
+            _ => false,
+        }
+    }
+
     /// The type without the defaults of optional attributes, as values have it.
     pub fn plain(&self) -> Type {
         match self {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) use foreign::not_read;
-pub(super) use secrets::{of_file as secrets_of_file, secrets};
+pub(super) use secrets::{is_secret, of_file as secrets_of_file, secrets};
 
 use super::convert::convert;
 use super::declare::{Declarations, unexpected};

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::apply::report::{Outcome, Recorded, Report, StepReport};
+use crate::apply::report::{Asked, Outcome, Recorded, Report, StepReport};
 use crate::model::{HostName, escape, escape_line};
 
 use super::plan::elapsed;
+use super::shell;
 use super::style::{Ink, Style, aligned, count};
 
 /// Of what a host wrote about a failure, the last lines and columns that are shown: the reason mostly stands at the end.
@@ -216,28 +217,47 @@ fn recorded(what: &Recorded) -> Option<String> {
 }
 
 /// Why there is more to do, and the command that does it.
-fn next(report: &Report) -> Option<(String, &'static str)> {
+fn next(report: &Report) -> Option<(String, String)> {
     let any = |wanted: fn(&Outcome) -> bool| report.steps.iter().any(|step| wanted(&step.outcome));
-    let (why, command) = if any(|outcome| matches!(outcome, Outcome::Unknown { .. })) {
-        ("Whether some steps ran is not known. A new plan asks the hosts:".to_owned(), "larder plan")
+    let (why, verb) = if any(|outcome| matches!(outcome, Outcome::Unknown { .. })) {
+        ("Whether some steps ran is not known. A new plan asks the hosts:".to_owned(), Verb::Plan)
     } else if any(|outcome| matches!(outcome, Outcome::Changed { .. })) {
-        ("The hosts are not as they were when the plan was made. Look at a new plan:".to_owned(), "larder plan")
+        ("The hosts are not as they were when the plan was made. Look at a new plan:".to_owned(), Verb::Plan)
     } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::RolledBack)) {
-        ("Mend what failed, then go on from what the hosts have now:".to_owned(), "larder apply")
+        ("Mend what failed, then go on from what the hosts have now:".to_owned(), Verb::Apply)
     } else if any(|outcome| matches!(outcome, Outcome::NotStarted { .. })) {
-        ("Go on from what the hosts have now:".to_owned(), "larder apply")
+        ("Go on from what the hosts have now:".to_owned(), Verb::Apply)
     } else if !report.is_successful() {
         (
             "Something else works against the configuration there, or could not be read. Look again:".to_owned(),
-            "larder plan",
+            Verb::Plan,
         )
     } else if report.waiting > 0 {
         let what = count(report.waiting, "placement");
-        (format!("{what} had to wait for these steps and can be decided now:"), "larder apply")
+        (format!("{what} had to wait for these steps and can be decided now:"), Verb::Apply)
     } else {
         return None;
     };
-    Some((why, command))
+    Some((why, command(&report.asked, verb)))
+}
+
+enum Verb {
+    Plan,
+    Apply,
+}
+
+/// The command that goes on as this one was asked for.
+fn command(asked: &Asked, verb: Verb) -> String {
+    let verb: &[&str] = match (verb, asked.is_destroy) {
+        (Verb::Plan, false) => &["plan"],
+        (Verb::Plan, true) => &["plan", "-destroy"],
+        (Verb::Apply, false) => &["apply"],
+        (Verb::Apply, true) => &["destroy"],
+    };
+    let global = asked.global.iter().map(String::as_str);
+    let options = asked.options.iter().map(String::as_str);
+    let words: Vec<&str> = ["larder"].into_iter().chain(global).chain(verb.iter().copied()).chain(options).collect();
+    shell::line(&words)
 }
 
 #[cfg(test)]
@@ -281,6 +301,22 @@ mod tests {
         Apply complete: 9 steps on 2 hosts in 2.3 s, verified.
         Not answering, and left as they are: hv2, hv3.
         ");
+    }
+
+    #[test]
+    fn the_way_on_is_asked_for_as_this_one_was() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let failed = Outcome::Failed { message: "no".to_owned() };
+        let mut report = report(&[failed]);
+        report.asked = Asked {
+            is_destroy: false,
+            global: words(&["-chdir=my site"]),
+            options: words(&["-target", "image.web[\"a\"]"]),
+        };
+        let next = |report: &Report| next(report).map(|(_, command)| command);
+        assert_eq!(next(&report).as_deref(), Some("larder '-chdir=my site' apply -target 'image.web[\"a\"]'"));
+        report.asked.is_destroy = true;
+        assert_eq!(next(&report).as_deref(), Some("larder '-chdir=my site' destroy -target 'image.web[\"a\"]'"));
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(super) const TABLE: &[Function] = &[
                 true => Value::unknown_of(Type::Text),
                 false => Value::from(ty.to_string()),
             };
-            // The names of the attributes of an object are a part of its type.
-            Ok(said.marked(value.is_sensitive_anywhere()))
+            // Names of attributes and numbers of elements are a part of the type; that something is a text is no secret.
+            Ok(said.marked(ty.has_shape() && value.is_sensitive_anywhere()))
         },
     ),
 ];

@@ -155,7 +155,11 @@ fn encoding(name: &str) -> Result<Charset, Fault> {
         browsers if matches!(browsers, "utf8" | "ascii" | "unicode" | "ucs-2") || browsers.starts_with("x-") => {
             return Err(no_encoding());
         }
-        other => Charset::Other(Encoding::for_label(other.as_bytes()).ok_or_else(no_encoding)?),
+        // The library writes UTF-8 where it is asked for UTF-16 by another name, and nothing at all for some.
+        other => match Encoding::for_label(other.as_bytes()) {
+            Some(found) if found.output_encoding() == found => Charset::Other(found),
+            _ => return Err(no_encoding()),
+        },
     })
 }
 
@@ -478,5 +482,31 @@ pub(super) fn plain(value: &Value) -> Option<String> {
         Data::Bool(value) => Some(value.to_string()),
         Data::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoding_that_would_be_written_as_another_has_no_name() {
+        for name in [
+            "ISO-10646-UCS-2",
+            "csUnicode",
+            "unicodeFEFF",
+            "hz-gb-2312",
+            "ISO-2022-KR",
+            "replacement",
+            "x-mac-roman",
+            "",
+        ] {
+            assert!(encoding(name).is_err(), "{name}");
+        }
+        for (name, bytes) in
+            [("utf-16le", &b"a\0"[..]), ("UTF-16", b"\xfe\xff\0a"), ("windows-1252", b"a"), ("UTF-8", b"a")]
+        {
+            assert_eq!(encoding(name).ok().and_then(|charset| charset.encode("a")).as_deref(), Some(bytes), "{name}");
+        }
     }
 }

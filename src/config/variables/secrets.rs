@@ -6,7 +6,7 @@ use super::super::syntax::{Block, Body, Expr, Node};
 use super::{AllGiven, GivenValue};
 
 /// What is written out as the value of a sensitive variable: its default, what a call of its module gives, and what files of
-/// values give it. A value for a variable that nobody declares may be meant for a sensitive one.
+/// values give it. So may be what they give a variable that is not declared, and whatever could not be read.
 pub(in crate::config) fn secrets(modules: &[Module], given: &AllGiven) -> Vec<Span> {
     let mut spans = Vec::new();
     for module in modules {
@@ -66,7 +66,7 @@ fn default(block: &Block) -> Option<Span> {
     is_secret(block).then(|| block.body.attribute("default").map(|attribute| attribute.value.span))?
 }
 
-fn is_secret(block: &Block) -> bool {
+pub(in crate::config) fn is_secret(block: &Block) -> bool {
     let is_public = |expr: &Expr| matches!(&expr.node, Node::Literal(value) if value.as_bool() == Some(false));
     block.body.attribute("sensitive").is_some_and(|attribute| !is_public(&attribute.value))
 }

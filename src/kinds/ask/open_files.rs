@@ -50,8 +50,10 @@ fn quote_glob(path: &str) -> String {
 /// Who uses what on a host, read once out of all that it was asked.
 #[derive(Debug)]
 pub struct Users {
-    answers: Vec<(BTreeSet<String>, Known<BTreeMap<String, Vec<Use>>>)>,
+    answers: Vec<(BTreeSet<String>, Known<ByPath>)>,
 }
+
+type ByPath = BTreeMap<String, Vec<Use>>;
 
 impl Users {
     pub fn read(facts: &HostFacts) -> Self {
@@ -80,8 +82,8 @@ impl Users {
     }
 }
 
-fn by_path(uses: Vec<Use>) -> BTreeMap<String, Vec<Use>> {
-    let mut all: BTreeMap<String, Vec<Use>> = BTreeMap::new();
+fn by_path(uses: Vec<Use>) -> ByPath {
+    let mut all = ByPath::new();
     for one in uses {
         all.entry(one.path.trim_end_matches(" (deleted)").to_owned()).or_default().push(one);
     }
