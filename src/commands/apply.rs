@@ -252,7 +252,8 @@ async fn connect(workspace: &Workspace, plan: &Plan) -> Looked {
     }
     let mut functions = crate::kinds::functions();
     functions.extend(plan.functions.clone());
-    let (mut facts, sessions): (Facts, Sessions) = probe::gather(hosts, &functions, &workspace.desired.secrets, usize::MAX).await;
+    let (mut facts, sessions): (Facts, Sessions) =
+        probe::gather(hosts, &functions, &workspace.desired.secrets, usize::MAX).await;
     facts.hosts.extend(nowhere);
     let request = Request {
         operation: plan.operation,

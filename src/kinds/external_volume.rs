@@ -17,12 +17,11 @@ use crate::model::{
     Address, Block, Blocks, Datum, Hazard, HazardCode, HostName, NestedBlock, Place, Problem, Problems, Question,
 };
 
-use super::ask::mounts::{self, Mount, is_within};
-use super::ask::{device, fstab, path, people, space};
+use super::ask::mounts::{self, is_within};
+use super::ask::{device, path, people, space};
 use super::ground;
 use super::mounting::{
-    Cifs, FLAGS, Look, Nfs, Source, credentials_question, file_system, is_for_boot_only, mount_point,
-    option_differences,
+    Cifs, Look, Nfs, Source, check_mount, check_network, credentials_question, file_system, mount_point,
 };
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
@@ -200,7 +199,7 @@ impl Kind for ExternalVolume {
             None => {}
         }
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
-        all.extend(["libvirt-qemu", "qemu"].map(|user| people::can_use_question(user, at)));
+        all.extend(["libvirt-qemu", "qemu"].map(|user| people::access_question(user, at, false)));
         all
     }
 
@@ -276,7 +275,7 @@ fn default_mount_point(block: &Block, storage: &Block) -> Datum {
 }
 
 fn check(block: &Block, storage: Option<&Block>) -> Problems {
-    let mut problems = Problems::new();
+    let mut problems = check_mount(block);
     let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
         problems.push(Problem::error(code, summary, detail).at(place))
     };
@@ -299,14 +298,6 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             block.nested(several[1]).and_then(|second| second.place.as_deref()),
         ),
     }
-    if block.text("persist") == Some("systemd") {
-        error(
-            "not-supported",
-            "persist = \"systemd\" is not supported yet".to_owned(),
-            "Use \"fstab\" or \"none\".",
-            block.place_of("persist"),
-        );
-    }
     if block.boolean("shared") == Some(true) && present != ["directory"] {
         error(
             "conflicting-attributes",
@@ -323,31 +314,6 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
             "xfs, ext4 and btrfs are damaged when two hosts mount them. Use a storage with one host, or a cluster file system.",
             block.nested("device").and_then(|nested| nested.place.as_deref()),
         );
-    }
-    if let Some(at) = block.text("mount_point").filter(|at| ground::belongs_to_the_system(at)) {
-        error(
-            "system-directory",
-            format!("{at} belongs to the system"),
-            "Choose a directory of its own.",
-            block.place_of("mount_point"),
-        );
-    }
-    for option in block.texts("options") {
-        if !is_one_option(option) {
-            error(
-                "invalid-value",
-                format!("{option:?} is not one mount option"),
-                "Write each option as an element of its own, without commas and white space.",
-                block.place_of("options"),
-            );
-        } else if is_larders_own(option) {
-            error(
-                "invalid-value",
-                format!("the option {option} is Larder's to give"),
-                "Remove it; `persist = \"none\"` mounts a volume only now.",
-                block.place_of("options"),
-            );
-        }
     }
     if let Some(size) = block.nested("tmpfs").and_then(|tmpfs| tmpfs.size("size")).filter(|size| size.0 < 64 << 10) {
         error(
@@ -368,30 +334,6 @@ fn check(block: &Block, storage: Option<&Block>) -> Problems {
         );
     }
     problems
-}
-
-fn is_one_option(option: &str) -> bool {
-    !option.is_empty() && !option.contains([',', ' ', '\t', '\n'])
-}
-
-/// Options that say what kind of mount it is, when it is mounted or whose it is.
-fn is_larders_own(option: &str) -> bool {
-    matches!(option, "remount" | "bind" | "move" | "bg" | "noauto") || option.starts_with(fstab::ID_OPTION)
-}
-
-/// Whether an option of a line in fstab is one that a block would name: not one that is so anyhow, that speaks of the boot only,
-/// or that attributes and nested blocks stand for.
-pub(super) fn is_option_of_the_user(option: &str) -> bool {
-    let key = option.split('=').next().unwrap_or_default();
-    let is_default = FLAGS.iter().any(|(_, off)| *off == option) || matches!(option, "defaults" | "atime");
-    let has_a_place = matches!(key, "size" | "mode" | "uid" | "gid" | "subvol" | "subvolid" | "rbind");
-    is_one_option(option) && !is_larders_own(option) && !is_for_boot_only(option) && !is_default && !has_a_place
-}
-
-/// The flags of a mount that a block has to name: those that are neither a default nor taken over from the mount that its source
-/// lies in.
-pub(super) fn beyond_the_defaults(mount: &Mount, inherited: Option<&Mount>) -> Vec<&'static str> {
-    option_differences(&[], mount, inherited).1
 }
 
 /// The name of the volume, cut to what the file system can hold.
@@ -444,61 +386,6 @@ fn check_device(device: &NestedBlock, address: &Address) -> Problems {
     problems
 }
 
-/// Names of servers, shares and users: what mount(8), fstab(5) and the file of credentials would read otherwise.
-fn check_network(nested: &NestedBlock) -> Problems {
-    let mut problems = Problems::new();
-    let mut refuse = |name: &str, is_wrong: &dyn Fn(&str) -> bool, summary: &str, cure: &str| {
-        if nested.text(name).is_some_and(is_wrong) {
-            problems.push(Problem::error("invalid-value", summary.to_owned(), cure).at(nested.place_of(name)));
-        }
-    };
-    let is_no_server = |text: &str| {
-        text.is_empty()
-            || text.starts_with('-')
-            || text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_err()
-            || !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'))
-    };
-    refuse(
-        "server",
-        &is_no_server,
-        "this is no name or address of a server",
-        "Write it like \"nas.example\", \"10.0.0.5\" or \"fd00::5\".",
-    );
-    let is_no_share = |text: &str| text.is_empty() || text.contains(['/', '\\', ',', '\n', '\r', '\t']);
-    refuse(
-        "share",
-        &is_no_share,
-        "this is no name of a share",
-        "The share is one name; a directory below it goes into `path`.",
-    );
-    let is_no_path = |text: &str| {
-        text.starts_with('/')
-            || text.ends_with('/')
-            || text.contains(['\\', ',', '\n', '\r', '\t'])
-            || !text.is_empty() && text.split('/').any(|part| matches!(part, "" | "." | ".."))
-    };
-    refuse(
-        "path",
-        &is_no_path,
-        "this is no directory below a share",
-        "Write it without slashes at its ends, like \"images/linux\".",
-    );
-    let is_no_line = |text: &str| text.is_empty() || text.chars().any(char::is_control);
-    for name in ["username", "domain"] {
-        refuse(name, &is_no_line, "this is empty or has control characters", "It must fit on one line.");
-    }
-    let is_no_password = |text: &str| text.is_empty() || text.chars().any(char::is_control);
-    refuse("password", &is_no_password, "the password is empty or has control characters", "It must fit on one line.");
-    let is_no_export = |text: &str| text.chars().any(|c| c.is_control() || c == ',');
-    refuse(
-        "export",
-        &is_no_export,
-        "this is no directory that can be mounted",
-        "Commas and control characters have no place in it.",
-    );
-    problems
-}
-
 /// Whether a name below /dev is given out anew at each boot.
 pub(super) fn is_unstable(path: &str) -> bool {
     let letters = path.strip_prefix("/dev/").unwrap_or("");
@@ -525,6 +412,7 @@ fn source(block: &Block) -> Option<Source> {
             password: text("password"),
             domain: text("domain"),
             version: text("version")?,
+            reads_only: false,
         }),
         _ => Source::Device {
             path: text("path")?,

@@ -135,3 +135,57 @@ fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+#[test]
+fn installation_media_are_mounted_read_only_and_listed() {
+    let site = up();
+    let password = "swordfish-17";
+    serve(&site, password);
+    know(&site, password);
+    site.sh("san", "cd /srv/smb && mkdir d.iso && head -c 3000 /dev/zero >a.iso && head -c 5 /dev/zero >d.iso/B.ISO && echo x >'c d.txt' && echo y >t.fvm && chown -R vmstore: .");
+    let block = |more: &str| {
+        format!(
+            "{}variable \"password\" {{\n  type      = string\n  sensitive = true\n}}\nmedia_storage \"iso\" {{\n  hosts    = [host.hv1, host.hv2]\n  server   = \"{}\"\n  share    = \"images\"\n  username = \"vmstore\"\n  password = var.password\n{more}}}\n",
+            storage(&site, &["hv1", "hv2"]),
+            server()
+        )
+    };
+    site.write(&block(""));
+    let plan = site.apply_exactly();
+    let address = "media_storage.iso";
+    assert_eq!(actions(&plan, address, "hv1"), ["mkdir", "lock", "credentials", "fstab", "mount", "check-access"]);
+    let at = "/var/lib/larder/media/iso";
+    assert!(mounted(&site, "hv1", at).contains(" ro,"));
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    let media = &status["media"][0];
+    assert_eq!(
+        media["files"],
+        json!([
+            {"name": "a.iso", "size": 3000, "kind": "iso"},
+            {"name": "c d.txt", "size": 2, "kind": "other"},
+            {"name": "d.iso/B.ISO", "size": 5, "kind": "iso"},
+            {"name": "t.fvm", "size": 2, "kind": "fvm"},
+        ])
+    );
+    assert_eq!([&media["hosts"]["hv1"]["state"], &media["hosts"]["hv2"]["state"]], [&json!("ok"), &json!("ok")]);
+    assert_eq!(
+        [&media["username"], &media["share"], &media["server"]],
+        [&json!("vmstore"), &json!("images"), &json!(server())]
+    );
+
+    // The server does not let the user in any more: what it says is told.
+    site.sh("hv2", &format!("umount {at}"));
+    set_password(&site, "another-one-18");
+    let run = site.larder(&["apply", "-auto-approve", "-json"]);
+    assert_ne!(run.exit, 0);
+    assert!(run.out.contains("NT_STATUS_LOGON_FAILURE") || run.out.contains("Permission denied"), "{}", run.out);
+    assert_eq!(mounted(&site, "hv2", at), "");
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    assert_eq!(status["media"][0]["hosts"]["hv2"]["state"], "missing");
+
+    // Writable.
+    know(&site, "another-one-18");
+    site.write(&block("  writable = true\n"));
+    site.apply_exactly();
+    site.sh("hv2", &format!("runuser -u libvirt-qemu -- touch {at}/new.iso"));
+}

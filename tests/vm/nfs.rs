@@ -111,3 +111,84 @@ fn it_comes_back_after_a_boot() {
     site.machines().power_cycle("hv1");
     assert_eq!(mounted(&site, "hv1", AT), "");
 }
+
+#[test]
+fn a_dead_server_delays_nothing_else() {
+    let site = up();
+    exports(&site, &["a"]);
+    let other = "external_volume \"local\" {\n  storage     = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
+    site.write(&format!("{}{other}", volume(&site, &["hv1", "hv2"], "/srv/a", "")));
+    site.apply_exactly();
+    site.machines().freeze("san");
+    site.sh("hv1", "chmod 0700 /srv/local");
+    let begun = std::time::Instant::now();
+    let plan = site.larder(&["plan", "-json"]).expect(6).json();
+    let elapsed = begun.elapsed();
+    for host in ["hv1", "hv2"] {
+        let all = plan["hazards"].as_array().expect("hazards");
+        let here: Vec<_> = all.iter().filter(|hazard| hazard["host"] == host).collect();
+        assert_eq!(here.len(), 1, "{here:#?}");
+        assert_eq!((&here[0]["code"], &here[0]["address"]), (&json!("unresponsive"), &json!(ADDRESS)));
+        assert!(here[0]["message"].as_str().expect("a text").contains("/srv/nfs does not answer"));
+    }
+    assert_eq!(change(&plan, "external_volume.local")["hosts"], json!({"hv1": "update", "hv2": "unchanged"}));
+    assert_eq!(plan["unknown"], json!([]));
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    let states = |volume: usize| ["hv1", "hv2"].map(|host| status["volumes"][volume]["hosts"][host]["state"].clone());
+    assert_eq!(states(0), [json!("degraded"), json!("ok")]);
+    assert_eq!(states(1), [json!("unresponsive"), json!("unresponsive")]);
+    // A bound, not a measurement: the promise is 10 s, and machines under emulation share two cores.
+    assert!(elapsed.as_secs() < 10, "{elapsed:?}");
+
+    // Back again.
+    site.machines().thaw("san");
+    crate::common::machines::eventually("the mount answers", || {
+        ["hv1", "hv2"]
+            .iter()
+            .all(|host| site.try_on(host, &["timeout", "-s", "KILL", "4", "stat", "-f", AT]).status.success())
+    });
+    site.apply_exactly();
+}
+
+#[test]
+fn what_the_server_has_forgotten_is_stale() {
+    let site = up();
+    exports(&site, &["a", "b"]);
+    site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", ""));
+    site.apply_exactly();
+    site.sh("san", "exportfs -u 10.99.0.0/24:/srv/a; sed -i '\\#^/srv/a #d' /etc/exports; mv /srv/a /srv/gone; exportfs -ra; exportfs -f");
+    let plan = site.refused();
+    assert_hazard(
+        &plan,
+        "unresponsive",
+        ADDRESS,
+        "hv1",
+        &["does not work any more", "Stale file handle"],
+        "umount /srv/nfs",
+    );
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    assert_eq!(status["volumes"][0]["hosts"]["hv1"]["state"], "stale");
+}
+
+#[test]
+fn a_squashed_root_may_mount_what_the_qemu_user_can_use() {
+    let site = up();
+    site.sh(
+        "san",
+        "mkdir -p /srv/good /srv/bad && chown 64055:104 /srv/good && chmod 0770 /srv/good && chmod 0755 /srv/bad
+         printf '/srv/good 10.99.0.0/24(rw,no_subtree_check,root_squash)\\n/srv/bad 10.99.0.0/24(rw,no_subtree_check,root_squash)\\n' >/etc/exports
+         systemctl start nfs-server && exportfs -ra",
+    );
+    site.write(&volume(&site, &["hv1"], "/srv/good", ""));
+    site.apply_exactly();
+    site.write(
+        &volume(&site, &["hv1"], "/srv/bad", "  mount_point = \"/srv/bad\"\n")
+            .replace("external_volume \"nfs\"", "external_volume \"bad\"")
+            .replace("  mount_point = \"/srv/nfs\"\n", ""),
+    );
+    let fstab = site.sh("hv2", "cat /etc/fstab");
+    let run = site.larder(&["apply", "-auto-approve"]);
+    assert_ne!(run.exit, 0, "{}", run.out);
+    assert_eq!(mounted(&site, "hv1", "/srv/bad"), "");
+    assert_eq!(site.sh("hv1", "grep -v '^#' /etc/fstab; ls -d /srv/bad 2>/dev/null; true"), fstab, "{}", run.out);
+}

@@ -8,6 +8,7 @@ pub mod device_names;
 pub mod fstab;
 pub mod image_file;
 pub mod image_listing;
+pub mod media_listing;
 pub mod mounts;
 pub mod network_mounts;
 pub mod open_files;
@@ -36,6 +37,8 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("mounts_at", include_str!("mounts_at.sh")),
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
+    ("can_read", include_str!("can_read.sh")),
+    ("media_listing", include_str!("media_listing.sh")),
     ("can_use", include_str!("can_use.sh")),
     ("system_facts", include_str!("system.sh")),
     ("writers_below", include_str!("writers.sh")),

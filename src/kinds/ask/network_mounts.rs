@@ -28,6 +28,11 @@ impl NetworkMounts {
         self.0.get(path)
     }
 
+    /// Whether the server has forgotten the mount exactly at a path (ESTALE of errno(3)).
+    pub fn is_stale(&self, path: &str) -> bool {
+        matches!(self.at(path), Some(Reach::Fails(why)) if why == "Stale file handle")
+    }
+
     /// The mount point at or above a path that does not answer.
     pub fn silent_above(&self, path: &str) -> Option<&str> {
         let mut silent = self.0.iter().filter(|(_, reach)| **reach == Reach::Silent);
@@ -74,7 +79,8 @@ mod tests {
 
     #[test]
     fn each_mount_says_how_it_answers() {
-        let stale = "1 /srv/my\\040nfs stat: cannot read file system information for '/srv/my nfs': Stale file handle\n";
+        let stale =
+            "1 /srv/my\\040nfs stat: cannot read file system information for '/srv/my nfs': Stale file handle\n";
         let mounts = said(&format!("0 /srv/a \n137 /srv/dead \n{stale}end\n")).expect("an answer");
         assert_eq!(mounts.at("/srv/a"), Some(&Reach::Answers));
         assert_eq!(mounts.at("/srv/my nfs"), Some(&Reach::Fails("Stale file handle".into())));

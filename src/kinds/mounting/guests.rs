@@ -16,7 +16,11 @@ impl Look<'_> {
         let inode = self.root_inode();
         let is_settled = verdict.drafts().next().is_none();
         if is_settled && self.lineage.exists() {
-            let said = self.scene.host(self.host).said(&people::can_use_question(&qemu.name, self.at));
+            let said = self.scene.host(self.host).said(&people::access_question(
+                &qemu.name,
+                self.at,
+                self.source.reads_only(),
+            ));
             match said.as_ref().map(|reply| reply.out.trim()) {
                 Ok("yes") => return None,
                 Ok("no") => return Some(ground::no_access(&self.lineage, inode.map(|inode| (inode.uid, inode.gid, inode.mode)), &self.ground.system, self.address, self.host).unwrap_or_else(|| {

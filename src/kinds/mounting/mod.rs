@@ -6,11 +6,10 @@ use std::rc::Rc;
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
-pub(in crate::kinds) use self::boot::is_for_boot_only;
+pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question};
 use self::options::shown_options;
-pub(in crate::kinds) use self::options::{FLAGS, option_differences};
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
 use super::ask::device::{self, Found};
@@ -21,6 +20,7 @@ use super::ground::{self, Ground, Permissions};
 use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
+mod check;
 mod disk;
 mod guests;
 mod mount;
@@ -215,11 +215,11 @@ impl Look<'_> {
         if let Some(hazard) = self.judge_access(&verdict) {
             verdict.hazards.push(hazard);
         } else if let Some(qemu) = self.ground.system.qemu.as_ref().filter(|_| verdict.drafts().next().is_some()) {
-            let draft = ground::check_access(self.at, qemu);
+            let draft = ground::check_access(self.at, qemu, self.source.reads_only());
             verdict.differences.push(Difference::new(
                 "access",
                 "not tried",
-                format!("usable by {}", qemu.name),
+                format!("{} by {}", if self.source.reads_only() { "readable" } else { "usable" }, qemu.name),
                 Remedy::Run(vec![draft]),
             ));
         }
@@ -356,10 +356,7 @@ impl Look<'_> {
             verdict.memory.insert("uuid".to_owned(), uuid);
         }
         let is_readonly = mount.super_options.split(',').any(|option| option == "ro");
-        if is_readonly
-            && !mount.has_option_of_mount("ro")
-            && !self.block.texts("options").iter().any(|option| option == "ro")
-        {
+        if is_readonly && !mount.has_option_of_mount("ro") && !self.options().iter().any(|option| option == "ro") {
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
                 format!("the kernel has made the file system on {} on {} read-only", self.at, self.host),

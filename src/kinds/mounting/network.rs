@@ -31,6 +31,7 @@ pub(in crate::kinds) struct Cifs {
     pub(in crate::kinds) domain: Option<String>,
     /// `3.1.1`.
     pub(in crate::kinds) version: String,
+    pub(in crate::kinds) reads_only: bool,
 }
 
 impl Nfs {
@@ -260,6 +261,7 @@ mod tests {
             password: None,
             domain: None,
             version: "3.1.1".into(),
+            reads_only: false,
         };
         let table = [
             ("/", "//10.0.0.5/VM/a/b", true),

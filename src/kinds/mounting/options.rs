@@ -54,8 +54,15 @@ impl Look<'_> {
         };
         let (missing, surplus) = option_differences(&wanted, mount, inherited);
         // What the client and the server have agreed on stays until it is mounted anew.
-        if self.source.is_network() && missing.iter().any(|option| !is_flag(option)) {
-            return Some(self.renew(mount, "options", shown_options(mount), missing.join(",")));
+        let is_agreed = match &self.source {
+            Source::Nfs(_) => missing.iter().any(|option| !is_flag(option)),
+            // mount.cifs takes no flag alone.
+            source => source.is_network(),
+        };
+        if is_agreed && !(missing.is_empty() && surplus.is_empty()) {
+            let lifted = surplus.iter().filter_map(|flag| opposite(flag));
+            let want = missing.iter().copied().chain(lifted).collect::<Vec<_>>().join(",");
+            return Some(self.renew(mount, "options", shown_options(mount), want));
         }
         if missing.is_empty() && surplus.is_empty() {
             return None;
@@ -112,8 +119,9 @@ impl Look<'_> {
     /// Whose a share looks is said when it is mounted: to chown(1) and chmod(1) it would say yes and do nothing.
     fn cifs_options(&self, cifs: &Cifs) -> Vec<String> {
         let wanted = self.wanted_root();
+        let reads_only = cifs.reads_only.then(|| "ro".to_owned());
         let mode = wanted.mode.map_or(0o755, |mode| mode.bits());
-        vec![
+        let all = [
             format!("credentials={}", credentials_path(self.address)),
             format!("vers={}", cifs.version),
             format!("uid={}", wanted.uid.unwrap_or(0)),
@@ -122,7 +130,8 @@ impl Look<'_> {
             format!("dir_mode=0{mode:o}"),
             // Locks of byte ranges bind everybody there, and QEMU trips over its own.
             "nobrl".to_owned(),
-        ]
+        ];
+        all.into_iter().chain(reads_only).collect()
     }
 
     /// A tmpfs cannot become smaller than what it holds.

@@ -25,6 +25,11 @@ impl Source {
         matches!(self, Source::Nfs(_) | Source::Cifs(_))
     }
 
+    /// Whether guests find only what is there already.
+    pub(super) fn reads_only(&self) -> bool {
+        matches!(self, Source::Cifs(cifs) if cifs.reads_only)
+    }
+
     /// The text of the file with credentials that it is mounted with, if it has one and that is known.
     pub(super) fn credentials(&self) -> Option<String> {
         match self {
