@@ -182,12 +182,10 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
     let facts = looked.facts.host(host);
     let reach = network_mounts::read(facts).unwrap_or_default();
     let (state, message) = match found.map(|found| (&found.standing, found.is_settled)) {
+        Some((Standing::Unknown(why), _)) if reach.is_stale(at) => (Health::Stale, why.clone()),
         Some((Standing::Unknown(why), _)) if reach.silent_above(at).is_some() => (Health::Unresponsive, why.clone()),
         Some((Standing::Unknown(why), _)) => (Health::Unknown, why.clone()),
         Some((Standing::Later(why), _)) => (Health::Missing, why.clone()),
-        Some(_) if reach.is_stale(at) => {
-            (Health::Stale, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
-        }
         Some((Standing::Absent, _)) => {
             (Health::Missing, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
         }

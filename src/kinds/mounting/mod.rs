@@ -55,8 +55,6 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) device: Option<Found>,
     /// For a bind volume: its source directory.
     pub(super) bound: Option<Lineage>,
-    /// How what is mounted there answers, where that is another machine's affair.
-    pub(super) reach: Option<Reach>,
 }
 
 /// How the mount point is taken.
@@ -83,7 +81,7 @@ impl<'a> Look<'a> {
         let facts = scene.host(host);
         let ground = scene.ground(host)?;
         let at = mount_point(block);
-        let reach = reach(&ground, facts, at)?;
+        check_reach(&ground, facts, at)?;
         let lineage = path::read(facts, at)?;
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
         let entries = if is_directory { path::read_entries(facts, at)? } else { Vec::new() };
@@ -118,7 +116,6 @@ impl<'a> Look<'a> {
             hazards,
             device,
             bound,
-            reach,
         })
     }
 }
@@ -201,10 +198,6 @@ impl Look<'_> {
                 ),
                 format!("Unmount {} if it does not belong there.", cover.target),
             ));
-            return Ok(verdict);
-        }
-        if !self.judge_reach(&mut verdict) {
-            verdict.standing = Standing::Present;
             return Ok(verdict);
         }
         self.leave_previous_place(&mut verdict)?;
@@ -417,18 +410,23 @@ impl Look<'_> {
     }
 }
 
-/// How the mount at a path answers; `None` where that is the kernel's own affair.
+/// Whether what is mounted at a path answers, where that is another machine's affair.
 ///
 /// # Errors
-/// What the path lies in does not answer: nothing about it can be known.
-fn reach(ground: &Ground, facts: &HostFacts, at: &str) -> Result<Option<Reach>, String> {
+/// It does not, or only with an error: nothing about the path can be known.
+fn check_reach(ground: &Ground, facts: &HostFacts, at: &str) -> Result<(), String> {
     if !ground.mounts.0.iter().any(|mount| mount.depends_on_others() && is_within(at, &mount.target)) {
-        return Ok(None);
+        return Ok(());
     }
     let mounts = network_mounts::read(facts)?;
     match mounts.silent_above(at) {
         Some(target) => Err(format!("{target} does not answer")),
-        None => Ok(mounts.at(at).cloned()),
+        None => match mounts.at(at) {
+            Some(Reach::Fails(why)) => Err(format!(
+                "{at} does not work any more: {why}. See on the server whether it still gives it away; then `umount {at}` here, and apply again"
+            )),
+            _ => Ok(()),
+        },
     }
 }
 

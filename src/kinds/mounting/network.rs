@@ -4,9 +4,8 @@ use super::{Look, Source};
 use crate::kinds::ask::credentials::{self, Held};
 use crate::kinds::ask::fstab::encode_id;
 use crate::kinds::ask::mounts::Mount;
-use crate::kinds::ask::network_mounts::Reach;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
-use crate::model::{Address, Command, HazardCode, Question};
+use crate::model::{Address, Command, Question};
 
 /// An export of an NFS server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,21 +126,6 @@ pub(super) fn credentials_path(address: &Address) -> String {
 }
 
 impl Look<'_> {
-    /// A mount that answers with an error.
-    pub(super) fn judge_reach(&self, verdict: &mut Verdict) -> bool {
-        let Some(Reach::Fails(why)) = &self.reach else { return true };
-        verdict.observed.insert("reach".to_owned(), why.clone());
-        verdict.hazards.push(self.hazard(
-            HazardCode::Unresponsive,
-            format!("{} on {} does not work any more: {why}", self.at, self.host),
-            format!(
-                "The server has forgotten it: see there whether the export still exists. Then unmount it on {} (`umount {}`) and apply again.",
-                self.host, self.at
-            ),
-        ));
-        false
-    }
-
     /// The file with the credentials: there, root's alone, and as they are to be. Gives whether it is to be written anew.
     pub(super) fn judge_credentials(&self, verdict: &mut Verdict) -> Result<bool, String> {
         let (Source::Cifs(cifs), Some(text)) = (&self.source, self.source.credentials()) else { return Ok(false) };
