@@ -630,7 +630,7 @@ impl<'a> Look<'a> {
         let is_new = match &self.source {
             Source::Directory => !self.lineage.exists(),
             Source::Bind { .. } => false,
-            Source::Tmpfs { .. } => true,
+            Source::Tmpfs { .. } => !matches!(self.mounted(), Mounted::Ours(_)),
             Source::Device { .. } => self.to_be_formatted().is_some(),
         };
         match is_new {
@@ -1213,20 +1213,18 @@ impl<'a> Look<'a> {
 
     /// The mount options that the volume is to have: the kind's own, then the user's.
     fn options(&self) -> Vec<String> {
-        let mut options = match &self.source {
-            Source::Directory => Vec::new(),
-            Source::Bind { .. } => vec!["bind".to_owned()],
-            Source::Tmpfs { size } => {
-                let wanted = self.wanted_root();
-                let mut all = vec![format!("size={}", size.0)];
-                all.extend(wanted.mode.map(|mode| format!("mode={mode}")));
-                all.extend(wanted.uid.map(|uid| format!("uid={uid}")));
-                all.extend(wanted.gid.map(|gid| format!("gid={gid}")));
-                all
-            }
-            Source::Device { .. } => Vec::new(),
-        };
+        let mut options = self.own_options();
         let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+        if let Some(mut kept) = self.options_that_stay() {
+            for own in options {
+                match kept.iter_mut().find(|one| key(one) == key(&own) || own == "bind" && *one == "rbind") {
+                    Some(one) if *one == "rbind" || means_for_a_tmpfs(std::slice::from_ref(one), &own) => {}
+                    Some(one) => *one = own,
+                    None => kept.insert(0, own),
+                }
+            }
+            return kept;
+        }
         for option in self.block.texts("options") {
             options.retain(|one| !one.contains('=') || key(one) != key(option));
             if !options.contains(option) {
@@ -1234,6 +1232,55 @@ impl<'a> Look<'a> {
             }
         }
         options
+    }
+
+    /// The options that follow from the kind of the volume and its nested block.
+    fn own_options(&self) -> Vec<String> {
+        match &self.source {
+            Source::Directory | Source::Device { .. } => Vec::new(),
+            Source::Bind { .. } => vec!["bind".to_owned()],
+            Source::Tmpfs { size } => {
+                std::iter::once(format!("size={}", size.0)).chain(self.permission_options()).collect()
+            }
+        }
+    }
+
+    /// Owner and mode of the root of a tmpfs. Where the block says nothing of them, a tmpfs that is mounted keeps what it has:
+    /// what its line in fstab says, and without a line what is live.
+    fn permission_options(&self) -> Vec<String> {
+        let (line, wanted) = match self.mounted() {
+            Mounted::Ours(_) if self.wanted.is_unmanaged() => {
+                let live =
+                    |inode: &Inode| Permissions { uid: Some(inode.uid), gid: Some(inode.gid), mode: Some(inode.mode) };
+                (self.options_of_line(), self.lineage.last().map(live).unwrap_or_default())
+            }
+            _ => (None, self.wanted_root()),
+        };
+        if let Some(mut line) = line {
+            line.retain(|option| ["mode=", "uid=", "gid="].iter().any(|prefix| option.starts_with(prefix)));
+            return line;
+        }
+        let mode = wanted.mode.map(|mode| format!("mode={mode}"));
+        let uid = wanted.uid.map(|uid| format!("uid={uid}"));
+        let gid = wanted.gid.map(|gid| format!("gid={gid}"));
+        [mode, uid, gid].into_iter().flatten().collect()
+    }
+
+    /// The options of the one line that the volume has in fstab.
+    fn options_of_line(&self) -> Option<Vec<String>> {
+        match self.ground.fstab.lines_for(&self.scene.names(self.address), &[self.at]).as_slice() {
+            [line] => line.entry.as_ref().filter(|entry| self.is_same_source(entry)).map(|entry| entry.options.clone()),
+            _ => None,
+        }
+    }
+
+    fn ignores_options(&self) -> bool {
+        self.block.lifecycle.ignore_changes.contains("options")
+    }
+
+    /// The options of the line in fstab, where changes of them are ignored.
+    fn options_that_stay(&self) -> Option<Vec<String>> {
+        self.options_of_line().filter(|_| self.ignores_options())
     }
 
     // ---- fstab ---------------------------------------------------------------------------------------------------
@@ -1253,10 +1300,15 @@ impl<'a> Look<'a> {
         if options.is_empty() {
             options.push("defaults".to_owned());
         }
-        if !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
+        let is_new = self.options_that_stay().is_none();
+        if is_new && !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
             options.push("nofail".to_owned());
         }
-        options.push(format!("{}={}", fstab::ID_OPTION, encode_id(&self.address.to_string())));
+        let id = format!("{}={}", fstab::ID_OPTION, encode_id(&self.address.to_string()));
+        match options.iter_mut().find(|option| option.starts_with(fstab::ID_OPTION)) {
+            Some(old) => *old = id,
+            None => options.push(id),
+        }
         let pass = file_system(&fstype).map_or(0, |one| one.pass);
         Some(Entry { source: self.mount_source(uuid), target: self.at.to_owned(), fstype, options, dump: 0, pass })
     }
@@ -1354,7 +1406,7 @@ impl<'a> Look<'a> {
                 Some(("PARTUUID", uuid)) => *path == format!("/dev/disk/by-partuuid/{}", uuid.trim_matches('"')),
                 _ => {
                     entry.source == *path
-                        || matches!(&self.device, Some(Found::Device(device)) if device.path == entry.source)
+                        || matches!(&self.device, Some(Found::Device(device)) if device.is_named(&entry.source))
                 }
             },
         }
@@ -1381,7 +1433,7 @@ impl<'a> Look<'a> {
 
     /// The options in force that are not as wanted, and the remount that mends them.
     fn remount(&self, mount: &Mount) -> Option<Difference> {
-        let options = self.options();
+        let options = if self.ignores_options() { self.own_options() } else { self.options() };
         let wanted: Vec<&str> = options
             .iter()
             .map(String::as_str)
@@ -1392,7 +1444,10 @@ impl<'a> Look<'a> {
             Source::Bind { source } => self.ground.mounts.containing(source),
             _ => None,
         };
-        let (missing, surplus) = option_differences(&wanted, mount, inherited);
+        let (missing, mut surplus) = option_differences(&wanted, mount, inherited);
+        if self.ignores_options() {
+            surplus.clear();
+        }
         if missing.is_empty() && surplus.is_empty() {
             return None;
         }
@@ -1405,9 +1460,15 @@ impl<'a> Look<'a> {
             wanted.iter().filter(|option| !["uid=", "gid=", "mode="].iter().any(|prefix| option.starts_with(prefix))),
         );
         words.extend(surplus.iter().filter_map(|flag| opposite(flag)));
+        if self.ignores_options() {
+            // A remount takes off the flags that it does not name.
+            words.extend(FLAGS.iter().map(|(on, _)| *on).filter(|on| mount.has_option_of_mount(on)));
+        }
         if let Some(hazard) = self.shrinks_below_content(&missing) {
             return Some(Difference::new("options", shown_options(mount), missing.join(","), Remedy::Never(hazard)));
         }
+        // With the source named, mount(8) takes nothing over from fstab.
+        let source = self.ignores_options().then_some(mount.source.as_str());
         let becomes_readonly = missing.contains(&"ro");
         let mut guard = vec![self.ground.mounts.guard(self.at)];
         if becomes_readonly {
@@ -1416,7 +1477,7 @@ impl<'a> Look<'a> {
         let draft = Draft::new(
             "remount",
             format!("remount {} with {}", self.at, words[1..].join(",")),
-            Command::new(["mount", "-o", &words.join(","), "--", self.at]),
+            Command::new(["mount", "-o", &words.join(","), "--"].into_iter().chain(source).chain([self.at])),
         )
         .guarded(guard)
         .with_impact(Impact::Remount)
@@ -1691,7 +1752,7 @@ impl<'a> Look<'a> {
         }
         let default = match &self.source {
             Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),
-            Source::Tmpfs { .. } => Some((0, 0, Mode::new(0o1777)?)),
+            Source::Tmpfs { .. } if !matches!(self.mounted(), Mounted::Ours(_)) => Some((0, 0, Mode::new(0o1777)?)),
             Source::Device { .. } if self.to_be_formatted().is_some() => Some((0, 0, Mode::new(0o755)?)),
             // The resource that has the source mends its permissions before this is mounted.
             Source::Bind { source } if self.is_made_by_the_plan(source) => None,
