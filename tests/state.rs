@@ -471,8 +471,26 @@ fn the_state_can_be_looked_at_and_corrected() {
     assert_eq!(site.snapshot("hv1"), before);
     assert_eq!(change(&site.plan(), "image.a")["action"], "adopt");
     // A configuration that is broken does not keep anybody from the state.
+    const LEFT: &str = "external_volume.local\nimage_storage.main\n";
     site.write("broken {");
-    assert_eq!(site.larder(&["state", "list"]).expect(0).out, "external_volume.local\nimage_storage.main\n");
+    let run = site.larder(&["state", "list"]).expect(0).says("this is the state at the default path, ");
+    assert_eq!(run.out, LEFT);
+    // Where it is to be is not guessed.
+    std::fs::copy(site.state(), site.path().join("other.json")).expect("a copy");
+    let named = |path: &str| format!("larder {{\n  state \"local\" {{\n    path = {path}\n  }}\n}}\n");
+    for path in ["\"\"", "\"${var.nowhere}.json\"", "[]"] {
+        site.write(&named(path));
+        for words in [&["state", "list"][..], &["show"], &["output"], &["force-unlock"], &["state", "rm", "image.a"]] {
+            site.larder(words).expect(1).says("error[state-unknown]: ").says("-state FILE");
+        }
+        assert_eq!(site.larder(&["-state", "other.json", "state", "list"]).expect(0).out, LEFT);
+    }
+    // Where it is known, it is taken, though the rest is broken.
+    site.write(&format!("{}image \"a\" {{\n  nothing = 1\n}}\n", named("\"none.json\"")));
+    site.larder(&["state", "list"]).expect(0).says("There is no state yet (./none.json)");
+    let by_variable = format!("variable \"name\" {{\n  default = \"other\"\n}}\n{}", named("\"${var.name}.json\""));
+    site.write(&by_variable);
+    assert_eq!(site.larder(&["state", "list"]).expect(0).out, LEFT);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::workspace::{holder, state_of};
 use super::{Exit, Failure, Outcome};
 
 pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) -> Outcome {
-    let local = state_of(global);
+    let local = state_of(global, terminal)?;
     match command {
         StateCommand::List { prefix } => {
             let state = local.read()?;
@@ -170,7 +170,7 @@ fn shown(value: &Datum) -> String {
 }
 
 pub(super) fn force_unlock(global: &Global, terminal: &Terminal) -> Outcome {
-    let local = state_of(global);
+    let local = state_of(global, terminal)?;
     local.clear_lock()?;
     terminal.say("Nobody holds the lock of the state.");
     Ok(Exit::Done)

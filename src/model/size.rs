@@ -150,7 +150,7 @@ mod tests {
             ("0.5K", 512),
         ];
         for (text, bytes) in table {
-            assert_eq!(text.parse::<Size>(), Ok(Size(*bytes)), "{text}");
+            assert_eq!(text.parse::<Size>(), Ok(Size(bytes)), "{text}");
         }
         assert!(matches!("16384P".parse::<Size>(), Err(NotASize::TooLarge(_))));
     }
