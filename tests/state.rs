@@ -455,7 +455,11 @@ fn the_state_can_be_looked_at_and_corrected() {
     assert_eq!(site.larder(&["state", "list", "image."]).expect(0).out, "image.a\n");
     site.larder(&["state", "show", "image.a"]).expect(0).says("1MiB");
     assert!(site.larder(&["state", "show", "-json", "image.a"]).expect(0).json()["block"].is_object());
-    site.larder(&["state", "show", "image.b"]).expect(1).says("image.a");
+    site.larder(&["state", "show", "image.b"]).expect(1).says("Did you mean image.a?");
+    site.larder(&["state", "show", "image.a[\"another\"]"]).expect(1).says("Did you mean image.a?");
+    site.larder(&["state", "rm", "module.elsewhere.image.a"]).expect(1).says("Did you mean image.a?");
+    let run = site.larder(&["state", "rm", "image.nothing_like_that"]).expect(1);
+    assert!(!run.err.contains("Did you mean"), "{}", run.err);
     site.larder(&["state", "show", "not an address"]).expect(3);
     site.larder(&["state", "rm", "image.a", "image.b"]).expect(1);
     assert_eq!(state(&site)["serial"].as_u64(), serial, "all or nothing");
