@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,6 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{Asked, Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::config::{Configuration, VarSource};
 use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, Secrets, Step, escape_line};
 use crate::plan::{Action, Change, Choice, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
@@ -21,7 +20,7 @@ use crate::state::file::beside;
 use crate::state::{State, StateLock};
 use crate::transport::NotLocked;
 
-use super::look::{Looked, accepted, look};
+use super::look::{Looked, accepted, asked, look};
 use super::terminal::Terminal;
 use super::workspace::{holder, now};
 use super::{Exit, Failure, Outcome, Workspace, plan};
@@ -143,6 +142,9 @@ pub(super) async fn run_file(
     let mut looked = connect(&workspace, &plan).await;
     let mut asked = asked(global, planning, None);
     asked.is_destroy = plan.operation == Operation::Destroy;
+    if plan.operation == Operation::RefreshOnly && !planning.refresh_only {
+        asked.options.push("-refresh-only".to_owned());
+    }
     if let Some(targets) = &plan.targets {
         let option = if targets.option == Choice::Target { "-target" } else { "-exclude" };
         asked.options.extend(targets.named.iter().flat_map(|one| [option.to_owned(), one.to_string()]));
@@ -215,29 +217,6 @@ async fn outdated(plan: &Plan, sessions: &mut Sessions) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// How to ask for the same again. A value that may be a secret is not repeated.
-fn asked(global: &Global, planning: &Planning, configuration: Option<&Configuration>) -> Asked {
-    let path = |option: &str, path: &Option<PathBuf>| path.as_ref().map(|path| format!("{option}={}", path.display()));
-    let lab = global.lab.then(|| "-lab".to_owned());
-    let variable = |given: &VarSource| match given {
-        VarSource::File(path) => ["-var-file".to_owned(), path.display().to_string()],
-        VarSource::Text(text) => {
-            let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
-            let is_shown = configuration.is_some_and(|configuration| configuration.shows(name.trim()));
-            ["-var".to_owned(), if is_shown { text.clone() } else { format!("{name}=...") }]
-        }
-    };
-    let mut options: Vec<String> = planning.variables.given.iter().flat_map(variable).collect();
-    for (option, values) in
-        [("-target", &planning.target), ("-exclude", &planning.exclude), ("-accept", &planning.accept)]
-    {
-        options.extend(values.iter().flat_map(|value| [option.to_owned(), value.clone()]));
-    }
-    options.extend(planning.parallelism.map(|number| format!("-parallelism={number}")));
-    let global = [path("-chdir", &global.chdir), lab, path("-state", &global.state)];
-    Asked { is_destroy: false, global: global.into_iter().flatten().collect(), options }
 }
 
 /// Opens the hosts of a plan file, without asking them anything yet.

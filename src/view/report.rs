@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::apply::report::{Asked, Outcome, Recorded, Report, StepReport};
 use crate::model::{HostName, escape, escape_line};
+use crate::plan::Plan;
 
 use super::plan::elapsed;
 use super::shell;
@@ -244,6 +245,11 @@ fn next(report: &Report) -> Option<(String, String)> {
 enum Verb {
     Plan,
     Apply,
+}
+
+/// How a plan that was shown and not kept is carried out; nothing where there is nothing to carry out.
+pub fn way_on(plan: &Plan, asked: &Asked) -> Option<String> {
+    plan.has_changes().then(|| format!("Carry it out with: {}", command(asked, Verb::Apply)))
 }
 
 /// The command that goes on as this one was asked for.
