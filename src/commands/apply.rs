@@ -102,7 +102,15 @@ pub(super) async fn run_file(
     }
     let mut plan = plan::read(path)?;
     let mut workspace = Workspace::of_plan(global, &plan);
-    workspace.desired.secrets = secrets(&plan, global, planning)?;
+    match secrets(&plan, global, planning)? {
+        Some(secrets) => workspace.desired.secrets = secrets,
+        None if !planning.variables.given.is_empty() => {
+            let summary = "-var and -var-file come too late: a plan file is carried out as it was made".to_owned();
+            let cure = "Leave them out, or make the plan with them: larder plan -var NAME=VALUE -out FILE.";
+            return Err(Failure::new(Exit::Usage, Problem::error("invalid-option", summary, cure)));
+        }
+        None => {}
+    }
     if plan.lab != workspace.lab.is_some() {
         let (of, cure) = match plan.lab {
             true => ("hosts of a lab, and this run is for the real ones", "Add -lab."),
@@ -141,6 +149,8 @@ pub(super) async fn run_file(
     }
     let mut looked = connect(&workspace, &plan).await;
     let mut asked = asked(global, planning, None);
+    asked.of_file = true;
+    asked.options.clear();
     asked.is_destroy = plan.operation == Operation::Destroy;
     if plan.operation == Operation::RefreshOnly && !planning.refresh_only {
         asked.options.push("-refresh-only".to_owned());
@@ -167,20 +177,19 @@ pub(super) async fn run_file(
 }
 
 /// The credentials that the steps of a plan file name. It holds none, so the configuration beside it must still give them;
-/// nothing else of that is used.
-fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Arc<Secrets>, Failure> {
+/// nothing else of that is used. `None` for a plan that names none.
+fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Option<Arc<Secrets>>, Failure> {
     let texts = || {
         let words = |step: &Step| step.command.stdin.iter().chain(&step.command.argv).cloned().collect::<Vec<_>>();
         plan.steps.iter().flat_map(words)
     };
     let missing = |secrets: &Secrets| texts().flat_map(|text| secrets.missing_in(&text)).collect::<BTreeSet<_>>();
-    let none = Secrets::default();
-    if missing(&none).is_empty() {
-        return Ok(Arc::new(none));
+    if missing(&Secrets::default()).is_empty() {
+        return Ok(None);
     }
     let secrets = Workspace::open(global, &planning.variables)?.desired.secrets;
     match missing(&secrets).into_iter().next() {
-        None => Ok(secrets),
+        None => Ok(Some(secrets)),
         Some(name) => Err(Problem::error(
             "missing-secret",
             format!("the plan needs {name}, which the configuration does not give any more"),
@@ -521,6 +530,12 @@ async fn lock_hosts(plan: &Plan, looked: &mut Looked, locking: &Locking) -> Resu
                     looked.locked.insert(host.clone());
                     drop(locked);
                     break;
+                }
+                // The lock that this very run has taken on another host of the plan.
+                Err(NotLocked::Held(by)) if by == escape_line(&who) => {
+                    let summary = format!("{host} is the same machine as another host of the configuration");
+                    let cure = "Keep one host block for each machine. Nothing was changed.";
+                    return Err(Problem::error("same-machine", summary, cure).into());
                 }
                 Err(NotLocked::Held(_)) if Instant::now() < deadline => {
                     lock = Lock::AfterOthers;

@@ -57,7 +57,7 @@ pub(super) fn asked(global: &Global, planning: &Planning, configuration: Option<
     options.extend(planning.refresh_only.then(|| "-refresh-only".to_owned()));
     options.extend(planning.parallelism.map(|number| format!("-parallelism={number}")));
     let global = [path("-chdir", &global.chdir), lab, path("-state", &global.state)];
-    Asked { is_destroy: false, global: global.into_iter().flatten().collect(), options }
+    Asked { is_destroy: false, of_file: false, global: global.into_iter().flatten().collect(), options }
 }
 
 /// Asks all hosts of the configuration and the state. A second round is needed only where the configuration itself

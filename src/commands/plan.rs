@@ -30,11 +30,12 @@ pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_
     looked.close().await;
     if let Some(path) = wanted.out {
         write(&plan, path)?;
-        let lab = if plan.lab { "-lab " } else { "" };
         terminal.hint(&match is_refused(&plan) {
             true => format!("The plan is in {}, for reading: apply refuses it as it stands.", path.display()),
             false => {
-                format!("The plan is in {}. Carry it out with: larder {lab}apply {}", path.display(), path.display())
+                let asked = asked(global, planning, workspace.configuration.as_ref());
+                let way = view::report::carry_out(&asked, &path.display().to_string());
+                format!("The plan is in {}. Carry it out with: {way}", path.display())
             }
         });
     } else if !terminal.is_json() && !is_refused(&plan) {
