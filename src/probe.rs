@@ -6,16 +6,21 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::model::{Connection, Facts, HostFacts, HostName, Question};
+use crate::model::{Connection, Facts, HostFacts, HostName, Question, Secrets};
 use crate::transport::{self, Scripts, Session, Unreachable};
 
 /// What hosts are asked, and how they are reached.
 pub type Questions = BTreeMap<HostName, (Connection, Vec<Question>)>;
 
-/// Opens a session on each host and asks it its questions in one round trip; `parallelism` is how many hosts at once.
+/// Opens a session on each host, which knows these secrets, and asks it its questions in one round trip; `parallelism` is how many hosts at once.
 /// Gives the facts, and the sessions that an apply can go on with. A host that cannot be reached is
 /// [`HostFacts::Unreachable`].
-pub async fn gather(hosts: Questions, scripts: &Scripts, parallelism: usize) -> (Facts, BTreeMap<HostName, Session>) {
+pub async fn gather(
+    hosts: Questions,
+    scripts: &Scripts,
+    secrets: &Arc<Secrets>,
+    parallelism: usize,
+) -> (Facts, BTreeMap<HostName, Session>) {
     let scripts = Arc::new(scripts.clone());
     let turns = Arc::new(Semaphore::new(parallelism.clamp(1, Semaphore::MAX_PERMITS)));
     let mut facts = Facts::default();
@@ -25,10 +30,10 @@ pub async fn gather(hosts: Questions, scripts: &Scripts, parallelism: usize) -> 
         // Stands unless the host says something.
         let silent = HostFacts::Unreachable("the probe was interrupted".to_owned());
         facts.hosts.insert(name.clone(), silent);
-        let (scripts, turns) = (Arc::clone(&scripts), Arc::clone(&turns));
+        let (scripts, secrets, turns) = (Arc::clone(&scripts), Arc::clone(secrets), Arc::clone(&turns));
         asked.spawn(async move {
             let _turn = turns.acquire_owned().await;
-            let answered = ask(&name, &connection, &questions, &scripts).await;
+            let answered = ask(&name, &connection, &questions, &scripts, secrets).await;
             (name, answered)
         });
     }
@@ -54,8 +59,9 @@ async fn ask(
     connection: &Connection,
     questions: &[Question],
     scripts: &Scripts,
+    secrets: Arc<Secrets>,
 ) -> Result<(HostFacts, Session), Unreachable> {
-    let mut session = transport::open(name, connection, scripts).await?;
+    let mut session = transport::open(name, connection, scripts).await?.knowing(secrets);
     let answers = session.ask(questions).await;
     Ok((HostFacts::Reached(answers), session))
 }
@@ -123,7 +129,7 @@ mod tests {
             ("b".into(), (connection(Reach::Local), questions)),
             ("down".into(), (refused, vec![])),
         ];
-        let (facts, sessions) = gather(hosts.into(), &scripts, 2).await;
+        let (facts, sessions) = gather(hosts.into(), &scripts, &Arc::default(), 2).await;
         let reply = Reply { status: 0, out: "hello 7\n".into(), err: String::new() };
         for name in ["a", "b"] {
             let answer = facts.host(&name.into()).answer(&Question::new(["hello", "7"]));

@@ -160,7 +160,8 @@ fn silence_and_failure_never_add_a_step_that_makes_or_destroys() {
         (host, (connection, questions))
     });
     let facts = site.wait(async {
-        let (facts, sessions) = larder::probe::gather(questions.collect(), &kinds::functions(), 10).await;
+        let (facts, sessions) =
+            larder::probe::gather(questions.collect(), &kinds::functions(), &Default::default(), 10).await;
         for session in sessions.into_values() {
             session.close().await;
         }
@@ -373,7 +374,8 @@ fn record_case() {
         let connection = site.lab().connection(&host, None).expect("a host");
         (host, (connection, questions))
     });
-    let (facts, sessions) = site.wait(larder::probe::gather(questions.collect(), &kinds::functions(), 10));
+    let (facts, sessions) =
+        site.wait(larder::probe::gather(questions.collect(), &kinds::functions(), &Default::default(), 10));
     site.wait(async {
         for session in sessions.into_values() {
             session.close().await;
@@ -394,7 +396,8 @@ fn record() {
         let connection = site.lab().connection(&host, None).expect("a host");
         (host, (connection, questions))
     });
-    let (facts, sessions) = site.wait(larder::probe::gather(questions.collect(), &kinds::functions(), 10));
+    let (facts, sessions) =
+        site.wait(larder::probe::gather(questions.collect(), &kinds::functions(), &Default::default(), 10));
     site.wait(async {
         for session in sessions.into_values() {
             session.close().await;

@@ -153,7 +153,7 @@ async fn sessions_of_many_hosts_open_at_once() {
         let questions = vec![Question::new(["echo", &n.to_string()])];
         (HostName(format!("h{n}")), (sshd.connection(sshd.port), questions))
     });
-    let (facts, sessions) = larder::probe::gather(hosts.collect(), &Scripts::new(), 10).await;
+    let (facts, sessions) = larder::probe::gather(hosts.collect(), &Scripts::new(), &Default::default(), 10).await;
     for n in 0..10 {
         let answer = facts.host(&HostName(format!("h{n}"))).said(&Question::new(["echo", &n.to_string()]));
         assert_eq!(answer.map(|reply| reply.out), Ok(format!("{n}\n")));

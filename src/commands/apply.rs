@@ -13,7 +13,7 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{Asked, Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, escape_line};
+use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, Secrets, Step, escape_line};
 use crate::plan::{Action, Change, Choice, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
 use crate::state::file::beside;
@@ -101,7 +101,8 @@ pub(super) async fn run_file(
         return Err(Failure::new(Exit::Usage, Problem::error("invalid-option", summary, cure)));
     }
     let mut plan = plan::read(path)?;
-    let workspace = Workspace::of_plan(global, &plan);
+    let mut workspace = Workspace::of_plan(global, &plan);
+    workspace.desired.secrets = secrets(&plan, global, planning)?;
     if plan.lab != workspace.lab.is_some() {
         let (of, cure) = match plan.lab {
             true => ("hosts of a lab, and this run is for the real ones", "Add -lab."),
@@ -165,6 +166,30 @@ pub(super) async fn run_file(
     Ok(done.exit)
 }
 
+/// The credentials that the steps of a plan file name. It holds none, so the configuration beside it must still give them;
+/// nothing else of that is used.
+fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Arc<Secrets>, Failure> {
+    let texts = || {
+        let words = |step: &Step| step.command.stdin.iter().chain(&step.command.argv).cloned().collect::<Vec<_>>();
+        plan.steps.iter().flat_map(words)
+    };
+    let missing = |secrets: &Secrets| texts().flat_map(|text| secrets.missing_in(&text)).collect::<BTreeSet<_>>();
+    let none = Secrets::default();
+    if missing(&none).is_empty() {
+        return Ok(Arc::new(none));
+    }
+    let secrets = Workspace::open(global, &planning.variables)?.desired.secrets;
+    match missing(&secrets).into_iter().next() {
+        None => Ok(secrets),
+        Some(name) => Err(Problem::error(
+            "missing-secret",
+            format!("the plan needs {name}, which the configuration does not give any more"),
+            "A plan file holds no credentials: apply it where its configuration is, with the same variables. Or make a new plan.",
+        )
+        .into()),
+    }
+}
+
 /// What is no longer as the plan relies on, as far as it can be known before any step has run: then none runs. The guards of
 /// later steps are asked when their turn comes.
 async fn outdated(plan: &Plan, sessions: &mut Sessions) -> Vec<Problem> {
@@ -206,7 +231,8 @@ async fn connect(workspace: &Workspace, plan: &Plan) -> Looked {
     }
     let mut functions = crate::kinds::functions();
     functions.extend(plan.functions.clone());
-    let (mut facts, sessions): (Facts, Sessions) = probe::gather(hosts, &functions, usize::MAX).await;
+    let (mut facts, sessions): (Facts, Sessions) =
+        probe::gather(hosts, &functions, &workspace.desired.secrets, usize::MAX).await;
     facts.hosts.extend(nowhere);
     let request = Request {
         operation: plan.operation,

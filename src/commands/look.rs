@@ -140,7 +140,8 @@ pub(super) async fn ask(
         }
     }
     // More than a handful of key exchanges at once gain nothing; the transport bounds them.
-    let (mut facts, sessions) = probe::gather(reachable, &kinds::functions(), usize::MAX).await;
+    let (mut facts, sessions) =
+        probe::gather(reachable, &kinds::functions(), &workspace.desired.secrets, usize::MAX).await;
     facts.hosts.extend(nowhere);
     (facts, sessions)
 }

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::cli::{Global, Planning, Variables};
-use crate::kinds::ask::{image_file, path, space};
+use crate::kinds::ask::media_listing::{self, Medium};
+use crate::kinds::ask::{image_file, network_mounts, path, space};
 use crate::kinds::{Standing, kind_of};
 use crate::model::block::Attributes;
 use crate::model::{Block, HazardCode, HostFacts, HostName};
 use crate::plan::Plan;
 use crate::view;
-use crate::view::status::{Health, HostStatus, ImageStatus, Status, VolumeOnHost, VolumeStatus};
+use crate::view::status::{
+    Health, HostStatus, ImageStatus, MediaFile, MediaOnHost, MediaStatus, Status, VolumeOnHost, VolumeStatus,
+};
 
 use super::look::{Looked, look};
 use super::terminal::Terminal;
@@ -44,7 +47,7 @@ fn status(looked: &Looked, plan: &Plan) -> Status {
     });
     Status {
         volumes: volumes.map(|block| volume(block, looked, plan)).collect(),
-        media: Vec::new(),
+        media: blocks.values().filter_map(|block| media(block, looked, plan)).collect(),
         hosts: hosts.collect(),
     }
 }
@@ -63,6 +66,41 @@ fn volume(block: &Block, looked: &Looked, plan: &Plan) -> VolumeStatus {
         images: images.flat_map(|image| image_files(image, &at, &hosts, looked, plan)).collect(),
         hosts,
     }
+}
+
+/// A media storage: how it stands on each of its hosts, and its files as the first host sees them that can.
+fn media(block: &Block, looked: &Looked, plan: &Plan) -> Option<MediaStatus> {
+    let kind = kind_of(&block.address)?;
+    let media = kind.media(block)?;
+    let members = kind.hosts(block, &looked.desired.blocks);
+    let mut hosts = BTreeMap::new();
+    let mut files = None;
+    for host in members {
+        let on = on_host(block, &media.directory, &host, looked, plan);
+        let mut told = MediaOnHost { state: on.state, message: on.message };
+        // What lies in the directory while nothing is mounted there is something else.
+        if files.is_none() && matches!(told.state, Health::Ok | Health::Degraded) {
+            match media_listing::read(looked.facts.host(&host), &media.directory) {
+                Ok(listing) => files = Some(listing),
+                Err(why) => told.message = told.message.or(Some(format!("its files could not be listed: {why}"))),
+            }
+        }
+        hosts.insert(host, told);
+    }
+    let listing = files.unwrap_or_default();
+    let files = listing.files.into_iter().map(|(name, size)| MediaFile {
+        kind: Medium::of(&name).as_str().to_owned(),
+        name,
+        size: Some(size),
+    });
+    Some(MediaStatus {
+        address: block.address.clone(),
+        server: media.server,
+        share: media.share,
+        username: media.username,
+        hosts,
+        files: files.collect(),
+    })
 }
 
 /// An image of the configuration in a volume: one line for the hosts on which it is alike.
@@ -141,7 +179,11 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
     let hazards =
         plan.hazards.iter().filter(|hazard| hazard.address == block.address && hazard.host.as_ref() == Some(host));
     let hazards: Vec<_> = hazards.collect();
+    let facts = looked.facts.host(host);
+    let reach = network_mounts::read(facts).unwrap_or_default();
     let (state, message) = match found.map(|found| (&found.standing, found.is_settled)) {
+        Some((Standing::Unknown(why), _)) if reach.is_stale(at) => (Health::Stale, why.clone()),
+        Some((Standing::Unknown(why), _)) if reach.silent_above(at).is_some() => (Health::Unresponsive, why.clone()),
         Some((Standing::Unknown(why), _)) => (Health::Unknown, why.clone()),
         Some((Standing::Later(why), _)) => (Health::Missing, why.clone()),
         Some((Standing::Absent, _)) => {
@@ -156,7 +198,6 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
         },
         None => (Health::Unknown, "the host was not asked".to_owned()),
     };
-    let facts = looked.facts.host(host);
     let exists = path::read(facts, at).is_ok_and(|lineage| lineage.exists());
     let room = space::read(facts, at).ok().filter(|_| exists && matches!(state, Health::Ok | Health::Degraded));
     VolumeOnHost {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::{Global, Variables};
 use crate::config::{self, Configuration, Desired, Evaluated, Inputs, Origin, Statements};
@@ -78,6 +79,7 @@ impl Workspace {
             outputs: BTreeMap::new(),
             settings,
             statements: statements_of(plan),
+            secrets: Arc::default(),
             wants_facts: false,
         };
         Workspace { directory, configuration: None, desired, warnings: Problems::new(), state, lab }

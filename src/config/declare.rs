@@ -80,7 +80,6 @@ const NOT_YET: &[&str] = &[
     "iscsi_target",
     "media_file",
     "media_share",
-    "media_storage",
     "nfs",
     "ocfs2_cluster",
     "ocfs2_volume",

@@ -22,6 +22,7 @@ mod number;
 mod outline;
 mod parse;
 mod references;
+mod seal;
 mod settings;
 mod source;
 mod statements;
@@ -32,10 +33,11 @@ mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::kinds::Kind;
 use crate::model::problem::in_order;
-use crate::model::{Blocks, HostName, Problem, Problems};
+use crate::model::{Blocks, HostName, Problem, Problems, Secrets};
 
 pub use console::{Answer, Console, is_open};
 pub use format::{Unformatted, format};
@@ -114,6 +116,8 @@ pub struct Desired {
     pub settings: Settings,
     /// About what the state has already.
     pub statements: Statements,
+    /// The credentials that marks in the blocks stand for.
+    pub secrets: Arc<Secrets>,
     /// Something depends on facts of hosts that are not known yet: evaluate again with them.
     pub wants_facts: bool,
 }

@@ -9,13 +9,13 @@ use super::ask::mounts::{self, Mounts};
 use super::ask::path::{FileType, Inode, Lineage};
 use super::ask::people::{self, QemuUser};
 use super::ask::system::{self, System};
-use super::ask::{Known, open_files};
+use super::ask::{Known, network_mounts, open_files};
 use super::scene::Scene;
 use super::verdict::{Difference, Draft, Remedy, Verdict};
 
 /// What every host is asked, whatever is placed on it. `watched` are the paths whose users must be known.
 pub fn questions(watched: &[String]) -> Vec<Question> {
-    let mut all = vec![system::question(), mounts::question(), fstab::question()];
+    let mut all = vec![system::question(), mounts::question(), network_mounts::question(), fstab::question()];
     if !watched.is_empty() {
         all.push(open_files::question(watched));
     }
@@ -346,12 +346,9 @@ pub fn no_access(
     )
 }
 
-/// The step that tries, as the qemu user, whether a directory can be used.
-pub fn check_access(path: &str, qemu: &QemuUser) -> Draft {
-    let words = ["runuser", "-u", &qemu.name, "--", "test", "-d", path, "-a", "-w", path, "-a", "-x", path];
-    Draft::new(
-        "check-access",
-        format!("try as {} whether {path} can be entered and written", qemu.name),
-        Command::new(words),
-    )
+/// The step that tries, as the qemu user, whether a directory can be used; or read, where that is all.
+pub fn check_access(path: &str, qemu: &QemuUser, reads_only: bool) -> Draft {
+    let (bit, how) = if reads_only { ("-r", "entered and listed") } else { ("-w", "entered and written") };
+    let words = ["runuser", "-u", &qemu.name, "--", "test", "-d", path, "-a", bit, path, "-a", "-x", path];
+    Draft::new("check-access", format!("try as {} whether {path} can be {how}", qemu.name), Command::new(words))
 }

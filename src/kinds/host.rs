@@ -122,6 +122,14 @@ impl Kind for Host {
     }
 }
 
+/// A host that stands twice in `hosts`.
+pub(super) fn named_twice(block: &Block) -> Option<Problem> {
+    let hosts = block.resources("hosts");
+    let (_, twice) = hosts.iter().enumerate().find(|(at, one)| hosts[..*at].contains(one))?;
+    let problem = Problem::error("duplicate-host", format!("{twice} is a member twice"), "Name each host once.");
+    Some(problem.at(block.place_of("hosts")))
+}
+
 /// The name by which everything speaks of a host.
 pub fn name_of(address: &Address) -> HostName {
     let own = address.default_name();

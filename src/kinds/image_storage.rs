@@ -62,13 +62,7 @@ impl Kind for ImageStorage {
                     .at(block.place_of("root")),
             );
         }
-        let hosts = block.resources("hosts");
-        if let Some(twice) = hosts.iter().enumerate().find(|(at, one)| hosts[..*at].contains(one)).map(|(_, one)| one) {
-            problems.push(
-                Problem::error("duplicate-host", format!("{twice} is a member twice"), "Name each host once.")
-                    .at(block.place_of("hosts")),
-            );
-        }
+        problems.extend(host::named_twice(block));
         problems
     }
 

@@ -14,11 +14,13 @@ pub mod ground;
 pub mod host;
 pub mod image;
 pub mod image_storage;
+pub mod media_storage;
+mod mounting;
 pub mod scene;
 pub mod schema;
 pub mod verdict;
 
-pub use scene::{Dependent, Dependents, Heard, Memory, Room, Scene};
+pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
 
@@ -87,6 +89,16 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// The paths below which somebody may have files open that the resource must not take away: those in which images may be seen.
+    fn used_paths(&self, block: &Block) -> Vec<String> {
+        self.image_directories(block)
+    }
+
+    /// For kinds that hold installation media: what they are.
+    fn media(&self, _block: &Block) -> Option<Media> {
+        None
+    }
+
     /// For kinds that hold images: the room that images find on one host.
     fn room(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Option<Room> {
         None
@@ -100,7 +112,13 @@ pub trait Kind: Sync {
 
 /// Every kind, in the order of documentation.
 pub fn table() -> &'static [&'static dyn Kind] {
-    &[&host::Host, &image_storage::ImageStorage, &external_volume::ExternalVolume, &image::Image]
+    &[
+        &host::Host,
+        &image_storage::ImageStorage,
+        &external_volume::ExternalVolume,
+        &image::Image,
+        &media_storage::MediaStorage,
+    ]
 }
 
 /// The kind of that name.

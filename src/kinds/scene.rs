@@ -133,6 +133,16 @@ impl Scene<'_> {
     }
 }
 
+/// A repository of installation media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Where its files are seen on each of its hosts.
+    pub directory: String,
+    pub server: String,
+    pub share: String,
+    pub username: String,
+}
+
 /// A volume as its images see it on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {

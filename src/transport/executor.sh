@@ -48,6 +48,50 @@ larder_lock() {
   return 4
 }
 
+# Asks each mount whose storage is another machine or a program whether it answers, all at once, each in a process that can be
+# killed. `larder_reach` is then what they said, a line each: STATUS ESCAPED_TARGET TEXT; `larder_dead` those that said nothing.
+larder_look() {
+  larder_reach=$(
+    while read -r larder_word larder_word larder_word larder_word larder_target larder_rest; do
+      larder_rest=${larder_rest#*- }
+      case ${larder_rest%% *} in
+      nfs | nfs4 | cifs | smb3 | fuse | fuse.* | ocfs2 | gfs2 | ceph | lustre | 9p | afs | autofs) ;;
+      *) continue ;;
+      esac
+      {
+        larder_text=$(timeout -s KILL 4 stat -f -- "$(printf '%b' "$larder_target")" 2>&1 >/dev/null)
+        printf '%s %s %s\n' "$?" "$larder_target" "$larder_text"
+      } </dev/null 9>&- &
+    done </proc/self/mountinfo
+    wait
+  )
+  larder_dead=
+  [ -n "$larder_reach" ] || return 0
+  while read -r larder_word larder_target larder_rest; do
+    case $larder_word in 124 | 137) larder_dead="$larder_dead $larder_target" ;; esac
+  done <<EOF
+$larder_reach
+EOF
+}
+
+# Whether one of the words is a path at or below a mount that does not answer: whoever looks there waits for it. The remote
+# function `asks_the_kernel_only` may say of a question that it does not.
+larder_would_hang() {
+  ! command -v asks_the_kernel_only >/dev/null || ! asks_the_kernel_only "$1" || return 1
+  for larder_word; do
+    case $larder_word in /*) ;; *) continue ;; esac
+    for larder_target in $larder_dead; do
+      larder_target=$(printf '%b' "$larder_target")
+      case $larder_word/ in "$larder_target"/*)
+        printf '%s does not answer' "$larder_target"
+        return 0
+        ;;
+      esac
+    done
+  done
+  return 1
+}
+
 # What came before a command is for that command only.
 larder_forget() {
   larder_stdin=
@@ -86,9 +130,15 @@ larder_serve() {
       larder_id=$1
       shift
       larder_begin "$larder_id"
-      ("$@" 9>&-) </dev/null
-      larder_end "$larder_id" exit $?
+      if [ -n "$larder_dead" ] && larder_would_hang "$@" >&2; then
+        larder_end "$larder_id" silent
+      else
+        ("$@" 9>&-) </dev/null
+        larder_end "$larder_id" exit $?
+      fi
       ;;
+    # look: what follows is asked only where it is answered.
+    look) larder_look ;;
     # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on, and what was
     # not taken must never be read as requests.
     stdin)
@@ -105,6 +155,7 @@ larder_serve() {
       larder_out=$2
       shift 2
       larder_now=$(
+        [ -z "$larder_dead" ] || ! larder_would_hang "$@" || exit 124
         ("$@" 9>&-) </dev/null 2>/dev/null
         larder_status=$?
         printf x
@@ -174,6 +225,7 @@ umask 022
 set -f
 # A working directory in a home or on a network mount would keep it from being unmounted.
 cd /
+larder_dead=
 printf '\n%s ready\n' "$larder_nonce"
 printf '\n%s ready\n' "$larder_nonce" >&2
 larder_serve

@@ -10,11 +10,12 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncRead;
 
-use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, escape_line};
+use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, Secrets, escape_line};
 use exchange::{Conversation, Sending, Side, Spawned};
 use wire::{End, Frame, Id, Request};
 
@@ -70,6 +71,7 @@ pub struct Session {
     next: Id,
     round_trips: u32,
     patience: Duration,
+    secrets: Arc<Secrets>,
 }
 
 impl fmt::Debug for Session {
@@ -107,6 +109,7 @@ pub async fn open(name: &HostName, connection: &Connection, scripts: &Scripts) -
 pub fn transcript(scripts: &Scripts, questions: &[Question]) -> Result<(String, Vec<u8>), Unreachable> {
     let executor = Executor::new(scripts).map_err(Unreachable)?;
     let mut request = Request::default();
+    request.look();
     for (id, question) in (1..).zip(questions) {
         request.ask(id, question);
     }
@@ -149,8 +152,13 @@ impl Executor {
 impl Session {
     /// Sends the executor and waits until it is ready.
     async fn begin(spawned: Spawned, executor: &Executor, patience: Duration) -> Result<Session, String> {
-        let mut session =
-            Session { talk: Conversation::new(spawned, &executor.nonce), next: 0, round_trips: 0, patience: PATIENCE };
+        let mut session = Session {
+            talk: Conversation::new(spawned, &executor.nonce),
+            next: 0,
+            round_trips: 0,
+            patience: PATIENCE,
+            secrets: Arc::default(),
+        };
         let mut ready = 0;
         let heard = session
             .talk
@@ -163,21 +171,28 @@ impl Session {
         Err(no_executor(&why, &session.talk.preamble()))
     }
 
+    /// The same session, which puts credentials in the place of the marks that stand for them.
+    pub fn knowing(self, secrets: Arc<Secrets>) -> Self {
+        Session { secrets, ..self }
+    }
+
     /// Asks all questions in one round trip. Never fails: what cannot be known is [`Answer::Unknown`].
     pub async fn ask(&mut self, questions: &[Question]) -> BTreeMap<Question, Answer> {
         let mut answers = BTreeMap::new();
         let mut asked = BTreeMap::new();
         let mut request = Request::default();
+        request.look();
         for question in questions {
             if answers.contains_key(question) {
                 continue;
             }
-            let unknown = match (self.gone(), wire::unsendable(&question.0)) {
-                (Some(why), _) => why.to_owned(),
-                (None, Some(why)) => why.to_owned(),
-                (None, None) => {
+            let unknown = match (self.gone(), wire::unsendable(&question.0), self.revealed(question)) {
+                (Some(why), ..) => why.to_owned(),
+                (None, Some(why), _) => why.to_owned(),
+                (None, None, Err(why)) => why,
+                (None, None, Ok(revealed)) => {
                     let id = self.id();
-                    request.ask(id, question);
+                    request.ask(id, &revealed);
                     asked.insert(id, question);
                     String::new()
                 }
@@ -197,7 +212,10 @@ impl Session {
     pub async fn run(&mut self, command: &Command, guard: &[Guard], patience: Option<Duration>) -> Outcome {
         let id = self.id();
         let mut request = Request::default();
-        request.run(id, command, guard);
+        match self.revealed_command(command) {
+            Ok(revealed) => request.run(id, &revealed, guard),
+            Err(why) => return not_run(&why),
+        }
         let sending = Sending::all(request.bytes());
         self.act(id, sending, command, guard, patience).await
     }
@@ -215,7 +233,10 @@ impl Session {
     ) -> Outcome {
         let id = self.id();
         let mut request = Request::default();
-        request.upload(id, command, guard, length);
+        match self.revealed_command(command) {
+            Ok(revealed) => request.upload(id, &revealed, guard, length),
+            Err(why) => return not_run(&why),
+        }
         let sending = Sending::with_file(request.bytes(), file, length);
         self.act(id, sending, command, guard, patience).await
     }
@@ -229,16 +250,18 @@ impl Session {
         patience: Option<Duration>,
     ) -> Outcome {
         if let Some(why) = unsendable(command, guard) {
-            let err = format!("{why}; it was not run");
-            return Outcome::Failed(Reply { status: 126, out: String::new(), err });
+            return not_run(why.as_str());
         }
         if let Some(why) = self.gone() {
             return Outcome::Lost(format!("the command was not sent: {why}"));
         }
+        let secrets = Arc::clone(&self.secrets);
         let (mut returned, why) = self.exchange(sending, &[id], patience).await;
         let why = why.unwrap_or_default();
         match returned.remove(&id) {
-            Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => outcome(end, out, err, guard),
+            Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => {
+                outcome(end, out, err, guard, &secrets)
+            }
             _ => Outcome::Lost(format!("{why}: nobody knows whether the command ran to its end")),
         }
     }
@@ -292,6 +315,21 @@ impl Session {
         self.talk.end(FAREWELL).await;
     }
 
+    /// The question as the host is to get it, with credentials in the place of their marks.
+    fn revealed(&self, question: &Question) -> Result<Question, String> {
+        self.reveal(&question.0).map(Question)
+    }
+
+    fn revealed_command(&self, command: &Command) -> Result<Command, String> {
+        let stdin = command.stdin.iter().cloned().collect::<Vec<_>>();
+        Ok(Command { argv: self.reveal(&command.argv)?, stdin: self.reveal(&stdin)?.pop() })
+    }
+
+    fn reveal(&self, words: &[String]) -> Result<Vec<String>, String> {
+        let revealed = words.iter().map(|word| self.secrets.reveal(word).map(std::borrow::Cow::into_owned));
+        revealed.collect::<Result<_, _>>().map_err(|name| format!("the value of {name} is not known here"))
+    }
+
     fn id(&mut self) -> Id {
         self.next += 1;
         self.next
@@ -336,6 +374,7 @@ fn answer(returned: Option<&Returned>, why: Option<&str>) -> Answer {
         Some(Returned { end: Some(End::Exit(status)), out: Some(Some(out)), err: Some(Some(err)) }) => {
             Answer::Said(Reply { status: *status, out: text(out), err: text(err) })
         }
+        Some(Returned { end: Some(End::Silent), err: Some(Some(err)), .. }) => Answer::Unknown(text(err)),
         Some(Returned { out: Some(None), .. } | Returned { err: Some(None), .. }) => {
             Answer::Unknown("the answer is larger than 16 MiB, or all of them than 64 MiB".to_owned())
         }
@@ -343,9 +382,12 @@ fn answer(returned: Option<&Returned>, why: Option<&str>) -> Answer {
     }
 }
 
-fn outcome(end: End, out: Option<Vec<u8>>, err: Option<Vec<u8>>, guards: &[Guard]) -> Outcome {
-    let dropped = || b"(more than 16 MiB, dropped)".to_vec();
-    let (out, err) = (text(&out.unwrap_or_else(dropped)), text(&err.unwrap_or_else(dropped)));
+fn outcome(end: End, out: Option<Vec<u8>>, err: Option<Vec<u8>>, guards: &[Guard], secrets: &Secrets) -> Outcome {
+    let shown = |bytes: Option<Vec<u8>>| match bytes {
+        Some(bytes) => secrets.conceal(text(&bytes)),
+        None => "(more than 16 MiB, dropped)".to_owned(),
+    };
+    let (out, err) = (shown(out), shown(err));
     match end {
         End::Exit(0) => Outcome::Done(Reply { status: 0, out, err }),
         End::Exit(status) => Outcome::Failed(Reply { status, out, err }),
@@ -357,7 +399,7 @@ fn outcome(end: End, out: Option<Vec<u8>>, err: Option<Vec<u8>>, guards: &[Guard
             },
             None => Outcome::Lost("the host names a guard that it was not given".to_owned()),
         },
-        End::Text => Outcome::Lost("the host did not say how the command ended".to_owned()),
+        End::Text | End::Silent => Outcome::Lost("the host did not say how the command ended".to_owned()),
     }
 }
 
@@ -385,6 +427,10 @@ fn unsendable(command: &Command, guards: &[Guard]) -> Option<String> {
             .or_else(|| guard.out.contains('\0').then_some("the expected answer holds a NUL byte"))?;
         Some(format!("the guard on {} cannot be asked: {why}", guard.what))
     })
+}
+
+fn not_run(why: &str) -> Outcome {
+    Outcome::Failed(Reply { status: 126, out: String::new(), err: format!("{why}; it was not run") })
 }
 
 /// Why the executor did not become ready, from what was heard instead.

@@ -335,6 +335,42 @@ async fn a_command_that_outlives_us_still_holds_the_lock() {
     }
 }
 
+/// A mount in namespaces of its own that no program serves: whoever looks into it waits.
+#[tokio::test]
+async fn what_does_not_answer_delays_nothing_else() {
+    let mut served = std::process::Command::new("unshare");
+    served.args(["--mount", "--propagation", "private", "--kill-child", "sh", "-c"]);
+    served.arg("mount -t tmpfs t /mnt && mkdir '/mnt/a b' /mnt/c && exec 7<>/dev/fuse && mount -i -t fuse -o fd=7,rootmode=40000,user_id=0,group_id=0 dead '/mnt/a b' && exec sh -c \"$1\"");
+    let scripts = [("asks_the_kernel_only", "[ \"$1\" = printf ]"), ("reach", "printf '%s' \"$larder_reach\"")];
+    let scripts: Scripts = scripts.map(|(name, body)| (name.to_owned(), body.to_owned())).into();
+    let executor = Executor::new(&scripts).expect("an executor");
+    let shell = shlex::try_join(executor.shell(false).iter().map(String::as_str)).expect("no NUL");
+    let words: Vec<String> = std::iter::once("unshare")
+        .chain(served.get_args().filter_map(std::ffi::OsStr::to_str))
+        .chain(["sh", &shell])
+        .map(str::to_owned)
+        .collect();
+    let spawned = local::spawn(&words).expect("a shell");
+    let mut session = Session::begin(spawned, &executor, Duration::from_secs(10)).await.expect("ready");
+    let questions = [
+        Question::new(["stat", "--", "/mnt", "/mnt/a b"]),
+        Question::new(["ls", "/mnt/a b/deeper"]),
+        Question::new(["printf", "%s", "/mnt/a b"]),
+        Question::new(["ls", "/mnt"]),
+        Question::new(["reach"]),
+    ];
+    let answers = session.ask(&questions).await;
+    let silent = Answer::Unknown("/mnt/a b does not answer".to_owned());
+    assert_eq!([&answers[&questions[0]], &answers[&questions[1]]], [&silent, &silent]);
+    assert_eq!(answers[&questions[2]], said(0, "/mnt/a b"));
+    assert_eq!(answers[&questions[3]], said(0, "a b\nc\n"));
+    assert_eq!(answers[&questions[4]], said(0, "137 /mnt/a\\040b "));
+    let guard = Guard { what: "x".into(), ask: questions[0].clone(), status: 0, out: String::new() };
+    let outcome = session.run(&Command::new(["true"]), &[guard], Some(Duration::from_secs(10))).await;
+    assert!(matches!(outcome, Outcome::Changed { .. }), "{outcome:?}");
+    session.close().await;
+}
+
 #[tokio::test]
 async fn without_flock_there_is_no_lock() {
     let mut session = session(&[("command", "return 1")]).await;

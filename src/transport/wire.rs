@@ -19,6 +19,11 @@ impl Request {
         self.verb("ask").word(&id.to_string()).words(&question.0).end();
     }
 
+    /// Finds out which storage does not answer, for the questions that follow.
+    pub(super) fn look(&mut self) {
+        self.verb("look").end();
+    }
+
     /// A command behind its guards. What it reads goes first, so that nothing but the command follows the guards.
     pub(super) fn run(&mut self, id: Id, command: &Command, guards: &[Guard]) {
         if let Some(text) = &command.stdin {
@@ -94,6 +99,8 @@ pub(super) enum End {
     /// On standard error, which only carries text.
     Text,
     Exit(i32),
+    /// It was not asked, because it would have waited for storage that does not answer; the error stream says which.
+    Silent,
     /// The guard of this number (from 1) did not hold; its question now ends with this status.
     Changed(usize, i32),
 }
@@ -218,6 +225,7 @@ impl Frames {
                 let end = match end {
                     [] => End::Text,
                     ["exit", status] => End::Exit(status.parse().ok()?),
+                    ["silent"] => End::Silent,
                     ["changed", guard, status] => End::Changed(guard.parse().ok()?, status.parse().ok()?),
                     _ => return None,
                 };

@@ -1,6 +1,9 @@
-//! A site of container hosts with a configuration, on which tests run the built binary as an administrator would.
+//! A site of hosts with a configuration, on which tests run the built binary as an administrator would: container hosts, or
+//! virtual machines where a real kernel is needed.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)] // each test binary uses its own part
+
+pub mod machines;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +13,18 @@ use larder::lab::{Lab, LabHost, Runtime};
 use larder::model::HostName;
 use serde_json::Value;
 
+use machines::Machines;
+
 /// A directory with a configuration, and a running host for each name.
 pub struct Site {
     directory: tempfile::TempDir,
-    lab: Lab,
-    runtime: tokio::runtime::Runtime,
+    hosts: Hosts,
+}
+
+/// What the hosts of a site are made of.
+enum Hosts {
+    Containers { lab: Lab, runtime: tokio::runtime::Runtime },
+    Machines(Machines),
 }
 
 /// How a run of the binary ended.
@@ -77,7 +87,29 @@ impl Site {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let hosts: Vec<_> = names.iter().map(|name| LabHost { name: HostName::from(*name), user: None }).collect();
         runtime.block_on(lab.up(&hosts, Runtime::Namespace)).unwrap_or_else(|problem| panic!("{problem}"));
-        Site { directory, lab, runtime }
+        Site { directory, hosts: Hosts::Containers { lab, runtime } }
+    }
+
+    /// Starts virtual machines.
+    #[track_caller]
+    pub fn of_machines(names: &[&str]) -> Self {
+        let directory = tempfile::Builder::new().prefix("larder-test-").tempdir().expect("a directory");
+        Site { directory, hosts: Hosts::Machines(Machines::up(names)) }
+    }
+
+    /// The virtual machines of this site.
+    pub fn machines(&self) -> &Machines {
+        match &self.hosts {
+            Hosts::Machines(machines) => machines,
+            Hosts::Containers { .. } => panic!("a site of container hosts"),
+        }
+    }
+
+    fn containers(&self) -> (&Lab, &tokio::runtime::Runtime) {
+        match &self.hosts {
+            Hosts::Containers { lab, runtime } => (lab, runtime),
+            Hosts::Machines(_) => panic!("a site of virtual machines"),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -89,11 +121,11 @@ impl Site {
     }
 
     pub fn lab(&self) -> &Lab {
-        &self.lab
+        self.containers().0
     }
 
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        self.runtime.block_on(future)
+        self.containers().1.block_on(future)
     }
 
     /// Replaces the configuration.
@@ -102,10 +134,14 @@ impl Site {
         self
     }
 
-    /// The command that runs the binary on the container hosts, not started yet.
+    /// The command that runs the binary on the hosts, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-        command.current_dir(self.path()).arg("-lab").args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
+        command.current_dir(self.path()).env("NO_COLOR", "1").stdin(Stdio::null());
+        if let Hosts::Containers { .. } = self.hosts {
+            command.arg("-lab");
+        }
+        command.args(arguments);
         command
     }
 
@@ -140,7 +176,12 @@ impl Site {
 
     /// Runs a command on a host, past Larder.
     pub fn try_on(&self, host: &str, argv: &[&str]) -> Output {
-        self.wait(self.lab.exec(&HostName::from(host), argv)).unwrap_or_else(|problem| panic!("{problem}"))
+        match &self.hosts {
+            Hosts::Containers { lab, runtime } => {
+                runtime.block_on(lab.exec(&HostName::from(host), argv)).unwrap_or_else(|problem| panic!("{problem}"))
+            }
+            Hosts::Machines(machines) => machines.run(host, argv),
+        }
     }
 
     /// Runs a command on a host, which must succeed; gives what it printed.
@@ -175,7 +216,9 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         // A lab that cannot be taken down says so; the test's own failure matters more.
-        if let Err(problem) = self.runtime.block_on(self.lab.down()) {
+        if let Hosts::Containers { lab, runtime } = &self.hosts
+            && let Err(problem) = runtime.block_on(lab.down())
+        {
             eprintln!("{problem}");
         }
     }

@@ -25,7 +25,7 @@ use super::source::{Sources, Span};
 use super::syntax::{Body, Expr};
 use super::types::Type;
 use super::value::{Data, Fields, Value};
-use super::{Desired, Evaluated, Output, Statements, settings};
+use super::{Desired, Evaluated, Output, Statements, seal, settings};
 use crate::model::address::ModuleStep;
 use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
@@ -288,7 +288,8 @@ impl<'a> World<'a> {
         let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
         let mut blocks = std::mem::take(&mut self.blocks);
         let in_error: Blocks = self.in_error.iter().filter_map(|address| blocks.remove_entry(address)).collect();
-        let desired = Desired { blocks, outputs, settings, statements, wants_facts: self.wants_facts };
+        let secrets = Arc::new(seal::seal(&mut blocks));
+        let desired = Desired { blocks, outputs, settings, statements, secrets, wants_facts: self.wants_facts };
         self.nothing_is_lost(&in_error);
         let problems = in_order(std::mem::take(&mut self.problems));
         (self, Evaluated { desired, in_error, problems })

@@ -2,12 +2,15 @@
 //! function behind it where one is needed, and a pure reading of the answer.
 //! A reading never turns silence or a failure into "absent": it returns why the fact is unknown.
 
+pub mod credentials;
 pub mod device;
 pub mod device_names;
 pub mod fstab;
 pub mod image_file;
 pub mod image_listing;
+pub mod media_listing;
 pub mod mounts;
+pub mod network_mounts;
 pub mod open_files;
 pub mod path;
 pub mod people;
@@ -24,13 +27,18 @@ pub type Known<T> = Result<T, Unknown>;
 
 /// The constant functions that questions use on the host, by name.
 pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("asks_the_kernel_only", include_str!("asks_the_kernel_only.sh")),
+    ("compare_credentials", include_str!("compare_credentials.sh")),
     ("device_facts", include_str!("device.sh")),
     ("device_names", include_str!("device_names.sh")),
     ("directory_entries", include_str!("entries.sh")),
     ("image_facts", include_str!("image.sh")),
     ("image_listing", include_str!("image_listing.sh")),
     ("mounts_at", include_str!("mounts_at.sh")),
+    ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
+    ("can_read", include_str!("can_read.sh")),
+    ("media_listing", include_str!("media_listing.sh")),
     ("can_use", include_str!("can_use.sh")),
     ("system_facts", include_str!("system.sh")),
     ("writers_below", include_str!("writers.sh")),
@@ -47,6 +55,8 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("lock_mount_point", include_str!("lock_mount_point.sh")),
     ("unlock_mount_point", include_str!("unlock_mount_point.sh")),
     fstab::EDIT,
+    credentials::STEP_FUNCTIONS[0],
+    credentials::STEP_FUNCTIONS[1],
 ];
 
 /// What a failed command said, for a sentence.

@@ -58,9 +58,9 @@ fn read_number(facts: &HostFacts, name: &str, question: Option<Question>) -> Kno
     }
 }
 
-/// Asks, as the qemu user, whether a directory can be entered and written.
-pub fn can_use_question(user: &str, path: &str) -> Question {
-    Question::new(["can_use", user, path])
+/// Asks, as the qemu user, whether a directory can be entered and written; or entered and listed, where it is only read.
+pub fn access_question(user: &str, path: &str, reads_only: bool) -> Question {
+    Question::new([if reads_only { "can_read" } else { "can_use" }, user, path])
 }
 
 /// Who may not pass where: the first directory above a path that a user cannot enter, judged by permission bits.

@@ -18,6 +18,8 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("mkfs.ext4", "e2fsprogs"),
     ("mkfs.xfs", "xfsprogs"),
     ("mount", "mount"),
+    ("mount.cifs", "cifs-utils"),
+    ("mount.nfs", "nfs-common"),
     ("qemu-img", "qemu-utils"),
     ("runuser", "util-linux"),
     ("setpriv", "util-linux"),
@@ -38,7 +40,7 @@ pub struct System {
     pub uid: u32,
     pub capabilities: u64,
     pub programs: BTreeSet<String>,
-    /// File systems that the running kernel knows without loading a module.
+    /// File systems that the running kernel knows, and those of the network that it has a module for.
     pub filesystems: BTreeSet<String>,
     pub runs_systemd: bool,
     /// Users of /etc/passwd with their numbers.

@@ -11,6 +11,7 @@ for program in "$@"; do
     ! command -v "$program" >/dev/null || printf 'program %s\n' "$program"
 done
 while IFS= read -r line; do printf 'filesystem %s\n' "$line"; done </proc/filesystems
+for module in nfs cifs; do ! modinfo "$module" >/dev/null 2>&1 || printf 'filesystem %s\n' "$module"; done
 [ ! -d /run/systemd/system ] || echo systemd
 while read -r line; do printf 'passwd %s\n' "$line"; done </etc/passwd
 while read -r line; do printf 'group %s\n' "$line"; done </etc/group

@@ -8,9 +8,10 @@ use crate::kinds::ask::device::{self, Found};
 use crate::kinds::ask::image_listing::Listing;
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ask::path::{self, FileType};
-use crate::kinds::external_volume::{ExternalVolume, beyond_the_defaults, is_option_of_the_user};
+use crate::kinds::external_volume::ExternalVolume;
 use crate::kinds::ground::{Ground, belongs_to_the_system};
 use crate::kinds::image_storage::ImageStorage;
+use crate::kinds::mounting::{beyond_the_defaults, is_option_of_the_user};
 use crate::model::block::AttributeMap;
 use crate::model::{Address, Attribute, Block, Datum, HostFacts, HostName, Lifecycle, Mode, NestedBlock, Size};
 

@@ -1,0 +1,155 @@
+//! `media_storage`: a CIFS share with installation media, mounted on its hosts.
+//!
+//! ```hcl
+//! media_storage "iso" {
+//!   hosts    = [host.hv1, host.hv2]
+//!   server   = "10.0.0.5"
+//!   share    = "media"
+//!   username = "larder"
+//!   password = var.media_password
+//! }
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::model::block::Attributes;
+use crate::model::{Block, Blocks, Datum, HostName, Problems, Question};
+
+use super::ask::{media_listing, path, people, space};
+use super::mounting::{Cifs, Look, Source, check_mount, check_network, credentials_question, mount_point};
+use super::schema::{AttributeSchema as A, Schema, Type};
+use super::verdict::Verdict;
+use super::{Kind, Media, Scene, ground, host};
+
+#[derive(Debug)]
+pub struct MediaStorage;
+
+static SCHEMA: Schema = Schema {
+    doc: "A repository of installation media: a CIFS share that is mounted on hosts.",
+    attributes: &[
+        A::required("hosts", Type::Resources(&["host"]), "The hosts that mount it."),
+        A::required("server", Type::Text, "Name or address of the server."),
+        A::required("share", Type::Text, "The share."),
+        A::optional("path", Type::Text, "A directory below the share; default none."),
+        A::required("username", Type::Text, "Who logs in."),
+        A::required("password", Type::Text, "Written to a file on each host that only root can read.").secret(),
+        A::optional("domain", Type::Text, "The domain of the user; default none."),
+        A::optional("version", Type::Text, "Version of the protocol; default \"3.1.1\".")
+            .one_of(&["2.0", "2.1", "3.0", "3.0.2", "3.1.1"]),
+        A::optional("mount_point", Type::Path, "The same on every host; default /var/lib/larder/media/NAME."),
+        A::optional("writable", Type::Bool, "Default false: mounted read-only."),
+        A::optional("owner", Type::Text, "Whose the files look, by name or number; default: the qemu user."),
+        A::optional("group", Type::Text, "The group that the files show, by name or number; default: the qemu user's."),
+        A::optional(
+            "mode",
+            Type::Mode,
+            "The mode that directories show, and files without execution; default \"0770\".",
+        ),
+        A::optional("options", Type::Texts, "Mount options, added to the kind's own."),
+        A::optional("persist", Type::Text, "What mounts it at boot: \"fstab\" (default) or \"none\".")
+            .one_of(&["fstab", "systemd", "none"]),
+    ],
+    blocks: &[],
+};
+
+impl Kind for MediaStorage {
+    fn name(&self) -> &'static str {
+        "media_storage"
+    }
+
+    fn schema(&self) -> &'static Schema {
+        &SCHEMA
+    }
+
+    fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
+        block.default_to("mount_point", default_mount_point(block));
+        block.default_to("version", Datum::text("3.1.1"));
+        block.default_to("writable", Datum::Bool(false));
+        block.default_to("persist", Datum::text("fstab"));
+        let mut problems = check_network(block);
+        problems.extend(check_mount(block));
+        problems.extend(host::named_twice(block));
+        problems
+    }
+
+    fn hosts(&self, block: &Block, _all: &Blocks) -> Vec<HostName> {
+        block.resources("hosts").iter().map(host::name_of).collect()
+    }
+
+    fn paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
+        block.text("mount_point").map(str::to_owned).into_iter().collect()
+    }
+
+    fn default_place(&self, block: &Block, _all: &Blocks) -> Option<(&'static str, Datum)> {
+        Some(("mount_point", default_mount_point(block)))
+    }
+
+    fn identities(&self, block: &Block, _all: &Blocks) -> Vec<String> {
+        std::iter::once(mount_point(block).to_owned()).chain(source(block).map(|source| source.shown())).collect()
+    }
+
+    fn needs_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
+        vec![mount_point(block).to_owned()]
+    }
+
+    fn questions(&self, block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {
+        let at = mount_point(block);
+        let mut all = vec![
+            path::question(at),
+            path::entries_question(at),
+            path::attributes_question(at),
+            space::question(at),
+            media_listing::question(at),
+        ];
+        all.extend(ground::people_questions(block));
+        all.extend(source(block).and_then(|source| credentials_question(&block.address, &source)));
+        // Asked as both users that distributions have; a host without them says no, and that answer is not used.
+        let reads_only = block.boolean("writable") != Some(true);
+        all.extend(["libvirt-qemu", "qemu"].map(|user| people::access_question(user, at, reads_only)));
+        all
+    }
+
+    fn judge(&self, block: &Block, scene: &Scene) -> BTreeMap<HostName, Verdict> {
+        let judged = self.hosts(block, scene.blocks).into_iter().map(|host| {
+            let verdict = Look::at(block, source, scene, &host).and_then(|look| look.judge());
+            (host.clone(), verdict.unwrap_or_else(Verdict::unknown))
+        });
+        judged.collect()
+    }
+
+    fn unmake(&self, block: &Block, scene: &Scene, host: &HostName) -> Verdict {
+        Look::at(block, source, scene, host).and_then(|look| look.unmake()).unwrap_or_else(Verdict::unknown)
+    }
+
+    fn used_paths(&self, block: &Block) -> Vec<String> {
+        vec![mount_point(block).to_owned()]
+    }
+
+    fn media(&self, block: &Block) -> Option<Media> {
+        let text = |name: &str| block.text(name).unwrap_or_default().to_owned();
+        Some(Media {
+            directory: mount_point(block).to_owned(),
+            server: text("server"),
+            share: text("share"),
+            username: text("username"),
+        })
+    }
+}
+
+fn default_mount_point(block: &Block) -> Datum {
+    Datum::text(format!("/var/lib/larder/media/{}", block.address.default_name()))
+}
+
+fn source(block: &Block) -> Option<Source> {
+    let text = |name: &str| block.text(name).map(str::to_owned);
+    Some(Source::Cifs(Cifs {
+        server: text("server")?,
+        share: text("share")?,
+        path: text("path").unwrap_or_default(),
+        username: text("username")?,
+        password: text("password"),
+        domain: text("domain"),
+        version: text("version")?,
+        reads_only: block.boolean("writable") != Some(true),
+    }))
+}

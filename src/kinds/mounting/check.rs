@@ -1,0 +1,137 @@
+//! What can be wrong with the words of a block whose volume is mounted, whatever its hosts say.
+
+use super::boot::is_for_boot_only;
+use super::options::{FLAGS, option_differences};
+use crate::kinds::ask::fstab;
+use crate::kinds::ask::mounts::Mount;
+use crate::kinds::ground;
+use crate::model::block::Attributes;
+use crate::model::{Block, Place, Problem, Problems};
+
+/// The attributes that all of these kinds have: `mount_point`, `options`, `persist`.
+pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
+    let mut problems = Problems::new();
+    let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
+        problems.push(Problem::error(code, summary, detail).at(place))
+    };
+    if block.text("persist") == Some("systemd") {
+        error(
+            "not-supported",
+            "persist = \"systemd\" is not supported yet".to_owned(),
+            "Use \"fstab\" or \"none\".",
+            block.place_of("persist"),
+        );
+    }
+    if let Some(at) = block.text("mount_point").filter(|at| ground::belongs_to_the_system(at)) {
+        error(
+            "system-directory",
+            format!("{at} belongs to the system"),
+            "Choose a directory of its own.",
+            block.place_of("mount_point"),
+        );
+    }
+    for option in block.texts("options") {
+        if !is_one_option(option) {
+            error(
+                "invalid-value",
+                format!("{option:?} is not one mount option"),
+                "Write each option as an element of its own, without commas and white space.",
+                block.place_of("options"),
+            );
+        } else if is_larders_own(option) {
+            error(
+                "invalid-value",
+                format!("the option {option} is Larder's to give"),
+                "Remove it; `persist = \"none\"` mounts a volume only now.",
+                block.place_of("options"),
+            );
+        }
+    }
+    problems
+}
+
+fn is_one_option(option: &str) -> bool {
+    !option.is_empty() && !option.contains([',', ' ', '\t', '\n'])
+}
+
+/// Options that say what kind of mount it is, when it is mounted, whose it is or who logs in.
+fn is_larders_own(option: &str) -> bool {
+    let key = option.split('=').next().unwrap_or_default();
+    // Credentials among the options would stand in fstab, for everybody to read.
+    let is_credential =
+        matches!(key, "credentials" | "cred" | "password" | "pass" | "password2" | "username" | "dom" | "domain")
+            || option.starts_with("user=");
+    matches!(option, "remount" | "bind" | "move" | "bg" | "noauto")
+        || is_credential
+        || option.starts_with(fstab::ID_OPTION)
+}
+
+/// Whether an option of a line in fstab is one that a block would name: not one that is so anyhow, that speaks of the boot only,
+/// or that attributes and nested blocks stand for.
+pub(in crate::kinds) fn is_option_of_the_user(option: &str) -> bool {
+    let key = option.split('=').next().unwrap_or_default();
+    let is_default = FLAGS.iter().any(|(_, off)| *off == option) || matches!(option, "defaults" | "atime");
+    let has_a_place = matches!(key, "size" | "mode" | "uid" | "gid" | "subvol" | "subvolid" | "rbind");
+    is_one_option(option) && !is_larders_own(option) && !is_for_boot_only(option) && !is_default && !has_a_place
+}
+
+/// The flags of a mount that a block has to name: those that are neither a default nor taken over from the mount that its source
+/// lies in.
+pub(in crate::kinds) fn beyond_the_defaults(mount: &Mount, inherited: Option<&Mount>) -> Vec<&'static str> {
+    option_differences(&[], mount, inherited).1
+}
+
+/// Names of servers, shares and users: what mount(8), fstab(5) and the file of credentials would read otherwise.
+pub(in crate::kinds) fn check_network(nested: &impl Attributes) -> Problems {
+    let mut problems = Problems::new();
+    let mut refuse = |name: &str, is_wrong: &dyn Fn(&str) -> bool, summary: &str, cure: &str| {
+        if nested.text(name).is_some_and(is_wrong) {
+            problems.push(Problem::error("invalid-value", summary.to_owned(), cure).at(nested.place_of(name)));
+        }
+    };
+    let is_no_server = |text: &str| {
+        text.is_empty()
+            || text.starts_with('-')
+            || text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_err()
+            || !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'))
+    };
+    refuse(
+        "server",
+        &is_no_server,
+        "this is no name or address of a server",
+        "Write it like \"nas.example\", \"10.0.0.5\" or \"fd00::5\".",
+    );
+    let is_no_share = |text: &str| text.is_empty() || text.contains(['/', '\\', ',', '\n', '\r', '\t']);
+    refuse(
+        "share",
+        &is_no_share,
+        "this is no name of a share",
+        "The share is one name; a directory below it goes into `path`.",
+    );
+    let is_no_path = |text: &str| {
+        text.starts_with('/')
+            || text.ends_with('/')
+            || text.contains(['\\', ',', '\n', '\r', '\t'])
+            || !text.is_empty() && text.split('/').any(|part| matches!(part, "" | "." | ".."))
+    };
+    refuse(
+        "path",
+        &is_no_path,
+        "this is no directory below a share",
+        "Write it without slashes at its ends, like \"images/linux\".",
+    );
+    let is_no_line = |text: &str| text.is_empty() || text.chars().any(char::is_control);
+    for name in ["username", "domain"] {
+        refuse(name, &is_no_line, "this is empty or has control characters", "It must fit on one line.");
+    }
+    let is_no_password = |text: &str| text.is_empty() || text.chars().any(char::is_control);
+    refuse("password", &is_no_password, "the password is empty or has control characters", "It must fit on one line.");
+    let is_no_export = |text: &str| text.chars().any(|c| c.is_control() || c == ',');
+    refuse(
+        "export",
+        &is_no_export,
+        "this is no directory that can be mounted",
+        "Commas and control characters have no place in it.",
+    );
+    problems
+}

@@ -1,0 +1,179 @@
+//! Volumes on a block device: whether it is the right one, and whether it may be formatted.
+
+use uuid::Uuid;
+
+use super::{Look, Source};
+use crate::kinds::ask::device::{self, Device, Found};
+use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
+use crate::model::{Command, HazardCode, Size};
+
+/// A local file system: the longest label, the smallest device, the pass of fsck(8), all from the mkfs programs' man pages.
+pub(in crate::kinds) struct FileSystem {
+    pub(in crate::kinds) name: &'static str,
+    pub(in crate::kinds) mkfs: &'static str,
+    pub(in crate::kinds) longest_label: usize,
+    pub(in crate::kinds) smallest: u64,
+    pub(in crate::kinds) pass: u8,
+}
+
+pub(super) const FILE_SYSTEMS: [FileSystem; 3] = [
+    FileSystem { name: "xfs", mkfs: "mkfs.xfs", longest_label: 12, smallest: 300 << 20, pass: 0 },
+    FileSystem { name: "ext4", mkfs: "mkfs.ext4", longest_label: 16, smallest: 8 << 20, pass: 2 },
+    FileSystem { name: "btrfs", mkfs: "mkfs.btrfs", longest_label: 255, smallest: 114_294_784, pass: 0 },
+];
+
+pub(in crate::kinds) fn file_system(name: &str) -> Option<&'static FileSystem> {
+    FILE_SYSTEMS.iter().find(|one| one.name == name)
+}
+
+impl Look<'_> {
+    pub(super) fn device_is_usable(
+        &self,
+        verdict: &mut Verdict,
+        device: &Device,
+        path: &str,
+        fstype: &str,
+        label: &str,
+        format: bool,
+    ) -> bool {
+        let before = verdict.hazards.len();
+        let mut refuse = |code, message: String, cure: String| verdict.hazards.push(self.hazard(code, message, cure));
+        let elsewhere = self
+            .ground
+            .mounts
+            .0
+            .iter()
+            .find(|mount| device.is_source_of(mount) && mount.target != self.at && !self.was_at(&mount.target));
+        if let Some(mount) = elsewhere {
+            refuse(
+                HazardCode::WrongSource,
+                format!("{path} on {} is mounted on {}", self.host, mount.target),
+                format!("Unmount it there, or set mount_point = \"{}\".", mount.target),
+            );
+        }
+        if device.tag("TYPE") == Some(fstype) {
+            if let Some((uuid, old)) = device.tag("UUID").and_then(|uuid| Some((uuid, self.replaced(uuid)?))) {
+                refuse(
+                    HazardCode::WrongSource,
+                    format!(
+                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
+                        self.host
+                    ),
+                    "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
+                );
+            }
+            let found = device.label();
+            if found != label && !self.was_ours(device) {
+                refuse(
+                    HazardCode::NotBlank,
+                    format!(
+                        "{path} on {} holds {}, with the label {found:?} and not {label:?}",
+                        self.host,
+                        device.contents().unwrap_or_default()
+                    ),
+                    format!(
+                        "If this is the file system that you mean, set label = \"{found}\"; else name another device."
+                    ),
+                );
+            }
+        } else if !format {
+            let holds = device.contents().unwrap_or_else(|| "no file system".to_owned());
+            refuse(
+                HazardCode::NotBlank,
+                format!("{path} on {} holds {holds}, not {fstype}", self.host),
+                "Correct fstype, or set format = true if the device is blank and may be formatted.".to_owned(),
+            );
+        } else {
+            let objections = device.objections(&self.ground.mounts);
+            if !objections.is_empty() {
+                refuse(
+                    HazardCode::NotBlank,
+                    format!("{path} on {} {}", self.host, objections.join("; it ")),
+                    format!(
+                        "Larder formats only a device that is provably blank. If nothing on it is needed, erase it by hand: `wipefs -a {path}`, then zero its first and last MiB with dd."
+                    ),
+                );
+            } else if let Some(one) = file_system(fstype).filter(|one| device.size.0 < one.smallest) {
+                refuse(
+                    HazardCode::Unsupported,
+                    format!(
+                        "{path} on {} has {}; {fstype} needs at least {}",
+                        self.host,
+                        device.size,
+                        Size(one.smallest)
+                    ),
+                    "Use a larger device or another file system.".to_owned(),
+                );
+            }
+            if let Some(hazard) =
+                file_system(fstype).and_then(|one| self.ground.lacks(one.mkfs, self.address, self.host))
+            {
+                verdict.hazards.push(hazard);
+            }
+        }
+        verdict.hazards.len() == before
+    }
+
+    /// Whether the state knows this file system as the volume's: the label may have been changed in the configuration.
+    pub(super) fn was_ours(&self, device: &Device) -> bool {
+        self.scene.remembered(self.address, self.host, "uuid").is_some_and(|uuid| device.tag("UUID") == Some(uuid))
+    }
+
+    /// The UUID that the volume had when it was applied last, if it is another one.
+    pub(super) fn replaced(&self, uuid: &str) -> Option<&str> {
+        let old = self.scene.remembered(self.address, self.host, "uuid")?;
+        (old != uuid && self.scene.was_seen(self.address, self.host)).then_some(old)
+    }
+
+    /// The device, if this plan formats it.
+    pub(super) fn to_be_formatted(&self) -> Option<&Device> {
+        match (&self.source, &self.device) {
+            (Source::Device { fstype, format: true, .. }, Some(Found::Device(device)))
+                if device.tag("TYPE") != Some(fstype) && device.objections(&self.ground.mounts).is_empty() =>
+            {
+                Some(device)
+            }
+            _ => None,
+        }
+    }
+
+    /// The UUID of the file system that is there.
+    pub(super) fn uuid(&self) -> Option<String> {
+        match &self.device {
+            Some(Found::Device(device)) => device.tag("UUID").map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    /// Formats the device. The UUID is computed from what the device is, so that the plan can name it beforehand.
+    pub(super) fn format(&self, verdict: &mut Verdict, device: &Device) -> String {
+        let Source::Device { path, fstype, label, .. } = &self.source else { return String::new() };
+        let names =
+            [self.ground.system.machine_id.as_str(), self.host.as_str(), path, &device.size.to_string()].join("\n");
+        let identity = format!("{}\n{names}\n{}", self.address, device.identities.join("\n"));
+        let uuid = Uuid::new_v5(&Uuid::NAMESPACE_URL, identity.as_bytes()).to_string();
+        let guard = device::guard(self.scene.host(self.host), path).ok();
+        let draft = Draft::new(
+            "format",
+            format!("format {path} ({}) as {fstype} with the label {label}", device.size),
+            Command::new(["format_device", fstype, label, &uuid, path]),
+        )
+        .guarded(guard)
+        .without_inverse("a device that was blank is left formatted")
+        .needing_all_members();
+        verdict.memory.insert("uuid".to_owned(), uuid.clone());
+        let remedy = match self.scene.was_seen(self.address, self.host) {
+            false => Remedy::Run(vec![draft]),
+            true => Remedy::Ask(
+                self.hazard(
+                    HazardCode::DataLoss,
+                    format!("{path} on {} is blank; it held the volume's data when it was applied last", self.host),
+                    format!("Find out which disk this is. If the data are gone for good, accept that: -accept data-loss@{}.", self.address),
+                ),
+                vec![draft],
+            ),
+        };
+        verdict.differences.push(Difference::new("format", "blank", format!("{fstype} labelled {label}"), remedy));
+        uuid
+    }
+}

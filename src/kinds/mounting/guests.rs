@@ -1,0 +1,107 @@
+//! Whether guests can use a volume, and what images find in it.
+
+use super::{Look, Mounted, Source};
+use crate::kinds::ask::path::Lineage;
+use crate::kinds::ask::{people, space};
+use crate::kinds::ground::{self, Permissions};
+use crate::kinds::scene::RoomState;
+use crate::kinds::verdict::Verdict;
+use crate::model::{Guard, Hazard, HazardCode, Mode};
+
+impl Look<'_> {
+    /// Whether the qemu user can use the volume when the plan has run; what cannot be computed is tried by the plan's last step.
+    pub(super) fn judge_access(&self, verdict: &Verdict) -> Option<Hazard> {
+        let qemu = self.ground.system.qemu.as_ref()?;
+        let wanted = self.wanted_root();
+        let inode = self.root_inode();
+        let is_settled = verdict.drafts().next().is_none();
+        if is_settled && self.lineage.exists() {
+            let said = self.scene.host(self.host).said(&people::access_question(
+                &qemu.name,
+                self.at,
+                self.source.reads_only(),
+            ));
+            match said.as_ref().map(|reply| reply.out.trim()) {
+                Ok("yes") => return None,
+                Ok("no") => return Some(ground::no_access(&self.lineage, inode.map(|inode| (inode.uid, inode.gid, inode.mode)), &self.ground.system, self.address, self.host).unwrap_or_else(|| {
+                    self.hazard(
+                        HazardCode::NoAccess,
+                        format!("{} cannot enter and write {} on {}", qemu.name, self.at, self.host),
+                        format!("Look at the directories above it, ACLs and a read-only mount: `runuser -u {} -- ls -ld {}`.", qemu.name, self.at),
+                    )
+                })),
+                _ => {} // not asked or not answered: the permission bits must do
+            }
+        }
+        let default = match &self.source {
+            Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),
+            Source::Tmpfs { .. } if !matches!(self.mounted(), Mounted::Ours(_)) => Some((0, 0, Mode::new(0o1777)?)),
+            Source::Device { .. } if self.to_be_formatted().is_some() => Some((0, 0, Mode::new(0o755)?)),
+            // What the server lets the host do is seen only when it is mounted; mount options say whose it looks.
+            Source::Nfs(_) if inode.is_none() => None,
+            Source::Cifs(_) => None,
+            // The resource that has the source mends its permissions before this is mounted.
+            Source::Bind { source } if self.is_made_by_the_plan(source) => None,
+            _ => inode.map(|inode| (inode.uid, inode.gid, inode.mode)),
+        };
+        let after = match (default, wanted) {
+            (Some((uid, gid, mode)), wanted) => {
+                Some((wanted.uid.unwrap_or(uid), wanted.gid.unwrap_or(gid), wanted.mode.unwrap_or(mode)))
+            }
+            (None, Permissions { uid: Some(uid), gid: Some(gid), mode: Some(mode) }) => Some((uid, gid, mode)),
+            _ => None,
+        };
+        ground::no_access(&self.lineage, after, &self.ground.system, self.address, self.host)
+    }
+
+    /// What must hold while images are made: what is mounted is what was seen. A mount that this plan makes has its own guard.
+    pub(in crate::kinds) fn room_guard(&self) -> Vec<Guard> {
+        match self.mounted() {
+            Mounted::Ours(_) if self.remount_is_settled() => vec![self.ground.mounts.guard(self.at)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether no remount of this plan changes the options that a guard would compare.
+    pub(super) fn remount_is_settled(&self) -> bool {
+        match self.mounted() {
+            Mounted::Ours(mount) => self.remount(mount).is_none(),
+            _ => false,
+        }
+    }
+
+    /// What images of the volume find.
+    pub(in crate::kinds) fn room_state(&self) -> RoomState {
+        let key = |suffix: &str| format!("{}{suffix}", self.at);
+        match (&self.source, self.mounted()) {
+            (Source::Directory, _) => RoomState::Open { look_in: self.at.to_owned() },
+            (_, Mounted::Foreign(_) | Mounted::Stacked(_)) => {
+                RoomState::Unknown(format!("{} is not {}", self.at, self.describe()))
+            }
+            (_, Mounted::Previous(_)) => RoomState::Later(format!("{} is mounted anew", self.at)),
+            (_, Mounted::Ours(_)) => RoomState::Open { look_in: self.at.to_owned() },
+            (Source::Bind { source }, Mounted::Nothing) => {
+                match self.bound.as_ref().is_some_and(Lineage::exists) {
+                    true => RoomState::Open { look_in: source.clone() },
+                    // The plan makes the source, empty.
+                    false => match space::read(self.scene.host(self.host), source) {
+                        Ok(space) => RoomState::New { filesystem: space.filesystem, size: space.free },
+                        Err(why) => RoomState::Unknown(why),
+                    },
+                }
+            }
+            (Source::Tmpfs { size }, Mounted::Nothing) => RoomState::New { filesystem: key(" (tmpfs)"), size: size.0 },
+            (Source::Nfs(_) | Source::Cifs(_), Mounted::Nothing) => {
+                RoomState::Later(format!("{} is not mounted yet", self.at))
+            }
+            (Source::Device { fstype, .. }, Mounted::Nothing) => match self.to_be_formatted() {
+                // Metadata takes its part: 2 % and 64 MiB cover what the three file systems take of small and large devices.
+                Some(device) => RoomState::New {
+                    filesystem: key(&format!(" ({fstype})")),
+                    size: (device.size.0 - device.size.0 / 50).saturating_sub(64 << 20),
+                },
+                None => RoomState::Later(format!("{} is not mounted yet", self.at)),
+            },
+        }
+    }
+}

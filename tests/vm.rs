@@ -1,0 +1,11 @@
+//! The built binary on virtual machines: real kernels, real servers. `make test-vm` installs what they need.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "vm/cifs.rs"]
+mod cifs;
+mod common;
+#[path = "vm/nfs.rs"]
+mod nfs;
+#[path = "vm/site.rs"]
+mod site;

@@ -1,0 +1,191 @@
+//! External volumes on CIFS, and where their password is.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::common::{Site, actions, assert_hazard, change};
+use crate::site::{mounted, server, storage, up};
+
+const ADDRESS: &str = "external_volume.smb";
+const AT: &str = "/srv/smb";
+
+/// A share of which everything is the user's, and the user with that password. It travels as a file, not as an argument.
+fn serve(site: &Site, password: &str) {
+    site.sh(
+        "san",
+        "id vmstore >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin vmstore; mkdir -p /srv/smb/sub /srv/other; chown -R vmstore: /srv/smb /srv/other
+         printf '[global]\\nmap to guest = Never\\ndisable netbios = yes\\nload printers = no\\n[images]\\npath = /srv/smb\\nvalid users = vmstore\\nread only = no\\n[other]\\npath = /srv/other\\nvalid users = vmstore\\nread only = no\\n' >/etc/samba/smb.conf
+         systemctl start smbd",
+    );
+    set_password(site, password);
+}
+
+fn set_password(site: &Site, password: &str) {
+    let octal: String = password.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+    site.sh("san", &format!("printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore"));
+}
+
+fn volume(site: &Site, share: &str, more: &str) -> String {
+    format!(
+        "{}variable \"password\" {{\n  type      = string\n  sensitive = true\n}}\nexternal_volume \"smb\" {{\n  storage     = image_storage.main\n  mount_point = \"{AT}\"\n  cifs {{\n    server   = \"{}\"\n    share    = \"{share}\"\n    path     = \"{}\"\n    username = \"vmstore\"\n    password = var.password\n  }}\n{more}}}\n",
+        storage(site, &["hv1", "hv2"]),
+        server(),
+        if share == "images" { "sub" } else { "" },
+    )
+}
+
+fn know(site: &Site, password: &str) {
+    let text = format!("password = {}\n", serde_json::to_string(password).expect("a text"));
+    std::fs::write(site.path().join("larder.vars.hcl"), text).expect("a file");
+}
+
+#[test]
+fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
+    let site = up();
+    let (first, second) = ("p,ä#'\" %$1 w", "another;one=2 ");
+    serve(&site, first);
+    know(&site, first);
+    site.write(&volume(&site, "images", ""));
+    let plan = site.apply_exactly();
+    assert_eq!(
+        actions(&plan, ADDRESS, "hv1"),
+        ["mkdir", "lock", "credentials", "fstab", "mount", "check-access"],
+        "no chown and no chmod"
+    );
+    assert!(mounted(&site, "hv1", AT).starts_with(&format!("//{}/images/sub ", server())));
+    assert_eq!(
+        site.sh("hv1", "stat -c '%a %U' /etc/larder/credentials /etc/larder/credentials/*"),
+        "700 root\n600 root\n"
+    );
+    // qemu-img needs locks that nobody else enforces there.
+    site.sh("hv1", "runuser -u libvirt-qemu -- qemu-img create -q -f qcow2 /srv/smb/x.qcow2 8M");
+    assert_eq!(site.sh("hv2", "stat -c '%u %G' /srv/smb/x.qcow2"), "64055 kvm\n");
+
+    // Drift by hand.
+    site.sh("hv1", "chmod 0644 /etc/larder/credentials/*");
+    site.sh("hv2", "umount /srv/smb");
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "check-access"]);
+    site.sh(
+        "hv2",
+        &format!(
+            "umount {AT} && mount -t cifs -o credentials=/etc/larder/credentials/{ADDRESS} //{}/other {AT}",
+            server()
+        ),
+    );
+    assert_hazard(&site.refused(), "wrong-source", ADDRESS, "hv2", &["/other", "and not"], "Unmount it");
+    site.sh("hv2", &format!("umount {AT}"));
+    site.apply_exactly();
+
+    // Another password.
+    set_password(&site, second);
+    know(&site, second);
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "unmount", "mount", "check-access"]);
+    assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "update", "hv2": "update"}));
+    site.sh("hv1", "runuser -u libvirt-qemu -- touch /srv/smb/y");
+
+    // A plan file holds none, and the apply of it fetches it again.
+    site.sh("hv1", &format!("umount {AT}; rm /etc/larder/credentials/*"));
+    site.larder(&["plan", "-out", "saved.plan"]).expect(0);
+    site.larder(&["apply", "saved.plan"]).expect(0);
+    site.assert_settled();
+
+    // Whatever anybody could read.
+    let mut trace = site.command(&["plan", "-json"]);
+    let trace = trace.env("LARDER_LOG", "trace").stdout(Stdio::piped()).output().expect("it runs");
+    let mut told =
+        vec![String::from_utf8_lossy(&trace.stdout).into_owned(), String::from_utf8_lossy(&trace.stderr).into_owned()];
+    for entry in walk(site.path()) {
+        if !entry.ends_with("larder.vars.hcl") {
+            told.push(String::from_utf8_lossy(&std::fs::read(&entry).expect("a file")).into_owned());
+        }
+    }
+    for host in ["hv1", "hv2"] {
+        told.push(site.sh(host, "cat /proc/*/cmdline /proc/*/environ /etc/fstab /proc/mounts 2>/dev/null | tr '\\0' ' '; find /etc /run /var/log /tmp /root -xdev -type f ! -path '/etc/larder/credentials/*' -exec cat {} + 2>/dev/null; journalctl -o cat"));
+    }
+    for secret in [first, second] {
+        for text in &told {
+            assert!(!text.contains(secret), "a secret stands in {}", text.chars().take(300).collect::<String>());
+        }
+    }
+
+    // Removed: nothing of it is left.
+    site.write(&format!(
+        "{}variable \"password\" {{\n  type      = string\n  sensitive = true\n}}\n",
+        storage(&site, &["hv1", "hv2"])
+    ));
+    site.apply_exactly();
+    assert_eq!(mounted(&site, "hv1", AT), "");
+    assert_eq!(
+        site.sh("hv1", "ls -d /etc/larder/credentials /srv/smb 2>/dev/null; grep x-larder /etc/fstab; true"),
+        ""
+    );
+}
+
+/// All files below a directory.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("a directory").flatten();
+    entries
+        .flat_map(|entry| match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => walk(&entry.path()),
+            false if entry.file_type().is_ok_and(|kind| kind.is_file()) => vec![entry.path()],
+            false => Vec::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn installation_media_are_mounted_read_only_and_listed() {
+    let site = up();
+    let password = "swordfish-17";
+    serve(&site, password);
+    know(&site, password);
+    site.sh("san", "cd /srv/smb && mkdir d.iso && head -c 3000 /dev/zero >a.iso && head -c 5 /dev/zero >d.iso/B.ISO && echo x >'c d.txt' && echo y >t.fvm && chown -R vmstore: .");
+    let block = |more: &str| {
+        format!(
+            "{}variable \"password\" {{\n  type      = string\n  sensitive = true\n}}\nmedia_storage \"iso\" {{\n  hosts    = [host.hv1, host.hv2]\n  server   = \"{}\"\n  share    = \"images\"\n  username = \"vmstore\"\n  password = var.password\n{more}}}\n",
+            storage(&site, &["hv1", "hv2"]),
+            server()
+        )
+    };
+    site.write(&block(""));
+    let plan = site.apply_exactly();
+    let address = "media_storage.iso";
+    assert_eq!(actions(&plan, address, "hv1"), ["mkdir", "lock", "credentials", "fstab", "mount", "check-access"]);
+    let at = "/var/lib/larder/media/iso";
+    assert!(mounted(&site, "hv1", at).contains(" ro,"));
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    let media = &status["media"][0];
+    assert_eq!(
+        media["files"],
+        json!([
+            {"name": "a.iso", "size": 3000, "kind": "iso"},
+            {"name": "c d.txt", "size": 2, "kind": "other"},
+            {"name": "d.iso/B.ISO", "size": 5, "kind": "iso"},
+            {"name": "t.fvm", "size": 2, "kind": "fvm"},
+        ])
+    );
+    assert_eq!([&media["hosts"]["hv1"]["state"], &media["hosts"]["hv2"]["state"]], [&json!("ok"), &json!("ok")]);
+    assert_eq!(
+        [&media["username"], &media["share"], &media["server"]],
+        [&json!("vmstore"), &json!("images"), &json!(server())]
+    );
+
+    // The server does not let the user in any more: what it says is told.
+    site.sh("hv2", &format!("umount {at}"));
+    set_password(&site, "another-one-18");
+    let run = site.larder(&["apply", "-auto-approve", "-json"]);
+    assert_ne!(run.exit, 0);
+    assert!(run.out.contains("NT_STATUS_LOGON_FAILURE") || run.out.contains("Permission denied"), "{}", run.out);
+    assert_eq!(mounted(&site, "hv2", at), "");
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    assert_eq!(status["media"][0]["hosts"]["hv2"]["state"], "missing");
+
+    // Writable.
+    know(&site, "another-one-18");
+    site.write(&block("  writable = true\n"));
+    site.apply_exactly();
+    site.sh("hv2", &format!("runuser -u libvirt-qemu -- touch {at}/new.iso"));
+}

@@ -1,0 +1,194 @@
+//! External volumes on NFS.
+
+use serde_json::json;
+
+use crate::common::{Site, actions, assert_hazard, change, edits};
+use crate::site::{mounted, server, storage, up};
+
+/// Exports directories below /srv that belong to the qemu user.
+fn exports(site: &Site, names: &[&str]) {
+    for name in names {
+        site.sh(
+            "san",
+            &format!(
+                "mkdir -p /srv/{name} && chown 64055 /srv/{name} && chmod 0770 /srv/{name} && \
+                 echo '/srv/{name} 10.99.0.0/24(rw,no_subtree_check,no_root_squash)' >>/etc/exports"
+            ),
+        );
+    }
+    site.sh("san", "systemctl start nfs-server && exportfs -ra");
+}
+
+fn volume(site: &Site, members: &[&str], export: &str, more: &str) -> String {
+    format!(
+        "{}external_volume \"nfs\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/nfs\"\n  nfs {{\n    server = \"{}\"\n    export = \"{export}\"\n  }}\n{more}}}\n",
+        storage(site, members),
+        server()
+    )
+}
+
+const AT: &str = "/srv/nfs";
+const ADDRESS: &str = "external_volume.nfs";
+
+#[test]
+fn a_volume_lives_through_its_changes() {
+    let site = up();
+    exports(&site, &["a", "b"]);
+
+    // Created on one member, then on both.
+    site.write(&volume(&site, &["hv1"], "/srv/a", ""));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["mkdir", "lock", "fstab", "mount", "chown", "chmod", "check-access"]);
+    let line = format!(
+        "{}:/srv/a /srv/nfs nfs vers=4.2,hard,noatime,_netdev,nofail,x-larder.id=external_volume.nfs 0 0",
+        server()
+    );
+    assert_eq!(edits(&plan, "hv1", "/etc/fstab").0, [line]);
+    assert!(mounted(&site, "hv1", AT).starts_with(&format!("{}:/srv/a ", server())));
+    site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", ""));
+    let plan = site.apply_exactly();
+    assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "unchanged", "hv2": "create"}));
+    site.sh("hv1", "runuser -u libvirt-qemu -- sh -c 'echo guest >/srv/nfs/f'");
+    assert_eq!(site.sh("hv2", "cat /srv/nfs/f"), "guest\n");
+
+    // Drifted by hand: unmounted, read-only, another export in its place, a second mount on top.
+    site.sh("hv2", "umount /srv/nfs");
+    let plan = site.apply_exactly();
+    assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "unchanged", "hv2": "create"}));
+    site.sh("hv1", "mount -o remount,ro /srv/nfs");
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["remount", "check-access"]);
+    site.sh("hv2", &format!("umount /srv/nfs && mount -t nfs {}:/srv/b /srv/nfs", server()));
+    let plan = site.refused();
+    assert_hazard(&plan, "wrong-source", ADDRESS, "hv2", &["/srv/b", "and not"], "Unmount it");
+    site.sh(
+        "hv2",
+        &format!("umount /srv/nfs && mount -t nfs {}:/srv/a /srv/nfs && mount --bind /tmp /srv/nfs", server()),
+    );
+    let plan = site.refused();
+    assert_hazard(&plan, "wrong-source", ADDRESS, "hv2", &["2 mounts are stacked"], "Unmount those");
+    site.sh("hv2", "umount /srv/nfs");
+    // By hand it was mounted with other options.
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, ADDRESS, "hv2"), ["remount", "check-access"]);
+
+    // Options, and the export itself.
+    site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", "  options = [\"timeo=300\"]\n"));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["unmount", "mount", "fstab", "check-access"]);
+    assert!(mounted(&site, "hv1", AT).contains("timeo=300"));
+    let holder = "exec 8</srv/nfs/f; echo $$ >/run/holder; exec sleep 600";
+    site.sh("hv1", &format!("nohup sh -c '{holder}' >/dev/null 2>&1 & while [ ! -s /run/holder ]; do :; done"));
+    site.write(&volume(&site, &["hv1", "hv2"], "/srv/b", ""));
+    let plan = site.refused();
+    assert_hazard(&plan, "in-use", ADDRESS, "hv1", &["/srv/nfs/f"], "Stop the guest");
+    site.sh("hv1", "kill $(cat /run/holder); while [ -d /proc/$(cat /run/holder) ]; do :; done");
+    site.apply_exactly();
+    assert!(mounted(&site, "hv1", AT).starts_with(&format!("{}:/srv/b ", server())));
+
+    // A member leaves: the other keeps it.
+    site.write(&volume(&site, &["hv2"], "/srv/b", ""));
+    site.apply_exactly();
+    assert_eq!(mounted(&site, "hv1", AT), "");
+    assert_eq!(
+        site.sh("hv1", "grep -c x-larder /etc/fstab; ls -d /srv/nfs 2>&1; true"),
+        "0\nls: cannot access '/srv/nfs': No such file or directory\n"
+    );
+    assert!(!mounted(&site, "hv2", AT).is_empty());
+}
+
+#[test]
+fn it_comes_back_after_a_boot() {
+    let site = up();
+    exports(&site, &["a"]);
+    site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", ""));
+    site.apply_exactly();
+    site.machines().reboot("hv1");
+    assert!(mounted(&site, "hv1", AT).starts_with(&format!("{}:/srv/a ", server())));
+    site.assert_settled();
+    // Nobody serves it: the host boots all the same.
+    site.machines().freeze("san");
+    site.machines().power_cycle("hv1");
+    assert_eq!(mounted(&site, "hv1", AT), "");
+}
+
+#[test]
+fn a_dead_server_delays_nothing_else() {
+    let site = up();
+    exports(&site, &["a"]);
+    let other = "external_volume \"local\" {\n  storage     = image_storage.main\n  mount_point = \"/srv/local\"\n  directory {}\n}\n";
+    site.write(&format!("{}{other}", volume(&site, &["hv1", "hv2"], "/srv/a", "")));
+    site.apply_exactly();
+    site.machines().freeze("san");
+    site.sh("hv1", "chmod 0700 /srv/local");
+    let begun = std::time::Instant::now();
+    let plan = site.larder(&["plan", "-json"]).expect(6).json();
+    let elapsed = begun.elapsed();
+    for host in ["hv1", "hv2"] {
+        let all = plan["hazards"].as_array().expect("hazards");
+        let here: Vec<_> = all.iter().filter(|hazard| hazard["host"] == host).collect();
+        assert_eq!(here.len(), 1, "{here:#?}");
+        assert_eq!((&here[0]["code"], &here[0]["address"]), (&json!("unresponsive"), &json!(ADDRESS)));
+        assert!(here[0]["message"].as_str().expect("a text").contains("/srv/nfs does not answer"));
+    }
+    assert_eq!(change(&plan, "external_volume.local")["hosts"], json!({"hv1": "update", "hv2": "unchanged"}));
+    assert_eq!(plan["unknown"], json!([]));
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    let states = |volume: usize| ["hv1", "hv2"].map(|host| status["volumes"][volume]["hosts"][host]["state"].clone());
+    assert_eq!(states(0), [json!("degraded"), json!("ok")]);
+    assert_eq!(states(1), [json!("unresponsive"), json!("unresponsive")]);
+    // A bound, not a measurement: the promise is 10 s, and machines under emulation share two cores.
+    assert!(elapsed.as_secs() < 10, "{elapsed:?}");
+
+    // Back again.
+    site.machines().thaw("san");
+    crate::common::machines::eventually("the mount answers", || {
+        ["hv1", "hv2"]
+            .iter()
+            .all(|host| site.try_on(host, &["timeout", "-s", "KILL", "4", "stat", "-f", AT]).status.success())
+    });
+    site.apply_exactly();
+}
+
+#[test]
+fn what_the_server_has_forgotten_is_stale() {
+    let site = up();
+    exports(&site, &["a", "b"]);
+    site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", ""));
+    site.apply_exactly();
+    site.sh("san", "exportfs -u 10.99.0.0/24:/srv/a; sed -i '\\#^/srv/a #d' /etc/exports; mv /srv/a /srv/gone; exportfs -ra; exportfs -f");
+    let plan = site.refused();
+    assert_hazard(
+        &plan,
+        "unresponsive",
+        ADDRESS,
+        "hv1",
+        &["does not work any more", "Stale file handle"],
+        "umount /srv/nfs",
+    );
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    assert_eq!(status["volumes"][0]["hosts"]["hv1"]["state"], "stale");
+}
+
+#[test]
+fn a_squashed_root_may_mount_what_the_qemu_user_can_use() {
+    let site = up();
+    site.sh(
+        "san",
+        "mkdir -p /srv/good /srv/bad && chown 64055:104 /srv/good && chmod 0770 /srv/good && chmod 0755 /srv/bad
+         printf '/srv/good 10.99.0.0/24(rw,no_subtree_check,root_squash)\\n/srv/bad 10.99.0.0/24(rw,no_subtree_check,root_squash)\\n' >/etc/exports
+         systemctl start nfs-server && exportfs -ra",
+    );
+    site.write(&volume(&site, &["hv1"], "/srv/good", ""));
+    site.apply_exactly();
+    site.write(
+        &volume(&site, &["hv1"], "/srv/bad", "  mount_point = \"/srv/bad\"\n")
+            .replace("external_volume \"nfs\"", "external_volume \"bad\"")
+            .replace("  mount_point = \"/srv/nfs\"\n", ""),
+    );
+    let fstab = site.sh("hv2", "cat /etc/fstab");
+    let run = site.larder(&["apply", "-auto-approve"]);
+    assert_ne!(run.exit, 0, "{}", run.out);
+    assert_eq!(mounted(&site, "hv1", "/srv/bad"), "");
+    assert_eq!(site.sh("hv1", "grep -v '^#' /etc/fstab; ls -d /srv/bad 2>/dev/null; true"), fstab, "{}", run.out);
+}

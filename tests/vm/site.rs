@@ -1,0 +1,32 @@
+//! What the tests on virtual machines have in common: hypervisors in one storage, and a server beside them.
+
+use crate::common::Site;
+use crate::common::machines::Machines;
+
+/// Address of the server.
+pub(crate) fn server() -> String {
+    Machines::address("san")
+}
+
+/// Two hypervisors and a server.
+#[track_caller]
+pub(crate) fn up() -> Site {
+    Site::of_machines(&["hv1", "hv2", "san"])
+}
+
+/// A `host` block for each of these, and the storage `main` of them.
+pub(crate) fn storage(site: &Site, members: &[&str]) -> String {
+    let hosts: String =
+        ["hv1", "hv2"].map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).concat();
+    let members = members.iter().map(|name| format!("host.{name}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "{hosts}image_storage \"main\" {{\n  hosts = [{members}]\n  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode  = \"0770\"\n}}\n"
+    )
+}
+
+/// Waits for nothing: what is mounted at a path of a host, as `SOURCE OPTIONS`; empty where nothing is.
+#[track_caller]
+pub(crate) fn mounted(site: &Site, host: &str, path: &str) -> String {
+    let output = site.try_on(host, &["findmnt", "-n", "-o", "SOURCE,OPTIONS", "-M", path]);
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
