@@ -208,7 +208,7 @@ fn signed(verb: &Verb, negative: bool, digits: &str) -> String {
 }
 
 fn padded(verb: &Verb, text: String) -> String {
-    let missing = verb.width.unwrap_or(0).saturating_sub(text.graphemes(true).count());
+    let missing = verb.width.unwrap_or(0).saturating_sub(text.graphemes(true).take(verb.width.unwrap_or(0)).count());
     match (verb.minus, verb.zero) {
         (true, _) => format!("{text}{}", " ".repeat(missing)),
         (false, true) => format!("{}{text}", "0".repeat(missing)),

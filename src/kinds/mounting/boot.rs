@@ -20,10 +20,10 @@ impl Look<'_> {
         if options.is_empty() {
             options.push("defaults".to_owned());
         }
-        if self.source.is_network() && !options.iter().any(|option| option == "_netdev") {
+        let is_new = self.options_that_stay().is_none();
+        if is_new && self.source.is_network() && !options.iter().any(|option| option == "_netdev") {
             options.push("_netdev".to_owned());
         }
-        let is_new = self.options_that_stay().is_none();
         if is_new && !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
             options.push("nofail".to_owned());
         }

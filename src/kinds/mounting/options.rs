@@ -14,7 +14,7 @@ use crate::model::{Command, Hazard, HazardCode, Impact, Size};
 impl Look<'_> {
     /// The mount options that the volume is to have: the kind's own, then the user's.
     pub(super) fn options(&self) -> Vec<String> {
-        let mut options = self.own_options();
+        let mut options = self.fixed_options();
         let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
         if let Some(mut kept) = self.options_that_stay() {
             for own in options {
@@ -25,6 +25,10 @@ impl Look<'_> {
                 }
             }
             return kept;
+        }
+        if let Source::Nfs(_) = &self.source {
+            // `hard`: an I/O error after a timeout would be damage in a guest (nfs(5)).
+            options.extend(["hard", "noatime"].map(str::to_owned));
         }
         for option in self.block.texts("options") {
             options.retain(|one| !one.contains('=') || key(one) != key(option));
@@ -37,15 +41,14 @@ impl Look<'_> {
     }
 
     /// The options that follow from the kind of the volume and its nested block.
-    fn own_options(&self) -> Vec<String> {
+    fn fixed_options(&self) -> Vec<String> {
         match &self.source {
             Source::Directory | Source::Device { .. } => Vec::new(),
             Source::Bind { .. } => vec!["bind".to_owned()],
             Source::Tmpfs { size } => {
                 std::iter::once(format!("size={}", size.0)).chain(self.permission_options()).collect()
             }
-            // `hard`: an I/O error after a timeout would be damage in a guest (nfs(5)).
-            Source::Nfs(nfs) => [format!("vers={}", nfs.version), "hard".to_owned(), "noatime".to_owned()].into(),
+            Source::Nfs(nfs) => vec![format!("vers={}", nfs.version)],
             Source::Cifs(cifs) => self.cifs_options(cifs),
         }
     }
@@ -90,7 +93,7 @@ impl Look<'_> {
 
     /// The options in force that are not as wanted, and the remount that mends them.
     pub(super) fn remount(&self, mount: &Mount) -> Option<Difference> {
-        let options = if self.ignores_options() { self.own_options() } else { self.options() };
+        let options = if self.ignores_options() { self.fixed_options() } else { self.options() };
         let wanted: Vec<&str> = options
             .iter()
             .map(String::as_str)
