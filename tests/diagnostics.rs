@@ -298,6 +298,11 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         ("media_share \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
         (volume(&twice), "duplicate-block", "There may be one `tmpfs`"),
         (
+            volume("  options = [\"size=1M\"]\n  tmpfs {\n    size = \"4MiB\"\n  }\n"),
+            "invalid-value",
+            "Say it there.",
+        ),
+        (
             "image \"i\" {\n  for_each = { a = 1 }\n  volume   = external_volume.v\n  format   = \"raw\"\n  size     = each.kye\n}\n".to_owned()
                 + &volume("  directory {}\n"),
             "invalid-reference",

@@ -230,7 +230,7 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
         "external_volume.ram",
         "hv1",
         &["/srv/ram", "deletes d"],
-        "--accept data-loss@external_volume.ram",
+        "Copy away",
     );
     assert_eq!(all()[..2], settled[..2]);
     let plan = site.apply_exactly_with(&["-accept", "data-loss@external_volume.ram"]);
