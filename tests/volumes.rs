@@ -519,7 +519,7 @@ fn a_directory_that_moves_leaves_its_files_behind_only_when_told() {
         "external_volume.local",
         "hv1",
         &["moves to /srv/new", "/srv/old keeps web.raw"],
-        "accept",
+        "Keep it with mount_point",
     );
     site.sh("hv1", "! [ -e /srv/new ]");
     site.apply_exactly_with(&["-accept", "data-loss@external_volume.local"]);
