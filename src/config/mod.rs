@@ -152,7 +152,7 @@ pub fn load_with(
     };
     let given = variables::given(directory, inputs, &mut sources, &mut problems);
     problems.extend(variables::not_read(directory, inputs, &modules[ROOT].declarations, &sources));
-    let by_name = sources.by_name(&variables::secrets(&modules, &given));
+    let by_name = sources.by_name(&variables::secrets(&sources, &modules, &given));
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,

@@ -224,7 +224,8 @@ impl Reader<'_> {
             header = header.to(span);
             labels.push((Arc::from(label.as_str()), span));
         }
-        Block { word: Arc::from(block.ident.as_str()), header, labels, body: self.body(&block.body) }
+        let end = block.span().map_or(header.end, |range| self.span(range).end);
+        Block { word: Arc::from(block.ident.as_str()), header, end, labels, body: self.body(&block.body) }
     }
 
     fn expr(&mut self, expr: &Expression) -> Expr {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) use foreign::not_read;
-pub(super) use secrets::{is_secret, of_file as secrets_of_file, secrets};
+pub(super) use secrets::{is_secret, of_body as secrets_of_body, of_file as secrets_of_file, secrets};
 
 use super::convert::convert;
 use super::declare::{Declarations, unexpected};
@@ -434,8 +434,10 @@ fn first_call(expr: &Expr) -> Option<Span> {
     found
 }
 
+/// What a `variable` block may hold, besides blocks.
+const ATTRIBUTES: &[&str] = &["type", "default", "description", "sensitive", "nullable"];
+
 fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
-    const ATTRIBUTES: &[&str] = &["type", "default", "description", "sensitive", "nullable"];
     let found = unexpected(evaluator.sources, &block.body, ATTRIBUTES, &["validation"], "`variable`");
     let mut fits = found.is_empty();
     evaluator.problems.extend(found);
