@@ -113,7 +113,8 @@ fn collect(sources: &Sources, body: &Body, end: u32, spans: &mut Vec<Span>) {
 /// The words of a body that tell what is meant. In a torn one, only those that are known: any other may be part of a text.
 fn names(body: &Body, known: &[&str]) -> Vec<Span> {
     let is_shown = |attribute: &&Attribute| !is_torn(body) || known.contains(&attribute.name.as_ref());
-    body.attributes.iter().filter(is_shown).map(|attribute| attribute.name_span).collect()
+    let until_value = |said: &Attribute| Span { end: said.value.span.start, ..said.name_span };
+    body.attributes.iter().filter(is_shown).map(until_value).collect()
 }
 
 /// A range without these parts.
