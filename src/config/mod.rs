@@ -47,6 +47,7 @@ pub use module_source::GitSource;
 pub use modules::{NO_CONFIGURATION, is_file_name};
 pub use number::Number;
 pub use settings::Settings;
+pub use source::{read_bounded, read_file};
 pub use statements::{Import, Removed, Statements};
 pub use types::Type;
 pub use value::{Data, Value};

@@ -24,8 +24,7 @@ use super::types::Type;
 use super::value::Value;
 use crate::model::{Problem, Problems};
 
-/// The longest source file, in bytes. Parsing object literals takes quadratic time.
-pub(super) const LONGEST_FILE: usize = 8 << 20;
+pub(super) use super::source::LONGEST_FILE;
 
 /// The most attributes and indexes behind each other.
 const LONGEST_CHAIN: usize = 64;

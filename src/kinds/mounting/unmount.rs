@@ -72,7 +72,7 @@ impl Look<'_> {
                     self.hazard(
                         HazardCode::DataLoss,
                         format!("unmounting the tmpfs {path} on {} deletes {}", self.host, listed(&entries)),
-                        format!("Copy it away, or accept the loss: --accept data-loss@{}.", self.address),
+                        format!("Copy it away, or accept the loss: -accept data-loss@{}.", self.address),
                     ),
                     vec![draft],
                 ),
