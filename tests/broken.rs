@@ -86,3 +86,26 @@ fn where_reading_ends_after_many_mistakes_is_said_once_in_a_file() {
         assert!(ends[0]["range"]["start"]["line"].as_u64() > Some(50), "{found:#?}");
     }
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_without_a_wait() {
+    for name in ["b.hcl", "larder.vars.hcl", "x.auto.vars.hcl"] {
+        let place = tempfile::tempdir().expect("a directory");
+        std::fs::write(place.path().join("main.hcl"), "locals {\n  x = 1\n}\n").expect("written");
+        let path = place.path().join(name);
+        let found =
+            || diagnostics(place.path()).into_iter().map(|found| format!("{} {}", found["summary"], found["detail"]));
+        let check = |words: &str| {
+            let found: Vec<_> = found().collect();
+            assert!(found.len() == 1 && found[0].contains(name) && found[0].contains(words), "{name}: {found:#?}");
+        };
+        assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+        check("not a regular file");
+        std::fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("linked");
+        check("not a regular file");
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::File::create(&path).and_then(|file| file.set_len(9 << 20)).expect("a large file");
+        check("up to 8 MiB");
+    }
+}

@@ -354,3 +354,28 @@ fn a_terminal_has_an_editor_that_remembers_nothing_on_disk() {
     let left: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
+
+#[test]
+fn a_try_waits_for_facts_that_a_conversion_looks_at() {
+    let main = format!(
+        "{HOSTS}locals {{\n  x = {{ u = host.hv1.facts.hostname, b = 1 }}\n  t = [host.hv1.facts.hostname, 1]\n}}\n"
+    );
+    for (expression, shown) in [
+        // They may fail yet.
+        ("try(keys(convert(local.x, map(number))), [\"no\"])", "(known after hosts are asked)"),
+        ("can(keys(convert(local.x, map(number))))", "(known after hosts are asked)"),
+        ("can(length(convert(local.t, list(number))))", "(known after hosts are asked)"),
+        ("can(keys(true ? local.x : tomap({ a = 1 })))", "(known after hosts are asked)"),
+        // What is not looked at does not matter.
+        ("try(keys(local.x), [\"no\"])", "[\"b\", \"u\"]"),
+        ("can(length(convert(local.t, any)))", "true"),
+        ("try(local.x.b, 2)", "1"),
+    ] {
+        let run = console(Some(&main), &[], format!("{expression}\n").as_bytes());
+        assert_eq!(
+            run.out.split_whitespace().collect::<Vec<_>>().join(" ").replace("[ ", "[").replace(", ]", "]"),
+            shown,
+            "{expression}"
+        );
+    }
+}

@@ -297,3 +297,34 @@ fn no_excerpt_shows_what_may_be_a_secret() {
     let run = larder(place.path(), &["fmt", "-"], values.as_bytes()).expect(1);
     assert!(!run.err.contains("hunter2"), "{}", run.err);
 }
+
+#[test]
+fn no_excerpt_shows_a_secret_that_was_mistyped() {
+    let inner = "variable \"pw\" {\n  sensitive = true\n}\nvariable \"shown\" {\n  type = number\n}\n";
+    let call = |arguments: &str| format!("module \"m\" {{\n  source = \"./inner\"\n  {arguments}\n}}\n");
+    // What no command may show, and what fmt may not.
+    let table = [
+        ("variable \"f\" {\n  defualt   = \"SECRET\"\n  sensitive = true\n}\n".to_owned(), false),
+        ("variable \"g\" {\n  sensitive = true\n  default {\n    pw = \"SECRET\" x\n  }\n}\n".to_owned(), true),
+        ("variable \"a\" \"b\" {\n  sensitive = true\n  default   = \"SECRET\" \"SECRET\"\n}\n".to_owned(), true),
+        ("variable \"c\" {\n  \"sensitive\" = true\n  default = nosuch(\"SECRET\")\n}\n".to_owned(), true),
+        ("variable \"c\" {\n  sensitve = true\n  default  = [\n    nosuch(\"SECRET\")\n  ]\n}\n".to_owned(), false),
+        ("variable \"c\" {\n  sensitive = true\n  default = <<EOT\nx = \"SECRET\" y\n}\n".to_owned(), true),
+        (call("\"pw\" = \"SECRET\""), true),
+        (call("pw = \"SECRET\" oops"), true),
+        (call("pww = \"SECRET\"\n  pw = 1"), false),
+    ];
+    for (main, is_torn) in table {
+        let place = place(&[("main.hcl", &main), ("inner/main.hcl", inner)]);
+        let run = larder(place.path(), &["validate"], b"").expect(1);
+        assert!(run.err.contains("main.hcl:") && !run.err.contains("SECRET"), "{main}\n{}", run.err);
+        let run = larder(place.path(), &["fmt", "-check"], b"");
+        assert!(!run.err.contains("SECRET"), "{main}\n{}", run.err);
+        assert_eq!(run.err.contains("main.hcl:"), is_torn, "{main}\n{}", run.err);
+    }
+    // What is no secret is shown.
+    let place = place(&[("main.hcl", &call("pw = 1\n  shown = \"seven\"")), ("inner/main.hcl", inner)]);
+    larder(place.path(), &["validate"], b"").expect(1).says("\"seven\"");
+    let run = larder(place.path(), &["fmt", "-"], b"\"p\" = \"SECRET\" oops\n").expect(1);
+    assert!(run.err.contains("<stdin>:1") && !run.err.contains("SECRET"), "{}", run.err);
+}

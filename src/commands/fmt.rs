@@ -2,7 +2,7 @@
 //! or written keeps no other from being formatted.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::cli::{Formatting, Global};
@@ -107,7 +107,7 @@ impl Formatter<'_> {
     fn file(&mut self, path: &Path) {
         let name = shown(path);
         let path = self.base.join(path);
-        let bytes = match read(&path) {
+        let bytes = match config::read_file(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let detail = format!("{error}. Check what it is, and its permissions.");
@@ -138,10 +138,13 @@ impl Formatter<'_> {
     }
 
     fn input(&mut self) {
-        let mut bytes = Vec::new();
-        if let Err(error) = io::stdin().read_to_end(&mut bytes) {
-            return self.problem("unreadable-file", "Standard input cannot be read".to_owned(), &format!("{error}."));
-        }
+        let bytes = match config::read_bounded(io::stdin()) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let summary = "Standard input cannot be read".to_owned();
+                return self.problem("unreadable-file", summary, &format!("{error}."));
+            }
+        };
         let Some(formatted) = self.format(INPUT, bytes.clone()) else { return };
         self.is_changed = formatted.as_bytes() != bytes;
         if self.is_changed && self.wanted.diff {
@@ -176,14 +179,6 @@ impl Formatter<'_> {
 
     fn problem(&mut self, code: &str, summary: String, detail: &str) {
         self.problems.push(Problem::error(code, summary, detail));
-    }
-}
-
-/// The bytes of a file. A pipe or a device could keep us waiting for ever.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    match std::fs::metadata(path)?.is_file() {
-        true => std::fs::read(path),
-        false => Err(io::Error::other("it is not a regular file")),
     }
 }
 

@@ -251,6 +251,19 @@ pub(super) fn is_open(value: &Value) -> bool {
     value.has_unknown() && value.ty().has_any()
 }
 
+/// Whether a conversion certainly looks at no part of the value.
+pub(super) fn is_kept(value: &Value, to: &Type) -> bool {
+    match (&value.data, to) {
+        (_, Type::Any) => true,
+        (Data::List(own, _), Type::List(wanted))
+        | (Data::Set(own, _), Type::Set(wanted))
+        | (Data::Map(own, _), Type::Map(wanted)) => **wanted == Type::Any || *own == **wanted && !own.has_any(),
+        (Data::Object(_), Type::Resource(_) | Type::AnyResource) => true,
+        (Data::Object(_) | Data::Tuple(_), Type::Object(_) | Type::Tuple(_)) => value.ty() == *to && !to.has_any(),
+        _ => false,
+    }
+}
+
 /// Whether the value is the same in the type that it has in common with any other value: everything that is no
 /// collection becomes a text beside a text.
 pub(super) fn stays_as_it_is(value: &Value) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::source::{Sources, Span};
 use super::statements::{self, Statements};
 use super::syntax::{Attribute, Block, Body, Expr, Node};
+use super::variables;
 use crate::kinds::Kind;
 use crate::model::address::ModuleStep;
 use crate::model::problem::did_you_mean;
@@ -30,6 +31,8 @@ pub(super) struct Declarations {
     pub lost: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Something could not be read whose name is not known either.
     pub has_gaps: bool,
+    /// What no excerpt may show, as far as the files themselves tell.
+    pub secrets: Vec<Span>,
     pub problems: Problems,
 }
 
@@ -74,16 +77,8 @@ const WORDS: &[(&str, usize)] = &[
 ];
 
 /// What the language describes and this version does not have: kinds, and blocks of volumes.
-const NOT_YET: &[&str] = &[
-    "cifs",
-    "gluster_volume",
-    "iscsi_target",
-    "media_file",
-    "media_share",
-    "nfs",
-    "ocfs2_cluster",
-    "ocfs2_volume",
-];
+const NOT_YET: &[&str] =
+    &["cifs", "gluster_volume", "iscsi_target", "media_file", "media_share", "nfs", "ocfs2_cluster", "ocfs2_volume"];
 
 /// Names that a variable cannot have, as in Terraform.
 const RESERVED: &[&str] = &["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];
@@ -95,6 +90,7 @@ pub(super) const ROOTS: &[&str] = &["var", "local", "each", "count", "path", "se
 pub(super) fn declare(sources: &Sources, bodies: Vec<Body>, kinds: &[&'static dyn Kind]) -> Declarations {
     let mut declarer = Declarer { sources, kinds, found: Declarations::default() };
     for body in bodies {
+        declarer.found.secrets.extend(variables::secrets_of_body(sources, &body));
         declarer.body(body);
     }
     declarer.found

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::convert::{convert, stays_as_it_is, unify, with_article};
+use super::convert::{convert, is_kept, stays_as_it_is, unify, with_article};
 use super::fields::Gathered;
 use super::functions;
 use super::number::{Number, Undefined};
@@ -294,6 +294,13 @@ impl<'a> Evaluator<'a> {
         let result = work(self);
         self.names.pop();
         result
+    }
+
+    /// Counts a value that is going to be converted while parts of it are unknown: they may not fit once they are known.
+    pub(super) fn note_conversion(&mut self, value: &Value, to: &Type) {
+        if !is_kept(value, to) && value.has_unknown_within() {
+            self.unknowns += 1;
+        }
     }
 
     /// The value of the expression, converted; the misfit is reported.
@@ -757,6 +764,7 @@ impl<'a> Evaluator<'a> {
         let Some(ty) = ty.filter(|_| !other_is_open || is_settled || stays_as_it_is(&chosen)) else {
             return Ok(Value::unknown().marked(sensitive));
         };
+        self.note_conversion(&chosen, &ty);
         match convert(&chosen, &ty) {
             Ok(value) => Ok(value.marked(sensitive)),
             Err(misfit) => Err(self.fail(

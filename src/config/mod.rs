@@ -47,6 +47,7 @@ pub use module_source::GitSource;
 pub use modules::{NO_CONFIGURATION, is_file_name};
 pub use number::Number;
 pub use settings::{Origin, Settings};
+pub use source::{read_bounded, read_file};
 pub use statements::{Import, Removed, Statements};
 pub use types::Type;
 pub use value::{Data, Value};
@@ -152,7 +153,7 @@ pub fn load_with(
     };
     let given = variables::given(directory, inputs, &mut sources, &mut problems);
     problems.extend(variables::not_read(directory, inputs, &modules[ROOT].declarations, &sources));
-    let by_name = sources.by_name(&variables::secrets(&modules, &given));
+    let by_name = sources.by_name(&variables::secrets(&sources, &modules, &given));
     let configuration = Configuration {
         directory: directory.to_path_buf(),
         sources,

@@ -45,7 +45,7 @@ pub fn package_directory(root: &Path, source: &GitSource) -> PathBuf {
 /// # Errors
 /// What is wrong with the file. A lock that cannot be read is not an empty one.
 pub fn read_lock(root: &Path) -> Result<Lock, Problems> {
-    let bytes = match std::fs::read(root.join(LOCK_FILE)) {
+    let bytes = match super::source::read_file(&root.join(LOCK_FILE)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Lock::new()),
         Err(error) => {

@@ -196,11 +196,10 @@ impl Loader<'_> {
         // What cannot be listed was reported before.
         for name in file_names(directory).unwrap_or_default().into_iter().filter(|name| is_configuration(name)) {
             let shown = format!("{shown}{name}");
-            let bytes = match std::fs::read(directory.join(&name)) {
+            let bytes = match source::read_file(&directory.join(&name)) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    let detail = format!("{}. Check its permissions.", sentence(&error.to_string()));
-                    self.problems.push(Problem::error("unreadable-file", format!("{shown} cannot be read"), detail));
+                    self.problems.push(source::unreadable(&shown, &error, "Check what it is, and its permissions"));
                     bodies.push(Body { has_gaps: true, ..Body::default() });
                     continue;
                 }

@@ -24,8 +24,7 @@ use super::types::Type;
 use super::value::Value;
 use crate::model::{Problem, Problems};
 
-/// The longest source file, in bytes. Parsing object literals takes quadratic time.
-pub(super) const LONGEST_FILE: usize = 8 << 20;
+pub(super) use super::source::LONGEST_FILE;
 
 /// The most attributes and indexes behind each other.
 const LONGEST_CHAIN: usize = 64;
@@ -224,7 +223,8 @@ impl Reader<'_> {
             header = header.to(span);
             labels.push((Arc::from(label.as_str()), span));
         }
-        Block { word: Arc::from(block.ident.as_str()), header, labels, body: self.body(&block.body) }
+        let end = block.span().map_or(header.end, |range| self.span(range).end);
+        Block { word: Arc::from(block.ident.as_str()), header, end, labels, body: self.body(&block.body) }
     }
 
     fn expr(&mut self, expr: &Expression) -> Expr {

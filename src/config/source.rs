@@ -1,6 +1,12 @@
 //! The text of configuration files: reading bytes, and places in them. Nothing here knows what a configuration means.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use crate::model::{Place, Position, Problem};
 
@@ -94,6 +100,53 @@ impl Sources {
             texts.insert(source.name.clone(), source.without(secrets.iter().filter(|span| span.file as usize == file)));
         }
         texts
+    }
+}
+
+/// The most bytes of one configuration file. Parsing object literals takes quadratic time.
+pub(super) const LONGEST_FILE: usize = 8 << 20;
+
+/// The bytes of a configuration file.
+///
+/// # Errors
+/// Also what is no regular file, which could keep us waiting for ever or never end, and what is too large.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe is opened without a wait for who writes into it.
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    match file.metadata()?.is_file() {
+        true => read_bounded(file),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// The same of a file that somebody named, which may be the pipe of another program.
+pub(super) fn read_named(path: &Path) -> io::Result<Vec<u8>> {
+    read_bounded(File::open(path)?)
+}
+
+/// That a file cannot be read.
+pub(super) fn unreadable(name: &str, error: &io::Error, cure: &str) -> Problem {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            Problem::error("too-large", format!("{name} is too large"), "A configuration file may have up to 8 MiB.")
+        }
+        _ => {
+            let detail = format!("{}. {cure}.", super::eval::sentence(&error.to_string()));
+            Problem::error("unreadable-file", format!("{name} cannot be read"), detail)
+        }
+    }
+}
+
+/// All bytes, if they are not more than a configuration file may have.
+///
+/// # Errors
+/// Too many have the kind [`io::ErrorKind::FileTooLarge`].
+pub fn read_bounded(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > LONGEST_FILE {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "a configuration file may have up to 8 MiB")),
+        false => Ok(bytes),
     }
 }
 

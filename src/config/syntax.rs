@@ -104,6 +104,8 @@ pub(super) struct Block {
     pub word: Arc<str>,
     /// The word and the labels.
     pub header: Span,
+    /// Behind its last letter.
+    pub end: u32,
     pub labels: Vec<(Arc<str>, Span)>,
     pub body: Body,
 }

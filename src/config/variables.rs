@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) use foreign::not_read;
-pub(super) use secrets::{is_secret, of_file as secrets_of_file, secrets};
+pub(super) use secrets::{is_secret, of_body as secrets_of_body, of_file as secrets_of_file, secrets};
 
 use super::convert::convert;
 use super::declare::{Declarations, unexpected};
@@ -83,12 +83,13 @@ pub(super) fn given(
     let main = names.iter().filter(|name| *name == "larder.vars.hcl");
     let automatic = names.iter().filter(|name| name.ends_with(".auto.vars.hcl"));
     for name in main.chain(automatic) {
-        read_file(directory, &directory.join(name), name, sources, problems, &mut all);
+        read_file(directory, &directory.join(name), name, source::read_file, sources, problems, &mut all);
     }
     for var in &inputs.vars {
         match var {
             VarSource::File(path) => {
-                read_file(directory, path, &path.display().to_string(), sources, problems, &mut all)
+                let name = path.display().to_string();
+                read_file(directory, path, &name, source::read_named, sources, problems, &mut all);
             }
             VarSource::Text(text) => match text.split_once('=') {
                 Some((name, value)) if !name.trim().is_empty() => all.values.push(Given {
@@ -112,20 +113,20 @@ fn read_file(
     directory: &Path,
     path: &Path,
     name: &str,
+    read: fn(&Path) -> std::io::Result<Vec<u8>>,
     sources: &mut Sources,
     problems: &mut Problems,
     all: &mut AllGiven,
 ) {
-    let bytes = match std::fs::read(path) {
+    let bytes = match read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let found = directory.join(path);
             let cure = match path.is_relative() && found != path && found.exists() {
                 true => format!("Paths start from where larder was called: it is at {} from there", found.display()),
-                false => "Check the path and its permissions".to_owned(),
+                false => "Check the path, what is there and its permissions".to_owned(),
             };
-            let detail = format!("{}. {cure}.", super::eval::sentence(&error.to_string()));
-            problems.push(Problem::error("unreadable-file", format!("{name} cannot be read"), detail));
+            problems.push(source::unreadable(name, &error, &cure));
             all.has_gaps = true;
             return;
         }
@@ -434,8 +435,10 @@ fn first_call(expr: &Expr) -> Option<Span> {
     found
 }
 
+/// What a `variable` block may hold, besides blocks.
+const ATTRIBUTES: &[&str] = &["type", "default", "description", "sensitive", "nullable"];
+
 fn declared(evaluator: &mut Evaluator<'_>, block: &Block) -> Option<Declared> {
-    const ATTRIBUTES: &[&str] = &["type", "default", "description", "sensitive", "nullable"];
     let found = unexpected(evaluator.sources, &block.body, ATTRIBUTES, &["validation"], "`variable`");
     let mut fits = found.is_empty();
     evaluator.problems.extend(found);

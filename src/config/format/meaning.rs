@@ -13,7 +13,7 @@ pub(super) fn is_same(one: &Body, other: &Body) -> bool {
             *name == other.name && expressions(value.bare(), other.value.bare())
         })
         && all(blocks, &other.blocks, |one, other| {
-            let Block { word, header: _, labels, body } = one;
+            let Block { word, header: _, end: _, labels, body } = one;
             *word == other.word
                 && all(labels, &other.labels, |(one, _), (other, _)| one == other)
                 && is_same(body, &other.body)

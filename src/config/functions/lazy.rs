@@ -119,6 +119,7 @@ fn converted(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> Evaluat
     let ty = type_constraint(evaluator, constraint)?;
     let value_of = evaluator.eval(value)?;
     evaluator.look(expr, &[&value_of])?;
+    evaluator.note_conversion(&value_of, &ty);
     convert(&value_of, &ty).map_err(|misfit| {
         let detail = format!("`value` of `convert`: {misfit}.");
         evaluator.fail(value, "invalid-function-argument", "This argument does not fit", detail)

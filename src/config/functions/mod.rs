@@ -256,7 +256,9 @@ pub(super) fn call(evaluator: &mut Evaluator<'_>, expr: &Expr, call: &Call) -> E
         if parameter.looks != Looks::AtShape {
             evaluator.look(span, &[&*argument])?;
         }
-        match convert(argument, &parameter.takes.ty()) {
+        let ty = parameter.takes.ty();
+        evaluator.note_conversion(argument, &ty);
+        match convert(argument, &ty) {
             Ok(converted) => *argument = converted,
             Err(misfit) => {
                 let detail = format!(

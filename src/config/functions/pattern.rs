@@ -38,12 +38,23 @@ impl Pattern {
 
     /// Adds the replacement of one match: `$1` and `${name}` stand for what a group matched, `$$` for `$`.
     pub(super) fn expand(&self, captures: &Captures<'_>, replacement: &str, out: &mut String) {
+        self.each_piece(captures, replacement, &mut |piece| out.push_str(piece));
+    }
+
+    /// How many bytes [`Pattern::expand`] would write: a short replacement may name a long group many times.
+    pub(super) fn expanded_length(&self, captures: &Captures<'_>, replacement: &str) -> usize {
+        let mut length = 0_usize;
+        self.each_piece(captures, replacement, &mut |piece| length = length.saturating_add(piece.len()));
+        length
+    }
+
+    fn each_piece(&self, captures: &Captures<'_>, replacement: &str, piece: &mut dyn FnMut(&str)) {
         let mut rest = replacement;
         while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
+            piece(&rest[..at]);
             rest = &rest[at + 1..];
             if let Some(behind) = rest.strip_prefix('$') {
-                out.push('$');
+                piece("$");
                 rest = behind;
                 continue;
             }
@@ -53,13 +64,13 @@ impl Pattern {
             let behind = if braced { behind.strip_prefix('}') } else { Some(behind) };
             match behind {
                 Some(behind) if !name.is_empty() => {
-                    out.push_str(self.group(captures, name));
+                    piece(self.group(captures, name));
                     rest = behind;
                 }
-                _ => out.push('$'),
+                _ => piece("$"),
             }
         }
-        out.push_str(rest);
+        piece(rest);
     }
 
     fn group<'t>(&self, captures: &Captures<'t>, name: &str) -> &'t str {
@@ -507,6 +518,17 @@ mod tests {
         ] {
             let pattern = Pattern::parse(pattern).expect(pattern);
             assert_eq!(pattern.regex.find(text).map(|found| found.as_str()), found, "{pattern:?} {text}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_replacement_is_known_before_it_is_made() {
+        let pattern = Pattern::parse("(?P<x>b+)(c)?").expect("a pattern");
+        for with in ["", "é", "$0$0", "${x}-$x", "$2$3$$", "$ $x_", "${x", "$"] {
+            let captures = pattern.regex.captures("abbd").expect("a match");
+            let mut made = String::new();
+            pattern.expand(&captures, with, &mut made);
+            assert_eq!(pattern.expanded_length(&captures, with), made.len(), "{with}");
         }
     }
 

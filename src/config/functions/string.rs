@@ -226,12 +226,14 @@ fn replace(arguments: &[Value]) -> Outcome {
     let mut at = 0;
     for captures in pattern.regex.captures_iter(all) {
         let Some(whole) = captures.get(0) else { continue };
-        replaced.push_str(&all[at..whole.start()]);
-        pattern.expand(&captures, with, &mut replaced);
-        at = whole.end();
-        if replaced.len() > super::LONGEST_TEXT {
+        let before = &all[at..whole.start()];
+        let length = pattern.expanded_length(&captures, with).saturating_add(before.len());
+        if replaced.len().saturating_add(length) > super::LONGEST_TEXT {
             return Err(Fault::TooLong);
         }
+        replaced.push_str(before);
+        pattern.expand(&captures, with, &mut replaced);
+        at = whole.end();
     }
     replaced.push_str(&all[at..]);
     Ok(replaced.into())
@@ -251,5 +253,19 @@ fn templatestring(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome
     match arguments[0].as_text() {
         Some(template) => super::file::render(evaluator, "the template", template, &arguments[1]),
         None => Err(Fault::argument(0, "a text is required")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_that_is_too_long_is_never_made() {
+        // Four gibibytes.
+        let arguments = [Value::text(&"a".repeat(1 << 20)), Value::text("/a+/"), Value::text(&"$0".repeat(1 << 12))];
+        assert!(matches!(replace(&arguments), Err(Fault::TooLong)));
+        let arguments = [Value::text("aab"), Value::text("/a+/"), Value::text("$0$0")];
+        assert_eq!(replace(&arguments).ok().and_then(|value| value.as_text().cloned()).as_deref(), Some("aaaab"));
     }
 }

@@ -124,7 +124,8 @@ impl Reader<'_> {
         let labels: Vec<(Arc<str>, Span)> =
             header.labels.iter().map(|label| (Arc::from(&text[label.clone()]), self.absolute(label.clone()))).collect();
         let word = Arc::from(&text[header.word.clone()]);
-        whole.blocks.push(Block { word, header: self.absolute(header.word.start..header.end), labels, body });
+        let end = self.absolute(item.range.clone()).end;
+        whole.blocks.push(Block { word, header: self.absolute(header.word.start..header.end), end, labels, body });
     }
 
     /// Where the body of a block begins whose `{` does not stand behind its header; `None` if nothing looks like one.
