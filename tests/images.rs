@@ -197,9 +197,12 @@ fn sizes_and_names_that_make_no_sense_are_errors_of_the_configuration() {
         ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"a\\nb\""),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  mode = \"0999\""),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  allocation = \"metadata\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = []"),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = [for h in [host.hv1] : h if h.name == \"other\"]"),
     ];
     let good = format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "8MiB", ""));
     site.write(&good).larder(&["validate"]).expect(0);
+    site.write(&good.replace("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = null")).larder(&["validate"]).expect(0);
     for (old, new) in cases {
         site.write(&good.replace(old, new));
         let run = site.larder(&["validate", "-json"]).expect(1);

@@ -100,9 +100,9 @@ impl Kind for Image {
         if block.is_unknown("hosts") {
             return Vec::new();
         }
-        let own: Vec<_> = block.resources("hosts").iter().map(host::name_of).collect();
-        if !own.is_empty() {
-            return own;
+        // An empty list is none, not all: only without the attribute it is on every member.
+        if block.datum("hosts").is_some() {
+            return block.resources("hosts").iter().map(host::name_of).collect();
         }
         volume(block, all).and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all))).unwrap_or_default()
     }
@@ -181,6 +181,13 @@ fn check(block: &Block, all: &Blocks) -> Problems {
             "a raw image has no metadata to allocate".to_owned(),
             "Use \"sparse\", \"falloc\" or \"full\", or the format qcow2.",
             "allocation",
+        );
+    }
+    if matches!(block.datum("hosts"), Some(Datum::Resources(hosts)) if hosts.is_empty()) {
+        error(
+            format!("{} is on no host", block.address),
+            "Name at least one host, or leave `hosts` out (or null) for every member.",
+            "hosts",
         );
     }
     // While it is not known which hosts a storage has, none is known not to be a member.
