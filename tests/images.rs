@@ -197,9 +197,12 @@ fn sizes_and_names_that_make_no_sense_are_errors_of_the_configuration() {
         ("size = \"8MiB\"", "size = \"8MiB\"\n  name = \"a\\nb\""),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  mode = \"0999\""),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  allocation = \"metadata\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = []"),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = [for h in [host.hv1] : h if h.name == \"other\"]"),
     ];
     let good = format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "8MiB", ""));
     site.write(&good).larder(&["validate"]).expect(0);
+    site.write(&good.replace("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = null")).larder(&["validate"]).expect(0);
     for (old, new) in cases {
         site.write(&good.replace(old, new));
         let run = site.larder(&["validate", "-json"]).expect(1);
@@ -514,6 +517,163 @@ fn an_overlay_is_made_only_of_an_image_that_nobody_writes() {
     refused(&["-target", "image.base"]);
     site.write(&with("4MiB", "removed {\n  from = image.web\n}\n"));
     refused(&[]);
+}
+
+#[test]
+fn an_overlay_that_cannot_be_seen_now_still_keeps_its_base_as_it_is() {
+    let site = Site::up(&["hv1"]);
+    let bound = "external_volume \"bound\" {\n  storage = image_storage.main\n  mount_point = \"/srv/bound\"\n  bind {\n    source = \"/disk/guests\"\n  }\n}\n";
+    let with = |base: &str| {
+        [
+            storage(&["hv1"]),
+            LOCAL.to_owned(),
+            bound.to_owned(),
+            image("base", "local", "raw", base, ""),
+            image("web", "bound", "qcow2", "8MiB", "  backing = image.base\n"),
+        ]
+        .concat()
+    };
+    site.sh("hv1", "mkdir -p /disk/guests && chown 64055 /disk/guests");
+    site.write(&with("1MiB")).apply();
+    // The disk below the bind mount is not there.
+    site.sh("hv1", "umount /srv/bound && mv /disk /disk.away && mkdir -p /disk/guests && chown 64055 /disk/guests");
+    site.write(&with("2MiB"));
+    let plan = site.larder(&["plan", "-json", "-target", "image.base"]).expect(6).json();
+    assert!(message(&plan, "backing-in-use").contains("image.web is an overlay of it"), "{plan:#}");
+    assert_eq!(actions(&plan, "image.base", "hv1"), [""; 0]);
+    // While its base is to grow first, that it is gone is told all the same.
+    assert_eq!(hazards(&site.refused()), ["backing-in-use", "data-loss"]);
+    // What is said to be gone for good holds nothing back.
+    site.larder(&["state", "rm", "image.web"]).expect(0);
+    let plan = site.larder(&["plan", "-json", "-target", "image.base"]).expect(0).json();
+    assert_eq!(actions(&plan, "image.base", "hv1"), ["grow"]);
+}
+
+#[test]
+fn a_volume_that_becomes_one_of_another_sort_hides_no_image_without_a_word() {
+    let site = Site::up(&["hv1"]);
+    let with = |inside: &str| {
+        let volume = LOCAL.replace("directory {}", inside);
+        [storage(&["hv1"]), volume, image("a", "local", "raw", "1MiB", "")].concat()
+    };
+    site.write(&with("directory {}")).apply();
+    site.sh("hv1", "mkdir -p /data && chown 64055 /data");
+    site.sh("hv1", "exec 3<>/srv/local/a.raw; setsid /bin/sleep 300 </dev/null >/dev/null 2>&1 & echo $! >/run/guest");
+    let inode = site.sh("hv1", "stat -c %i /srv/local/a.raw");
+    for inside in ["tmpfs {\n    size = \"8MiB\"\n  }", "bind {\n    source = \"/data\"\n  }"] {
+        site.write(&with(inside));
+        let plan = site.refused();
+        assert_eq!(hazards(&plan), ["in-use", "hides-data", "data-loss"], "{inside}: {plan:#}");
+        assert!(message(&plan, "data-loss").contains("/srv/local/a.raw on hv1 would be out of sight"), "{plan:#}");
+        assert!(message(&plan, "in-use").contains("sleep"), "{plan:#}");
+        assert_eq!(plan["drift"], serde_json::json!([]), "{inside}: nobody changed anything by hand");
+    }
+    site.sh("hv1", "kill $(cat /run/guest); while kill -0 $(cat /run/guest) 2>/dev/null; do :; done");
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["hides-data", "data-loss"], "{plan:#}");
+    // A guest that starts after the plan stops the mount.
+    let accept = ["-accept", "data-loss@image.a", "-accept", "hides-data@external_volume.local"];
+    site.larder(&[&["plan", "-out", "saved"], accept.as_slice()].concat()).expect(0);
+    site.sh("hv1", "exec 3<>/srv/local/a.raw; setsid /bin/sleep 300 </dev/null >/dev/null 2>&1 & echo $! >/run/guest");
+    let run = site.larder(&["apply", "saved"]);
+    assert!(matches!(run.exit, 4 | 7), "{}: {}", run.exit, run.err);
+    assert_eq!(site.sh("hv1", "stat -c %i /srv/local/a.raw"), inode);
+    site.sh("hv1", "kill $(cat /run/guest); while kill -0 $(cat /run/guest) 2>/dev/null; do :; done");
+
+    // The other way round nothing is said to be changed by hand either.
+    let site = Site::up(&["hv1"]);
+    site.sh("hv1", "mkdir -p /data && chown 64055 /data");
+    site.write(&with("bind {\n    source = \"/data\"\n  }")).apply();
+    site.write(&with("directory {}"));
+    let plan = site.refused();
+    assert_eq!(plan["drift"], serde_json::json!([]), "{plan:#}");
+    site.write(&with("tmpfs {\n    size = \"8MiB\"\n  }"));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["data-loss"], "{plan:#}");
+    assert_eq!(plan["drift"], serde_json::json!([]), "{plan:#}");
+}
+
+/// A loop device of a host that is detached at the end, however it comes.
+struct Loop<'a>(&'a Site);
+
+impl<'a> Loop<'a> {
+    fn of(site: &'a Site, path: &str, more: &str) -> (Self, String) {
+        let script = format!(
+            "[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+             for at in /sys/block/loop*; do n=${{at##*/loop}}; [ -e /dev/loop$n ] || mknod /dev/loop$n b 7 $n; done
+             losetup --find --show {more} {path} | tee /run/loop"
+        );
+        let device = site.sh("hv1", &script).trim().to_owned();
+        (Loop(site), device)
+    }
+}
+
+impl Drop for Loop<'_> {
+    fn drop(&mut self) {
+        self.0.sh("hv1", "losetup --detach $(cat /run/loop)");
+    }
+}
+
+#[test]
+fn an_image_that_a_loop_device_is_made_of_is_in_use() {
+    let site = Site::up(&["hv1"]);
+    // Loop devices are the kernel's: hosts of other tests see this one, by the same path.
+    let with = |size: &str, more: &str| {
+        let base = image("base", "local", "raw", size, "  name = \"of a [loop] device\"\n");
+        [storage(&["hv1"]), LOCAL.replace("/srv/local", "/srv/looped"), base, more.to_owned()].concat()
+    };
+    let over = image("web", "local", "qcow2", "8MiB", "  backing = image.base\n");
+    site.write(&with("1MiB", "")).apply();
+    {
+        let (_attached, device) = Loop::of(&site, "'/srv/looped/of a [loop] device'", "");
+        for configuration in [with("2MiB", ""), with("1MiB", &over)] {
+            let plan = site.write(&configuration).refused();
+            assert_eq!(hazards(&plan), ["in-use"], "{plan:#}");
+            assert!(message(&plan, "in-use").contains(&format!("the loop device {device} has")), "{plan:#}");
+        }
+    }
+    // One that can only be read disturbs no overlay.
+    site.write(&with("1MiB", &over)).larder(&["plan", "-out", "saved"]).expect(0);
+    {
+        let _attached = Loop::of(&site, "'/srv/looped/of a [loop] device'", "--read-only");
+        assert_eq!(actions(&site.plan(), "image.web", "hv1"), ["create"]);
+    }
+    // What is attached after the plan stops the step.
+    {
+        let _attached = Loop::of(&site, "'/srv/looped/of a [loop] device'", "");
+        site.larder(&["apply", "saved"]).expect(4).says("open for writing");
+    }
+    site.apply();
+}
+
+#[test]
+fn an_image_that_moves_adopts_a_file_only_when_the_old_one_is_gone() {
+    let site = Site::up(&["hv1"]);
+    let with = |volume: &str| {
+        let other = LOCAL.replace("local", "other");
+        [storage(&["hv1"]), LOCAL.to_owned(), other, image("a", volume, "raw", "1MiB", "")].concat()
+    };
+    site.write(&with("local")).apply();
+    site.sh("hv1", "cp -p /srv/local/a.raw /srv/other/a.raw");
+    let copy = site.sh("hv1", "stat -c %i /srv/other/a.raw");
+    site.write(&with("other"));
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["data-loss"], "{plan:#}");
+    assert!(message(&plan, "data-loss").contains("/srv/local/a.raw is still there"), "{plan:#}");
+    // What cannot be looked at may still be there.
+    site.sh("hv1", "mv /srv/local /srv/away; ln -s local /srv/local");
+    assert!(hazards(&site.refused()).contains(&"data-loss".to_owned()));
+    site.sh("hv1", "rm /srv/local; mv /srv/away /srv/local");
+
+    site.sh("hv1", "rm /srv/local/a.raw");
+    let plan = site.plan();
+    assert_eq!((hazards(&plan), &plan["steps"]), (vec![], &serde_json::json!([])), "{plan:#}");
+    let told = &change(&plan, "image.a")["differences"][0];
+    assert_eq!((&told["have"], &told["want"]), (&"/srv/local/a.raw".into(), &"/srv/other/a.raw".into()), "{plan:#}");
+    site.larder(&["plan"]).expect(0).says("/srv/local/a.raw -> /srv/other/a.raw");
+    site.apply();
+    assert_eq!(site.sh("hv1", "stat -c %i /srv/other/a.raw"), copy);
+    assert_eq!(change(&site.plan(), "image.a")["action"], "unchanged");
 }
 
 #[test]

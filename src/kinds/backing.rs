@@ -95,7 +95,8 @@ pub(super) fn resolved(overlay: &str, name: &str) -> Option<String> {
     Some(format!("/{}", steps.join("/")))
 }
 
-/// The first overlay of an image that exists: on a host, or on any where its members share the image.
+/// The first overlay of an image that exists: on a host, or on any where its members share the image. One that was there when it
+/// was applied last counts too: its volume may only not be mounted now.
 pub(super) fn overlay_of<'a>(
     block: &Block,
     scene: &'a Scene,
@@ -104,6 +105,9 @@ pub(super) fn overlay_of<'a>(
 ) -> Known<Option<&'a Address>> {
     for overlay in scene.dependents.get(&block.address).into_iter().flatten() {
         for at in overlay.hosts.iter().filter(|one| shared || *one == host) {
+            if scene.was_seen(&overlay.address, at) && !is_volatile(&overlay.address, scene, at) {
+                return Ok(Some(&overlay.address));
+            }
             for path in &overlay.paths {
                 if image_file::read(scene.host(at), path)?.is_some() {
                     return Ok(Some(&overlay.address));
@@ -112,6 +116,13 @@ pub(super) fn overlay_of<'a>(
         }
     }
     Ok(None)
+}
+
+/// Whether an image lies where each boot leaves nothing.
+fn is_volatile(image: &Address, scene: &Scene, host: &HostName) -> bool {
+    let block = scene.block(image).or_else(|| scene.previous(image));
+    let room = block.and_then(|block| scene.room(block.resource("volume")?, host));
+    room.is_some_and(|room| room.volatile)
 }
 
 #[cfg(test)]

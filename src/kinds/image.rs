@@ -24,7 +24,7 @@ use super::ground::{self, Ground, Permissions};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Need, Remedy, Standing, Verdict};
-use super::{Kind, Scene, backing, host, kind_of};
+use super::{Kind, Scene, backing, host, is_elsewhere, kind_of};
 
 #[derive(Debug)]
 pub struct Image;
@@ -100,9 +100,9 @@ impl Kind for Image {
         if block.is_unknown("hosts") {
             return Vec::new();
         }
-        let own: Vec<_> = block.resources("hosts").iter().map(host::name_of).collect();
-        if !own.is_empty() {
-            return own;
+        // An empty list is none, not all: only without the attribute it is on every member.
+        if block.datum("hosts").is_some() {
+            return block.resources("hosts").iter().map(host::name_of).collect();
         }
         volume(block, all).and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all))).unwrap_or_default()
     }
@@ -183,6 +183,13 @@ fn check(block: &Block, all: &Blocks) -> Problems {
             "allocation",
         );
     }
+    if matches!(block.datum("hosts"), Some(Datum::Resources(hosts)) if hosts.is_empty()) {
+        error(
+            format!("{} is on no host", block.address),
+            "Name at least one host, or leave `hosts` out (or null) for every member.",
+            "hosts",
+        );
+    }
     // While it is not known which hosts a storage has, none is known not to be a member.
     let is_open = |needed: &Address| all.get(needed).is_some_and(|needed| needed.is_unknown("hosts"));
     let volume = volume(block, all).filter(|_| !block.resources("hosts").is_empty());
@@ -254,11 +261,12 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
     let wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
     let mut verdict = Verdict { hazards, ..Verdict::default() };
     let path = in_directory(&room.directory, block);
+    let hidden = hidden(block, scene, host, &room, &ground)?;
     let look_in = match &room.state {
         RoomState::Unknown(why) => return Err(why.clone()),
         RoomState::Later(why) => {
             verdict.standing = Standing::Later(why.clone());
-            verdict.hazards.extend(moved_away(block, scene, host, &path));
+            verdict.hazards.extend(hidden.or_else(|| moved_away(block, scene, host, &path)));
             return Ok(verdict);
         }
         RoomState::New { .. } => None,
@@ -271,10 +279,52 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
     let image =
         Wanted { block, address: &block.address, host, path, room: &room, ground: &ground, permissions: wanted };
     match found {
-        None => image.create(&mut verdict, scene)?,
+        None => image.create(&mut verdict, scene, hidden)?,
+        Some(_) if let Some(hazard) = hidden => {
+            verdict.standing = Standing::Present;
+            verdict.hazards.push(hazard);
+        }
         Some(file) => image.compare(&mut verdict, scene, &file, look_in.as_deref().unwrap_or_default())?,
     }
     Ok(verdict)
+}
+
+/// An image that is where it belongs, in a directory over which its volume would be mounted; or in what was mounted there before
+/// the volume became one of another sort.
+fn hidden(
+    block: &Block,
+    scene: &Scene,
+    host: &HostName,
+    room: &Room,
+    ground: &Ground,
+) -> Result<Option<Hazard>, String> {
+    let at = &room.directory;
+    if matches!(&room.state, RoomState::Open { look_in } if look_in == at)
+        || matches!(room.state, RoomState::Unknown(_))
+    {
+        return Ok(None);
+    }
+    let volume = block.resource("volume");
+    let was_of_another_sort = || {
+        let volumes = volume.and_then(|volume| Some((scene.previous(volume)?, scene.block(volume)?)));
+        volumes.is_some_and(|(old, new)| is_elsewhere(old, new))
+    };
+    if !ground.mounts.at(at).is_empty() && !was_of_another_sort() {
+        return Ok(None);
+    }
+    let path = in_directory(at, block);
+    if image_file::read(scene.host(host), &path)?.is_none() {
+        return Ok(None);
+    }
+    let volume = volume.map(ToString::to_string).unwrap_or_default();
+    let message = format!(
+        "{path} on {host} would be out of sight, with the guest's data: {volume} is to be something else that is mounted there"
+    );
+    let cure = format!(
+        "Give the volume another mount_point and move the file into it, or keep the volume as it was. Or accept it: -accept data-loss@{}.",
+        block.address
+    );
+    Ok(Some(Hazard::new(HazardCode::DataLoss, &block.address, Some(host), message, cure)))
 }
 
 /// An image that would get another path: a new one is made, and the old one with the guest's data stays behind.
@@ -300,6 +350,14 @@ fn moved_away(block: &Block, scene: &Scene, host: &HostName, path: &str) -> Opti
             ),
         )
     })
+}
+
+/// Where an image was when it was applied last, and the volume that it was in.
+fn places_before<'a>(block: &Block, scene: &'a Scene) -> Option<(Vec<String>, &'a Block)> {
+    let previous = scene.previous(&block.address)?;
+    let volume = scene.previous(previous.resource("volume")?)?;
+    let directories = kind_of(&volume.address)?.image_directories(volume);
+    Some((directories.iter().map(|directory| in_directory(directory, previous)).collect(), volume))
 }
 
 /// What one host is to have.
@@ -334,7 +392,7 @@ impl Wanted<'_> {
         verdict.hazards.extend(self.ground.lacks(program, self.address, self.host));
     }
 
-    fn create(&self, verdict: &mut Verdict, scene: &Scene) -> Result<(), String> {
+    fn create(&self, verdict: &mut Verdict, scene: &Scene, hidden: Option<Hazard>) -> Result<(), String> {
         let (format, size, allocation) = (self.format(), self.size(), self.allocation());
         match (format, allocation) {
             ("qcow2", _) => self.need_program(verdict, "qemu-img"),
@@ -352,6 +410,8 @@ impl Wanted<'_> {
         let under = base.map(|base| self.under(base, scene)).transpose()?;
         if let Some(Under::Later(why)) = &under {
             verdict.standing = Standing::Later(why.clone());
+            let moved = || moved_away(self.block, scene, self.host, &self.path);
+            verdict.hazards.extend(hidden.or_else(moved).or_else(|| self.gone(scene)));
             return Ok(());
         }
         let mut guard = Vec::new();
@@ -369,7 +429,7 @@ impl Wanted<'_> {
             .without_inverse("an image that a guest may have used is not deleted");
         verdict.needs.push(self.need(scene, reserved(format, size, allocation), size, 1)?);
         let overlay = backing::overlay_of(self.block, scene, self.host, self.room.shared)?;
-        let remedy = match scene.was_seen(self.address, self.host) && !self.room.volatile {
+        let remedy = match self.gone(scene) {
             _ if let Some(Under::Written { at, host, by, .. }) = &under => Remedy::Never(self.hazard(
                 HazardCode::InUse,
                 format!("{at} on {host} is open for writing: {by}. An overlay of it would be destroyed by what is written there"),
@@ -383,22 +443,30 @@ impl Wanted<'_> {
                     self.host,
                     overlay.map(ToString::to_string).unwrap_or_default()
                 ),
-                "Put back the image that the overlay was made on.",
-            )),
-            _ if let Some(hazard) = moved_away(self.block, scene, self.host, &self.path) => Remedy::Ask(hazard, vec![draft]),
-            false => Remedy::Run(vec![draft]),
-            true => Remedy::Ask(
-                self.hazard(
-                    HazardCode::DataLoss,
-                    format!("{} was there when it was applied last and is gone from {}", self.path, self.host),
-                    format!("Find out where it went: a blank image would take its place. Put it back, or accept that: -accept data-loss@{}.", self.address),
+                format!(
+                    "Put back the image that the overlay was made on. Where the overlay is gone for good, forget it first: `larder state rm '{}'`.",
+                    overlay.map(ToString::to_string).unwrap_or_default()
                 ),
-                vec![draft],
-            ),
+            )),
+            _ if let Some(hazard) = hidden => Remedy::Ask(hazard, vec![draft]),
+            _ if let Some(hazard) = moved_away(self.block, scene, self.host, &self.path) => Remedy::Ask(hazard, vec![draft]),
+            None => Remedy::Run(vec![draft]),
+            Some(hazard) => Remedy::Ask(hazard, vec![draft]),
         };
         let want = format!("{format}, {size}, {allocation}");
         verdict.differences.push(Difference::new("image", "absent", want, remedy));
         Ok(())
+    }
+
+    /// The hazard of an image that is not there and was when it was applied last.
+    fn gone(&self, scene: &Scene) -> Option<Hazard> {
+        (scene.was_seen(self.address, self.host) && !self.room.volatile).then(|| {
+            self.hazard(
+                HazardCode::DataLoss,
+                format!("{} was there when it was applied last and is gone from {}", self.path, self.host),
+                format!("Find out where it went: a blank image would take its place. Put it back, or accept that: -accept data-loss@{}.", self.address),
+            )
+        })
     }
 
     /// How the backing image stands of which this one is to be an overlay.
@@ -445,7 +513,27 @@ impl Wanted<'_> {
             ));
             return Ok(());
         }
-        let previous = scene.previous(self.address).filter(|_| scene.was_seen(self.address, self.host));
+        let moved = places_before(self.block, scene).filter(|(old, _)| old.first().is_some_and(|old| old != path));
+        let moved = moved.filter(|_| scene.was_seen(self.address, self.host));
+        let mut is_another = false;
+        if let Some((old, volume)) = &moved {
+            if let Some(why) = self.left_behind(scene, file, old, volume) {
+                is_another = true;
+                verdict.hazards.push(self.hazard(
+                    HazardCode::DataLoss,
+                    format!("the image moves from {} to {path} on {}, where another file is already: {why}", old.join(" or "), self.host),
+                    format!("Make sure which of the two has the guest's data, and leave only that one, at the new path. Or accept what is there: -accept data-loss@{}.", self.address),
+                ));
+            }
+            verdict.differences.push(Difference::new(
+                "path",
+                old.first().cloned().unwrap_or_default(),
+                path,
+                Remedy::Record,
+            ));
+        }
+        let previous = scene.previous(self.address);
+        let previous = previous.filter(|_| scene.was_seen(self.address, self.host) && !is_another);
         let is_ours = previous.is_some();
         let mut file = file.clone();
         if self.format() == "raw" && previous.is_some_and(|previous| previous.text("format") == Some("raw")) {
@@ -534,6 +622,28 @@ impl Wanted<'_> {
         Ok(())
     }
 
+    /// Why the file is not, or may not be, the one that was at the places of before.
+    fn left_behind(&self, scene: &Scene, file: &ImageFile, old: &[String], volume: &Block) -> Option<String> {
+        for place in old {
+            match image_file::read(scene.host(self.host), place) {
+                Ok(None) => {}
+                Ok(Some(before))
+                    if (before.inode.device, before.inode.inode) == (file.inode.device, file.inode.inode) =>
+                {
+                    return None;
+                }
+                Ok(Some(_)) => return Some(format!("{place} is still there")),
+                Err(why) => return Some(format!("whether {place} is still there is not known: {why}")),
+            }
+        }
+        // Files of a volume that is not mounted cannot be seen; those of a tmpfs are gone, and a bind volume's are in its source.
+        let can_hide = ["directory", "tmpfs", "bind"].iter().all(|sort| volume.nested(sort).is_none());
+        let directory = old.first().and_then(|place| place.rsplit_once('/')).map_or("/", |(directory, _)| directory);
+        let is_same_volume = self.block.resource("volume") == Some(&volume.address);
+        (can_hide && !is_same_volume && self.ground.mounts.at(directory).is_empty())
+            .then(|| format!("{} is not mounted, so that nobody knows what is there", volume.address))
+    }
+
     /// Who uses the image on this host, by whichever name the volume gives it.
     fn users(&self, scene: &Scene) -> Result<Vec<open_files::Use>, String> {
         let found = users(scene, std::slice::from_ref(self.host), &self.places(scene))?;
@@ -583,7 +693,7 @@ impl Wanted<'_> {
             _ if chained.is_some() => Remedy::Never(self.hazard(
                 HazardCode::BackingInUse,
                 format!("{} on {} does not grow: {}", self.path, self.host, chained.unwrap_or_default()),
-                format!("Set size = \"{have}\". An overlay of a running guest grows by `virsh blockresize`; then set its new size here."),
+                format!("Set size = \"{have}\". An overlay of a running guest grows by `virsh blockresize`; then set its new size here. An overlay that is gone for good is forgotten by `larder state rm`."),
             )),
             (None, None) => Remedy::Run(vec![draft]),
             (None, Some(size)) => Remedy::Ask(

@@ -126,6 +126,14 @@ pub fn kind(name: &str) -> Option<&'static dyn Kind> {
     table().iter().copied().find(|kind| kind.name() == name)
 }
 
+/// Whether a block describes another thing than it did before, so that what is found of the one says nothing about the other: a
+/// volume of another sort, or one that looks into another directory.
+pub fn is_elsewhere(old: &Block, new: &Block) -> bool {
+    let sort = |block: &Block| block.blocks.iter().map(|nested| nested.name.clone()).collect::<Vec<_>>();
+    let directories = |block: &Block| kind_of(&block.address).map(|kind| kind.image_directories(block));
+    sort(old) != sort(new) || directories(old) != directories(new)
+}
+
 /// The kind of a resource.
 pub fn kind_of(address: &Address) -> Option<&'static dyn Kind> {
     kind(&address.kind)

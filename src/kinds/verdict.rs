@@ -105,6 +105,8 @@ pub enum Remedy {
     Ask(Hazard, Vec<Draft>),
     /// Refused for good.
     Never(Hazard),
+    /// Nothing on the host: only what the state says is to follow.
+    Record,
 }
 
 /// One attribute that is not as wanted, with its remedy beside it.
@@ -169,7 +171,7 @@ impl Verdict {
     pub fn drafts(&self) -> impl Iterator<Item = &Draft> {
         self.differences.iter().flat_map(|difference| match &difference.remedy {
             Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts.as_slice(),
-            Remedy::Never(_) => &[],
+            Remedy::Never(_) | Remedy::Record => &[],
         })
     }
 }

@@ -11,7 +11,7 @@ mod removal;
 mod renames;
 mod targets;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::{Deserialize, Serialize};
@@ -734,6 +734,7 @@ impl Making<'_> {
                     self.note(hazard.clone());
                     refused = true;
                 }
+                Remedy::Record => {}
             }
         }
         if drafts.iter().any(|draft| draft.needs_all_members) && !members_unknown.is_empty() {
@@ -990,10 +991,15 @@ impl Making<'_> {
         unknown.collect()
     }
 
-    /// Whether a resource is to have other paths than it had.
+    /// Whether a resource is to have other paths than it had, or is another thing there, or lies in one that is.
     fn is_moved(&self, address: &Address, old: &Block, recorded: &Blocks) -> bool {
         let (Some(kind), Some(new)) = (kind_of(address), self.desired.get(address)) else { return false };
+        let is_another = |one: &Address| {
+            let forms = recorded.get(one).zip(self.desired.get(one));
+            forms.is_some_and(|(old, new)| kinds::is_elsewhere(old, new))
+        };
         kind.paths(old, recorded) != kind.paths(new, self.desired)
+            || std::iter::once(address).chain(&old.depends_on).any(is_another)
     }
 
     /// What differs from what the last apply left.
@@ -1060,8 +1066,8 @@ impl Making<'_> {
         for (address, verdicts) in self.judged.iter().chain(&self.removed) {
             for (host, verdict) in verdicts {
                 // What somebody has accepted is as wanted: otherwise it would be asked again at each plan.
-                let is_settled =
-                    verdict.differences.is_empty() && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
+                let is_as_wanted = verdict.differences.iter().all(|one| one.remedy == Remedy::Record);
+                let is_settled = is_as_wanted && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
                 let found = Found {
                     standing: verdict.standing.clone(),
                     is_settled,
@@ -1104,52 +1110,68 @@ impl Making<'_> {
 /// volume is not mounted. Gives how those stand whose steps have to wait with another.
 fn without_what_they_need(
     placed: &mut [graph::Placed],
-    mut refused: BTreeSet<(Address, HostName)>,
-    mut open: BTreeMap<(Address, HostName), Standing>,
+    refused: BTreeSet<(Address, HostName)>,
+    open: BTreeMap<(Address, HostName), Standing>,
     desired: &Blocks,
 ) -> BTreeMap<(Address, HostName), Standing> {
     let mut waiting = BTreeMap::new();
     if refused.is_empty() && open.is_empty() {
         return waiting;
     }
-    let mut hosts: BTreeMap<Address, BTreeSet<HostName>> = BTreeMap::new();
-    for one in placed.iter().filter(|one| !one.unmakes) {
-        hosts.entry(one.address.clone()).or_default().insert(one.host.clone());
+    let wanted = || placed.iter().enumerate().filter(|(_, one)| !one.unmakes);
+    let mut at: BTreeMap<&Address, BTreeMap<&HostName, usize>> = BTreeMap::new();
+    for (index, one) in wanted() {
+        at.entry(&one.address).or_default().insert(&one.host, index);
     }
     // On the same host where there is a placement; else all of them.
-    let places = |needed: &Address, host: &HostName| -> Vec<(Address, HostName)> {
-        let all = hosts.get(needed).into_iter().flatten();
-        let is_here = hosts.get(needed).is_some_and(|hosts| hosts.contains(host));
-        all.filter(|one| !is_here || *one == host).map(|one| (needed.clone(), one.clone())).collect()
-    };
-    loop {
-        let before = refused.len() + open.len();
-        for one in placed.iter_mut().filter(|one| !one.unmakes) {
-            let Some(block) = desired.get(&one.address) else { continue };
-            let own = (one.address.clone(), one.host.clone());
-            let needed = block.depends_on.iter().filter(|needed| **needed != one.address);
-            let needed: Vec<_> = needed.flat_map(|needed| places(needed, &one.host)).collect();
-            if needed.iter().any(|needed| refused.contains(needed)) {
-                one.drafts.clear();
-                refused.insert(own);
-            } else if !open.contains_key(&own)
-                && let Some((needed, standing)) = needed.iter().find_map(|one| Some((one, open.get(one)?)))
-            {
-                let (address, host) = needed;
-                let standing = match standing {
-                    Standing::Unknown(_) => Standing::Unknown(format!("how {address} stands on {host} is not known")),
-                    _ => Standing::Later(format!("it waits for {address} on {host}")),
-                };
-                if !one.drafts.is_empty() {
-                    one.drafts.clear();
-                    waiting.insert(own.clone(), standing.clone());
-                }
-                open.insert(own, standing);
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); placed.len()];
+    for (index, one) in wanted() {
+        let needed = desired.get(&one.address).into_iter().flat_map(|block| &block.depends_on);
+        for hosts in needed.filter(|needed| **needed != one.address).filter_map(|needed| at.get(needed)) {
+            match hosts.get(&one.host) {
+                Some(here) => followers[*here].push(index),
+                None => hosts.values().for_each(|there| followers[*there].push(index)),
             }
         }
-        if refused.len() + open.len() == before {
-            return waiting;
+    }
+    let number = |(address, host): &(Address, HostName)| at.get(address)?.get(host).copied();
+    let mut is_refused = vec![false; placed.len()];
+    let mut queue: VecDeque<usize> = refused.iter().filter_map(number).collect();
+    let mut opened: VecDeque<(usize, Standing)> =
+        open.into_iter().filter_map(|(own, standing)| Some((number(&own)?, standing))).collect();
+    queue.iter().for_each(|index| is_refused[*index] = true);
+    while let Some(index) = queue.pop_front() {
+        let why = format!("it is refused with {} on {}", placed[index].address, placed[index].host);
+        for follower in &followers[index] {
+            if !std::mem::replace(&mut is_refused[*follower], true) {
+                wait(&mut placed[*follower], Standing::Later(why.clone()), &mut waiting);
+                queue.push_back(*follower);
+            }
         }
+    }
+    let mut is_open = is_refused;
+    opened.iter().for_each(|(index, _)| is_open[*index] = true);
+    while let Some((index, standing)) = opened.pop_front() {
+        let (address, host) = (&placed[index].address, &placed[index].host);
+        let standing = match standing {
+            Standing::Unknown(_) => Standing::Unknown(format!("how {address} stands on {host} is not known")),
+            _ => Standing::Later(format!("it waits for {address} on {host}")),
+        };
+        for follower in &followers[index] {
+            if !std::mem::replace(&mut is_open[*follower], true) {
+                wait(&mut placed[*follower], standing.clone(), &mut waiting);
+                opened.push_back((*follower, standing.clone()));
+            }
+        }
+    }
+    waiting
+}
+
+/// Takes its steps from a placement, and notes why.
+fn wait(one: &mut graph::Placed, standing: Standing, waiting: &mut BTreeMap<(Address, HostName), Standing>) {
+    if !one.drafts.is_empty() {
+        one.drafts.clear();
+        waiting.insert((one.address.clone(), one.host.clone()), standing);
     }
 }
 

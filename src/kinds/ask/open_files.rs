@@ -1,4 +1,5 @@
-//! Who uses what: processes that have a file open below a path, with the guest that a QEMU process runs.
+//! Who uses what: processes that have a file open below a path, with the guest that a QEMU process runs, and loop devices that are
+//! made of one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,9 @@ use super::{Known, failure};
 /// One open file, working directory, program or mapping.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Use {
-    pub pid: u32,
+    /// `None` for a loop device: the kernel has the file open itself.
+    pub pid: Option<u32>,
+    /// The name of the program, or of the loop device.
     pub program: String,
     /// The guest, where the process is a QEMU with a name.
     pub guest: Option<String>,
@@ -22,7 +25,10 @@ pub struct Use {
 
 impl std::fmt::Display for Use {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (pid {}", self.program, self.pid)?;
+        let Some(pid) = self.pid else {
+            return write!(f, "the loop device /dev/{} has {} open", self.program, self.path);
+        };
+        write!(f, "{} (pid {pid}", self.program)?;
         if let Some(guest) = &self.guest {
             write!(f, ", guest {guest}")?;
         }
@@ -133,30 +139,33 @@ pub fn nobody_writes(paths: &[String]) -> Guard {
     Guard { what, ask: Question::new(words), status: 0, out: "end\n".to_owned() }
 }
 
-// Lines `read PID PATH` and `write PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`.
-// `file` is how facts were recorded that do not tell the two apart.
+// Lines `read PID PATH` and `write PID PATH`, then for each process `name PID COMM` and, for a guest, `guest PID NAME`. In place of
+// a PID stands the name of a loop device. `file` is how facts were recorded that do not tell the two apart.
 fn parse(text: &str) -> Vec<Use> {
-    let words = |line: &str| -> Option<(String, u32, String)> {
+    let words = |line: &str| -> Option<(String, String, String)> {
         let (word, rest) = line.split_once(' ')?;
-        let (pid, value) = rest.split_once(' ')?;
-        Some((word.to_owned(), pid.parse().ok()?, value.to_owned()))
+        let (user, value) = rest.split_once(' ')?;
+        Some((word.to_owned(), user.to_owned(), value.to_owned()))
     };
     let lines: Vec<_> = text.lines().filter_map(words).collect();
-    let mut told: BTreeMap<(&str, u32), &str> = BTreeMap::new();
-    for (word, pid, value) in &lines {
-        told.entry((word, *pid)).or_insert(value);
+    let mut told: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for (word, user, value) in &lines {
+        told.entry((word, user)).or_insert(value);
     }
-    let said = |wanted: &str, pid: u32| told.get(&(wanted, pid)).map(|value| (*value).to_owned());
+    let said = |wanted: &str, user: &str| told.get(&(wanted, user)).map(|value| (*value).to_owned());
     let files = lines.iter().filter(|(word, _, _)| matches!(word.as_str(), "read" | "write" | "file"));
-    files
-        .map(|(word, pid, path)| Use {
-            pid: *pid,
-            program: said("name", *pid).unwrap_or_else(|| "a process that has ended".to_owned()),
-            guest: said("guest", *pid),
+    let use_of = |(word, user, path): &(String, String, String)| {
+        let pid: Option<u32> = user.parse().ok();
+        let nameless = || if pid.is_some() { "a process that has ended".to_owned() } else { user.clone() };
+        Use {
+            pid,
+            program: said("name", user).unwrap_or_else(nameless),
+            guest: said("guest", user),
             path: path.clone(),
             writes: word != "read",
-        })
-        .collect()
+        }
+    };
+    files.map(use_of).collect()
 }
 
 #[cfg(test)]
@@ -175,6 +184,17 @@ mod tests {
             said,
             ["qemu-system-x86 (pid 77, guest web1) has /srv/a/web 1.qcow2 open", "sleep (pid 78) has /srv/a open"]
         );
+    }
+
+    #[test]
+    fn a_loop_device_is_named_and_writes_unless_it_cannot() {
+        let uses = parse("write loop3 /srv/a/web.raw\nread loop4 /srv/a/iso (deleted)\n");
+        let said: Vec<_> = uses.iter().map(|one| (one.writes, one.to_string())).collect();
+        let expected = [
+            (true, "the loop device /dev/loop3 has /srv/a/web.raw open".to_owned()),
+            (false, "the loop device /dev/loop4 has /srv/a/iso (deleted) open".to_owned()),
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

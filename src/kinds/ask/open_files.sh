@@ -1,6 +1,25 @@
 # open_files_below PATTERN...: who has a file, directory, program or mapping open at or below the paths, as lines `read PID PATH` and
-# `write PID PATH`; then a line `end`, without which nothing is known.
+# `write PID PATH`, with the name of the device in place of PID where a loop device has it; then a line `end`, without which nothing
+# is known.
 [ $# -gt 0 ] || { echo end; return 0; }
+# What a loop device is made of is open in the kernel, in no process. A loop device that goes away meanwhile has nothing open.
+(
+    set +f
+    for loop in /sys/block/loop*/loop; do
+        { IFS= read -r path <"$loop/backing_file"; } 2>/dev/null || continue
+        loop=${loop%/loop}
+        { read -r word <"$loop/ro"; } 2>/dev/null || word=0
+        case $word in 1) word=read ;; *) word=write ;; esac
+        for pattern in "$@"; do
+            case ${path% (deleted)} in
+            $pattern | $pattern/*)
+                printf '%s %s %s\n' "$word" "${loop##*/}" "$path"
+                break
+                ;;
+            esac
+        done
+    done
+)
 n=$#
 while [ "$n" -gt 0 ]; do
     set -- "$@" -o -lname "$1" -o -lname "$1/*" -o -lname "$1 (deleted)"

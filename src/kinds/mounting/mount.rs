@@ -3,10 +3,11 @@
 use super::boot::is_for_boot_only;
 use super::{Look, Mounted, Source, listed};
 use crate::kinds::ask::device::Found;
+use crate::kinds::ask::open_files;
 use crate::kinds::ask::path::{self, FileType, Inode, Lineage};
 use crate::kinds::ground;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
-use crate::model::{Command, Guard, HazardCode, Mode, Question};
+use crate::model::{Command, Guard, Hazard, HazardCode, Mode, Question};
 
 impl Look<'_> {
     /// The whole way of a volume that is not mounted: format, directory, fstab, mount, permissions.
@@ -160,6 +161,7 @@ impl Look<'_> {
                 "empty",
                 Remedy::Ask(hazard, Vec::new()),
             ));
+            verdict.hazards.extend(self.used_below());
         } else if !is_locked {
             let mode = inode.mode.to_string();
             let owner = format!("{}:{}", inode.uid, inode.gid);
@@ -179,10 +181,32 @@ impl Look<'_> {
         }
     }
 
+    /// Who has files open that would be out of sight, where something else cannot be opened by their names any more.
+    fn used_below(&self) -> Option<Hazard> {
+        let (what, cure) = match self.scene.users(self.host, self.at) {
+            Ok(uses) if uses.is_empty() => return None,
+            Ok(uses) => {
+                let named = uses.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let more = if uses.len() > 5 { format!(" and {} more", uses.len() - 5) } else { String::new() };
+                let message =
+                    format!("what would be hidden below {} on {} is in use: {named}{more}", self.at, self.host);
+                (message, "Stop the guest or the process, then plan again.")
+            }
+            Err(why) => {
+                let message =
+                    format!("who uses what would be hidden below {} on {} is not known: {why}", self.at, self.host);
+                (message, "Try again when the host answers.")
+            }
+        };
+        Some(self.hazard(HazardCode::InUse, what, cure))
+    }
+
     pub(super) fn mount_draft(&self, uuid: Option<&str>) -> Draft {
         let mut guard = vec![Guard { status: 0, out: String::new(), ..self.ground.mounts.guard(self.at) }];
-        if self.entries.is_empty() && !matches!(self.mounted(), Mounted::Previous(_)) {
-            guard.push(ground::empty(self.at));
+        match (self.mounted(), self.entries.is_empty()) {
+            (Mounted::Previous(_), _) => {}
+            (_, true) => guard.push(ground::empty(self.at)),
+            (_, false) => guard.push(open_files::nobody(&[self.at.to_owned()])),
         }
         let options = self.options().into_iter().filter(|option| !is_for_boot_only(option)).collect::<Vec<_>>();
         let mut words = vec!["mount".to_owned()];
