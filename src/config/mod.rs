@@ -172,8 +172,8 @@ pub fn load_with(
 pub struct Packages {
     /// As far as modules can be read: one that is not fetched yet may name more.
     pub wanted: Vec<GitSource>,
-    /// Every module could be read, so there are no others.
-    pub is_whole: bool,
+    /// What is wrong with modules that cannot be read. Without any, there are no other packages.
+    pub unread: Problems,
 }
 
 /// Looks for the packages of a configuration.
@@ -185,8 +185,8 @@ pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Result
     let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut problems);
     match found {
         Some(found) if !problems.iter().any(Problem::is_error) => {
-            let is_whole = found.modules.iter().all(|module| module.problems.is_empty());
-            Ok(Packages { wanted: found.packages, is_whole })
+            let unread = found.modules.into_iter().flat_map(|module| module.problems).collect();
+            Ok(Packages { wanted: found.packages, unread })
         }
         _ => Err(problems),
     }
