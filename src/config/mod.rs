@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use crate::kinds::Kind;
 use crate::model::problem::in_order;
-use crate::model::{Blocks, HostName, Problem, Problems, Secrets};
+use crate::model::{Blocks, HostName, Problem, Problems, Secrets, Selector};
 
 pub use console::{Answer, Console, is_open};
 pub use format::{Unformatted, format};
@@ -46,7 +46,7 @@ pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, p
 pub use module_source::GitSource;
 pub use modules::{NO_CONFIGURATION, is_file_name};
 pub use number::Number;
-pub use settings::Settings;
+pub use settings::{Origin, Settings};
 pub use source::{read_bounded, read_file};
 pub use statements::{Import, Removed, Statements};
 pub use types::Type;
@@ -196,6 +196,23 @@ impl Configuration {
     /// The texts of all files by the name that places use.
     pub fn sources(&self) -> &BTreeMap<String, String> {
         &self.by_name
+    }
+
+    /// Whether a block or a module of this name is written down, be it without an instance.
+    pub fn declares(&self, named: &Selector) -> bool {
+        let mut at = ROOT;
+        for step in named.modules() {
+            let Some(child) = self.modules[at].children.get(&step.name) else { return false };
+            at = *child;
+        }
+        match named {
+            Selector::Block(block) => {
+                let names = self.modules[at].declarations.by_name.get(&block.kind);
+                names.is_some_and(|names| names.contains_key(&block.name))
+            }
+            Selector::Module(_) => true,
+            Selector::Instance(_) | Selector::ModuleInstance(_) => false,
+        }
     }
 
     /// The kinds and names of all resource blocks of the root module, of those too that have no instance.

@@ -72,7 +72,7 @@ impl Look<'_> {
                     self.hazard(
                         HazardCode::DataLoss,
                         format!("unmounting the tmpfs {path} on {} deletes {}", self.host, listed(&entries)),
-                        format!("Copy it away, or accept the loss: -accept data-loss@{}.", self.address),
+                        "Copy away what is needed first.",
                     ),
                     vec![draft],
                 ),
@@ -105,7 +105,7 @@ impl Look<'_> {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
                     format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Keep it with mount_point = {old:?}, move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address),
+                    format!("Keep it with mount_point = {old:?}, or move the files yourself before. The old directory is left as it is."),
                 ));
             }
             return Ok(());
