@@ -30,7 +30,8 @@ pub enum Installed {
 /// whatever the lock file says.
 ///
 /// # Errors
-/// What could not be fetched, or is not what the lock file says. What was fetched before that stays.
+/// What could not be fetched, or is not what the lock file says, and what is no source of a module. What was fetched before
+/// that stays.
 pub fn install(
     root: &Path,
     kinds: &'static [&'static dyn Kind],
@@ -41,18 +42,22 @@ pub fn install(
     let mut problems = Problems::new();
     let mut failed = std::collections::BTreeSet::new();
     loop {
-        let config::Packages { wanted, is_whole } = config::packages(root, kinds)?;
+        let config::Packages { wanted, unread } = config::packages(root, kinds)?;
         let open: Vec<&GitSource> =
             wanted.iter().filter(|source| !done.contains_key(*source) && !failed.contains(*source)).collect();
         if open.is_empty() {
             if problems.is_empty() {
                 let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
                 // Where a module could not be read, nobody knows what it calls.
-                lock.retain(|source, _| !is_whole || names.contains(source));
+                lock.retain(|source, _| !unread.is_empty() || names.contains(source));
                 write_lock(root, &lock).map_err(|problem| vec![problem])?;
-                return Ok(done);
             }
-            return Err(problems);
+            // Of what could not be fetched the reason is said already.
+            let is_said =
+                |problem: &Problem| ["module-not-installed", "module-changed"].contains(&problem.code.as_str());
+            let fetched = problems.is_empty();
+            problems.extend(unread.into_iter().filter(|problem| fetched || !is_said(problem)));
+            return if problems.is_empty() { Ok(done) } else { Err(problems) };
         }
         if done.len() + open.len() > MOST {
             let detail =

@@ -430,3 +430,10 @@ fn any_bytes_of_a_plan_or_a_state_are_an_error_and_never_a_panic() {
         assert_civil(&larder(place.path(), &["show"]), &format!("state {round}"));
     }
 }
+
+#[test]
+fn a_module_that_is_no_resource_is_refused_with_a_true_text() {
+    let place = directory(&hosts(&["hv1"]));
+    larder(place.path(), &["plan", "-accept", "data-loss@module.set"]).expect(3).says("not for all of `module.set`");
+    larder(place.path(), &["state", "rm", "module.set"]).says("module.set is not in the state");
+}

@@ -379,3 +379,23 @@ fn a_try_waits_for_facts_that_a_conversion_looks_at() {
         );
     }
 }
+
+#[test]
+fn what_refers_to_something_in_error_does_not_wait_for_facts() {
+    let main = format!(
+        "{HOSTS}external_volume \"t\" {{\n  hosts = [host.hv1]\n  mount_point = \"/srv/t\"\n  tmpfs {{\n    size = \"1,5G\"\n  }}\n}}\n\
+         locals {{\n  x = external_volume.t.tmpfs.size\n}}\n"
+    );
+    for expression in ["external_volume.t.tmpfs.size", "local.x", "[1, local.x]", "can(local.x)", "external_volume.t"] {
+        let run = console(Some(&main), &[], format!("{expression}\n").as_bytes());
+        assert_eq!((run.exit, run.out.as_str()), (1, ""), "{expression}: {}", run.err);
+        assert!(run.err.contains("error[in-error]"), "{expression}: {}", run.err);
+    }
+    for (expression, shown) in [
+        ("external_volume.t.mount_point", "\"/srv/t\"\n"),
+        ("host.hv1.facts.hostname", "(known after hosts are asked)\n"),
+    ] {
+        let run = console(Some(&main), &[], format!("{expression}\n").as_bytes());
+        assert_eq!((run.exit, run.out.as_str()), (0, shown), "{expression}: {}", run.err);
+    }
+}

@@ -211,7 +211,7 @@ fn what_cannot_be_fetched_or_leads_out_is_an_error() {
         "pool/main.hcl",
         "module \"x\" {\n  source = \"../../../..\"\n}\noutput \"version\" {\n  value = 1\n}\n",
     );
-    place.install(false).unwrap();
+    assert_eq!(place.install(false), Err(vec!["invalid-module-source".into()]));
     assert_eq!(place.value(), Err(vec!["invalid-module-source".into()]));
     place.commit("pool/main.hcl", "output \"version\" {\n  value = file(\"../../../../main.hcl\")\n}\n");
     place.install(true).unwrap();
@@ -235,4 +235,21 @@ fn write_program(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_is_no_source_of_a_module_is_an_error_beside_what_is_fetched() {
+    let place = Place::new();
+    place.call("v1");
+    let main = std::fs::read_to_string(place.root().join("main.hcl")).unwrap();
+    for source in ["terraform-aws-modules/vpc/aws", "git::https://example.com/x.git", "./nope"] {
+        std::fs::write(
+            place.root().join("main.hcl"),
+            format!("{main}module \"other\" {{\n  source = \"{source}\"\n}}\n"),
+        )
+        .unwrap();
+        let wanted = if source == "./nope" { "unreadable-directory" } else { "invalid-module-source" };
+        assert_eq!(place.install(false), Err(vec![wanted.into()]), "{source}");
+        assert!(place.package("v1").is_dir() && place.root().join(LOCK_FILE).exists());
+    }
 }

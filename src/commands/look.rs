@@ -124,7 +124,9 @@ fn questions(
 fn unknown_names(workspace: &Workspace, looked: &Looked, state: &State) -> Result<Problems, Failure> {
     let pairs = moves::resolve(state, &looked.desired.statements.moved);
     let pairs = pairs.map_err(|problems| workspace.failure(Exit::Error, problems))?;
-    Ok(plan::unknown_names(&looked.request.limit, &looked.desired.blocks, state, &pairs))
+    let is_declared =
+        |named: &Selector| workspace.configuration.as_ref().is_some_and(|configuration| configuration.declares(named));
+    Ok(plan::unknown_names(&looked.request.limit, &looked.desired.blocks, state, &pairs, &is_declared))
 }
 
 pub(super) async fn ask(
@@ -284,6 +286,10 @@ fn moot(request: &Request, desired: &Desired, state: &State) -> Problems {
         if code.acceptance() != Acceptance::Possible {
             let summary = format!("`-accept {code}@{text}` has no effect: {code} cannot be accepted");
             problems.push(Problem::warning("moot-acceptance", summary, format!("It means that {}.", code.meaning())));
+        } else if let Some(one) = known.iter().find(|one| !known.contains(address) && one.block() == *address) {
+            let summary = format!("`-accept {code}@{text}` has no effect: {text} has several instances");
+            let cure = format!("Name each of them: {code}@{}.", escape_line(&one.to_string()));
+            problems.push(Problem::warning("moot-acceptance", summary, cure));
         } else if !known.contains(address) {
             let near = did_you_mean(&address.to_string(), names.iter().map(String::as_str)).map(escape_line);
             let cure = near.map_or_else(
@@ -308,6 +314,13 @@ pub(super) fn accepted(text: &str) -> Result<(HazardCode, Address), Problem> {
     let known = || HazardCode::all().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
     let code = HazardCode::parse(code)
         .ok_or_else(|| wrong(format!("There is no hazard `{code}`. There are: {}.", known())))?;
-    let address = address.parse().map_err(|error: crate::model::address::NotAnAddress| wrong(error.to_string()))?;
-    Ok((code, address))
+    let parsed: Result<Address, crate::model::address::NotAnAddress> = address.parse();
+    let parsed = parsed.map_err(|error| match address.parse::<Selector>() {
+        Ok(module) => wrong(format!(
+            "A hazard is accepted at one resource, not for all of `{module}`: name each as the plan shows it, such as \
+             {code}@{module}.image.web."
+        )),
+        Err(_) => wrong(error.to_string()),
+    })?;
+    Ok((code, parsed))
 }

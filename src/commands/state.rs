@@ -54,14 +54,18 @@ pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) 
         StateCommand::Rm { addresses, locking } => {
             let _lock = local.lock(&holder("state rm"), locking.lock_timeout)?;
             let mut state = local.read()?;
-            let addresses = addresses.iter().map(|text| parse(text)).collect::<Result<Vec<_>, _>>()?;
-            for address in &addresses {
-                if state.resources.remove(address).is_none() {
-                    return Err(missing(address, state.resources.keys()));
+            let named = addresses.iter().map(|text| selector(text)).collect::<Result<Vec<_>, _>>()?;
+            let mut forgotten = Vec::new();
+            for one in &named {
+                let found: Vec<_> = state.resources.keys().filter(|address| one.selects(address)).cloned().collect();
+                if found.is_empty() {
+                    return Err(nothing_of(one, &state));
                 }
+                found.iter().for_each(|address| drop(state.resources.remove(address)));
+                forgotten.extend(found);
             }
             local.write(&mut state)?;
-            addresses.iter().for_each(|address| {
+            forgotten.iter().for_each(|address| {
                 terminal.say(&format!("Forgot {}. Hosts are left as they are.", escape_line(&address.to_string())))
             });
         }

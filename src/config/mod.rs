@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use crate::kinds::Kind;
 use crate::model::problem::in_order;
-use crate::model::{Blocks, HostName, Problem, Problems, Secrets};
+use crate::model::{Blocks, HostName, Problem, Problems, Secrets, Selector};
 
 pub use console::{Answer, Console, is_open};
 pub use format::{Unformatted, format};
@@ -172,8 +172,8 @@ pub fn load_with(
 pub struct Packages {
     /// As far as modules can be read: one that is not fetched yet may name more.
     pub wanted: Vec<GitSource>,
-    /// Every module could be read, so there are no others.
-    pub is_whole: bool,
+    /// What is wrong with modules that cannot be read. Without any, there are no other packages.
+    pub unread: Problems,
 }
 
 /// Looks for the packages of a configuration.
@@ -185,8 +185,8 @@ pub fn packages(directory: &Path, kinds: &'static [&'static dyn Kind]) -> Result
     let found = modules::load(directory, kinds, None, &mut Sources::default(), &mut problems);
     match found {
         Some(found) if !problems.iter().any(Problem::is_error) => {
-            let is_whole = found.modules.iter().all(|module| module.problems.is_empty());
-            Ok(Packages { wanted: found.packages, is_whole })
+            let unread = found.modules.into_iter().flat_map(|module| module.problems).collect();
+            Ok(Packages { wanted: found.packages, unread })
         }
         _ => Err(problems),
     }
@@ -196,6 +196,23 @@ impl Configuration {
     /// The texts of all files by the name that places use.
     pub fn sources(&self) -> &BTreeMap<String, String> {
         &self.by_name
+    }
+
+    /// Whether a block or a module of this name is written down, be it without an instance.
+    pub fn declares(&self, named: &Selector) -> bool {
+        let mut at = ROOT;
+        for step in named.modules() {
+            let Some(child) = self.modules[at].children.get(&step.name) else { return false };
+            at = *child;
+        }
+        match named {
+            Selector::Block(block) => {
+                let names = self.modules[at].declarations.by_name.get(&block.kind);
+                names.is_some_and(|names| names.contains_key(&block.name))
+            }
+            Selector::Module(_) => true,
+            Selector::Instance(_) | Selector::ModuleInstance(_) => false,
+        }
     }
 
     /// The kinds and names of all resource blocks of the root module, of those too that have no instance.

@@ -196,8 +196,15 @@ impl Scope {
     }
 }
 
-/// Names of the limit that name nothing.
-pub fn unknown_names(limit: &Limit, desired: &Blocks, state: &State, pairs: &Pairs) -> Problems {
+/// Names of the limit that name nothing. `is_declared` tells of a block or a module whether it is written down, be it without
+/// an instance.
+pub fn unknown_names(
+    limit: &Limit,
+    desired: &Blocks,
+    state: &State,
+    pairs: &Pairs,
+    is_declared: &dyn Fn(&Selector) -> bool,
+) -> Problems {
     let recorded = state.resources.keys().map(|address| pairs.get(address).unwrap_or(address));
     let mut all: BTreeSet<&Address> = desired.keys().chain(recorded).collect();
     let hosts = host_addresses(desired, state);
@@ -209,6 +216,10 @@ pub fn unknown_names(limit: &Limit, desired: &Blocks, state: &State, pairs: &Pai
     let problem = |named: &Selector| {
         let old = pairs.iter().find(|(old, _)| named.selects(old));
         let text = named.to_string();
+        if old.is_none() && is_declared(named) {
+            let cure = "Its `count` or `for_each`, or that of a module around it, makes none. Leave it out.";
+            return Problem::error("unknown-target", format!("`{option} {text}`: it has no instances now"), cure);
+        }
         let cure = match (old, did_you_mean(&text, names.iter().map(String::as_str))) {
             (Some((_, new)), _) => format!("It has moved: write {option} '{new}'."),
             (None, Some(near)) => format!("Did you mean {near}?"),
@@ -698,20 +709,32 @@ mod tests {
             Shape { members: [[true; 3]; 2], storage_of: [false; 4], below: [None; 4], present: [true; 8] }.blocks();
         let state = applied(&blocks);
         let pairs: Pairs = [(address("image.i0"), address("image.new"))].into();
+        let is_empty = |named: &Selector| named.to_string() == "image.guest";
         let told = |text: &str| {
             let limit = Limit::Only(vec![text.parse().expect(text)]);
-            let problems = unknown_names(&limit, &blocks, &State::default(), &Pairs::new());
+            let problems = unknown_names(&limit, &blocks, &State::default(), &Pairs::new(), &is_empty);
             problems.into_iter().map(|one| (one.code, one.detail)).collect::<Vec<_>>()
         };
         assert_eq!(told("image.i1"), []);
         assert_eq!(told("host.hv1"), []);
         assert_eq!(told("image.i9")[0].0, "unknown-target");
+        assert!(told("image.guest")[0].1.contains("makes none"));
         assert!(told("external_volume.w1")[0].1.contains("external_volume.v1"));
-        let old =
-            unknown_names(&Limit::Only(vec!["image.i0".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
+        let old = unknown_names(
+            &Limit::Only(vec!["image.i0".parse().expect("a selector")]),
+            &Blocks::new(),
+            &state,
+            &pairs,
+            &is_empty,
+        );
         assert_eq!(old[0].detail, "It has moved: write -target 'image.new'.");
-        let new =
-            unknown_names(&Limit::Only(vec!["image.new".parse().expect("a selector")]), &Blocks::new(), &state, &pairs);
+        let new = unknown_names(
+            &Limit::Only(vec!["image.new".parse().expect("a selector")]),
+            &Blocks::new(),
+            &state,
+            &pairs,
+            &is_empty,
+        );
         assert_eq!(new, []);
     }
 }

@@ -144,7 +144,8 @@ fn write_json(line: &mut String, value: &Value, parts: &mut usize) -> Result<(),
         Data::Null(_) | Data::Unknown(_) => line.push_str("null"),
         Data::Bool(value) => line.push_str(if *value { "true" } else { "false" }),
         Data::Number(number) if number.is_infinite() => {
-            let detail = "JSON has no such number. A division by zero makes it.";
+            let detail =
+                "JSON has no such number. A division by zero makes it, or a function whose result is too large.";
             return Err(Problem::error("infinite-number", "The value is an infinite number", detail));
         }
         // With all its digits, which a number of the JSON library would not hold.

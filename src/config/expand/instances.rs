@@ -479,10 +479,15 @@ impl World<'_> {
         if resource.is_repeated {
             return Some(value);
         }
+        let needs_error = block.depends_on.iter().any(|needed| self.near_error.contains(needed));
         self.blocks.insert(address.clone(), block);
         self.instances.insert(address.clone(), value.clone());
-        if !fits || !self.postconditions(frame, resource, own, &value) {
+        let is_in_error = !fits || !self.postconditions(frame, resource, own, &value);
+        if is_in_error {
             self.in_error.insert(address.clone());
+        }
+        if is_in_error || needs_error {
+            self.near_error.insert(address.clone());
         }
         Some(value)
     }

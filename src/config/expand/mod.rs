@@ -42,7 +42,8 @@ const MOST_STEPS_OF_ALL: u64 = 50_000_000;
 const LARGEST: usize = 2_000_000;
 
 const INFINITE: &str = "The value is an infinite number";
-const DIVIDED: &str = "A division by zero makes it. Use a condition where the divisor can be 0.";
+const BOUNDLESS: &str =
+    "A division by zero makes it, or a function whose result is too large, such as `pow`. Use a condition.";
 
 /// Attributes that every resource block takes.
 const META: &[&str] = &["count", "for_each", "depends_on"];
@@ -66,6 +67,8 @@ pub(super) struct World<'a> {
     pub blocks: Blocks,
     /// Those of `blocks` in which something is wrong: the rest of them is kept, so that nothing else is hidden by it.
     in_error: BTreeSet<Address>,
+    /// These, and what needs them: what is unknown of it is not known for want of facts alone.
+    near_error: BTreeSet<Address>,
     pub problems: Problems,
     /// Something could not be read, which is reported elsewhere.
     pub is_torn: bool,
@@ -210,6 +213,7 @@ impl<'a> World<'a> {
             instances: HashMap::new(),
             blocks: Blocks::new(),
             in_error: BTreeSet::new(),
+            near_error: BTreeSet::new(),
             problems: Vec::new(),
             is_torn: false,
             origins: BTreeMap::new(),
@@ -408,17 +412,27 @@ impl<'a> World<'a> {
         }
         let names = Names { world: self, frame: ROOT, own: Own::default() };
         let mut evaluator = Evaluator::new(&names, sources);
+        let in_error = || {
+            vec![Problem::error(
+                "in-error",
+                "What this refers to is in error",
+                "Mend the problems of the configuration first; `larder validate` shows them.",
+            )]
+        };
         match evaluator.eval(expr) {
+            Ok(value) if value.has_unknown_within() && self.is_near_error(expr) => Err(in_error()),
             Ok(value) => Ok(value),
             Err(_) => match evaluator.take_problems() {
-                problems if problems.is_empty() => Err(vec![Problem::error(
-                    "in-error",
-                    "What this refers to is in error",
-                    "Mend the problems of the configuration first; `larder validate` shows them.",
-                )]),
+                problems if problems.is_empty() => Err(in_error()),
                 problems => Err(in_order(problems)),
             },
         }
+    }
+
+    /// Whether an expression of the root refers to something in error, be it through others.
+    fn is_near_error(&self, expr: &Expr) -> bool {
+        let needed = self.dependencies(ROOT, &references(expr), &Own::default());
+        needed.iter().any(|address| self.near_error.contains(address))
     }
 
     fn place(&self, span: Span) -> Option<Place> {
@@ -446,7 +460,7 @@ impl<'a> World<'a> {
         if let Found::Value(value) = &found
             && value.has_infinite()
         {
-            self.report(local.value.span, "operation-failed", INFINITE, DIVIDED);
+            self.report(local.value.span, "operation-failed", INFINITE, BOUNDLESS);
             found = Found::Poisoned;
         }
         self.frames[frame].locals.insert(name.clone(), (found, dependencies));
@@ -655,7 +669,7 @@ impl<'a> World<'a> {
         });
         let span = block.body.attribute("value").map_or(block.header, |attribute| attribute.value.span);
         if value.has_infinite() {
-            self.report(span, "operation-failed", INFINITE, DIVIDED);
+            self.report(span, "operation-failed", INFINITE, BOUNDLESS);
             return None;
         }
         let Some(left) = value.parts_left(DEEPEST, self.output_parts_left) else {
