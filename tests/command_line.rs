@@ -39,8 +39,26 @@ fn each_end_has_its_exit_code() {
     let site = Site::up(&["hv1", "hv2"]);
     let wanted = format!("{}{VOLUME}", storage(&["hv1", "hv2"]));
     site.write(&wanted);
-    site.larder(&["plan"]).expect(0);
+    site.larder(&["plan"]).expect(0).says("Carry it out with: larder -lab apply\n");
     site.larder(&["plan", "-detailed-exitcode"]).expect(2);
+    let table: [(&[&str], &str); 4] = [
+        (
+            &["plan", "-target", "external_volume.ram", "-parallelism=3"],
+            "apply -target external_volume.ram -parallelism=3",
+        ),
+        (&["plan", "-destroy"], ""),
+        (&["plan", "-refresh-only"], "apply -refresh-only"),
+        (&["plan", "-json"], ""),
+    ];
+    for (words, way) in table {
+        let said = site.larder(words).expect(0).err;
+        let expected = if way.is_empty() { String::new() } else { format!("Carry it out with: larder -lab {way}\n") };
+        assert_eq!(
+            said.split_inclusive('\n').find(|line| line.contains("Carry it out")).unwrap_or_default(),
+            expected,
+            "{words:?}"
+        );
+    }
     site.write("host {").larder(&["plan"]).expect(1);
     site.larder(&["plam"]).expect(3);
     site.write(&wanted).larder(&["plan", "-out", "stale"]).expect(0);

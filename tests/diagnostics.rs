@@ -296,8 +296,12 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         ("host \"i\" {\n  address         = \"y\"\n  connect_timeout = 30s\n}\n".to_owned(), "syntax", "in quotes: `\"10GiB\"`"),
         ("gluster_volume \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
         ("media_share \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
-        (volume("  nfs {\n    server = \"x\"\n  }\n"), "not-supported", "directory, bind, tmpfs"),
         (volume(&twice), "duplicate-block", "There may be one `tmpfs`"),
+        (
+            volume("  options = [\"size=1M\"]\n  tmpfs {\n    size = \"4MiB\"\n  }\n"),
+            "invalid-value",
+            "Say it there.",
+        ),
         (
             "image \"i\" {\n  for_each = { a = 1 }\n  volume   = external_volume.v\n  format   = \"raw\"\n  size     = each.kye\n}\n".to_owned()
                 + &volume("  directory {}\n"),

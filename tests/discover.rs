@@ -343,3 +343,36 @@ fn wrong_words_are_refused_before_any_host_is_asked() {
     // A file that the configuration does not take in is said to be none.
     site.larder(&["discover", "hv1", "-out", "found.txt"]).expect(0).says("found.txt is not read here");
 }
+
+#[test]
+fn images_in_the_plain_directory_of_libvirt_are_found() {
+    let site = Site::up(&["hv1", "hv2", "hv3"]);
+    site.write(&hosts(&["hv1", "hv2", "hv3"]));
+    site.sh("hv1", "mkdir -p /var/lib/libvirt/images && truncate -s 1M /var/lib/libvirt/images/web.raw");
+    // Without images it is nothing, and what a bind mount shows is found there.
+    site.sh("hv2", "mkdir -p /var/lib/libvirt/images && touch /var/lib/libvirt/images/notes");
+    site.sh(
+        "hv3",
+        "mkdir -p /var/lib/libvirt/images /srv/vm && truncate -s 1M /var/lib/libvirt/images/db.raw && mount --bind /var/lib/libvirt/images /srv/vm",
+    );
+    let (_, text) = adopted(&site, ["hv1", "hv2", "hv3"], &["hv1", "hv2", "hv3"]);
+    let images = block(&text, "external_volume \"images\"");
+    assert!(
+        images.contains("mount_point = \"/var/lib/libvirt/images\"") && images.contains("directory {}"),
+        "{images}"
+    );
+    assert!(images.contains("storage     = image_storage.hv1\n"), "{images}");
+    assert!(block(&text, "image \"web\"").contains("volume = external_volume.images\n"), "{text}");
+    assert!(block(&text, "image \"db\"").contains("volume = external_volume.vm\n"), "{text}");
+    let of_libvirt = text.lines().filter(|line| line.contains(" = \"/var/lib/libvirt/images\"")).count();
+    assert_eq!(of_libvirt, 2, "the volume on hv1 and the source of that on hv3: {text}");
+    // A configuration that has it already, and one that has it at another place, are not asked to have it twice.
+    let run = site.larder(&["discover", "hv1", "hv2", "hv3"]).expect(0).says("nothing to describe");
+    assert!(!run.out.contains("\nexternal_volume"), "{}", run.out);
+    // A host on which it does not exist, or leads elsewhere.
+    site.sh("hv2", "rm -r /var/lib/libvirt/images");
+    assert!(!site.larder(&["discover", "hv2"]).expect(0).out.contains("libvirt"));
+    site.sh("hv2", "mkdir -p /data/vm && truncate -s 512 /data/vm/x.raw && ln -s /data/vm /var/lib/libvirt/images");
+    let run = site.larder(&["discover", "hv2"]).expect(0);
+    assert!(run.out.contains("/var/lib/libvirt/images is a symbolic link; name the path"), "{}", run.out);
+}

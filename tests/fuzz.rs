@@ -170,6 +170,18 @@ const LARGE: &[(&str, &str)] = &[
     ("", "replace(local.text, \"x\", local.text)"),
     ("", "indent(10000, replace(local.text, \"x\", \"\\n\"))"),
     ("", "[for i in range(999) : [for j in range(999) : [[], {}, [[]]]]]"),
+    ("", "format(\"%999999999d\", 1)"),
+    ("", "[for i in range(999) : substr(format(\"%.999999f\", 1 / 3), 0, 1)]"),
+    ("", "[for i in range(999) : format(\"%.999999d\", i)]"),
+    ("", "formatlist(\"%1000000d\", range(1000))"),
+    ("", "formatlist(\"%s%s\", [for i in range(1000) : local.text], local.text)"),
+    ("m = [for i in range(1000) : range(999)]", "concat(concat(local.m...), concat(local.m...), concat(local.m...))"),
+    (
+        "m = [for i in range(1000) : { for j in range(99) : \"${i}-${j}\" => j }]",
+        "[for i in range(99) : merge(local.m...)]",
+    ),
+    ("", "base64encode(join(\"\", [for i in range(9) : local.text]))"),
+    ("", "[for i in range(1000) : base64encode(local.text)]"),
     ("", "file(\"/proc/kmsg\")"),
     ("", "filesha256(\"/dev/zero\")"),
 ];

@@ -484,3 +484,33 @@ fn two_resources_with_one_path_are_an_error_that_names_both() {
         assert!(out.contains("is no file name"), "{name}: {out}");
     }
 }
+
+#[test]
+fn a_plan_file_takes_no_other_values_and_two_hosts_are_not_one_machine() {
+    let directory = tempfile::Builder::new().prefix("larder-test-").tempdir().expect("a directory");
+    let at = directory.path().display();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_larder"));
+        let output =
+            command.current_dir(directory.path()).args(arguments).env("NO_COLOR", "1").output().expect("it runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let host = |name: &str| format!("host \"{name}\" {{\n  connection = \"local\"\n}}\n");
+    let storage = format!(
+        "variable \"mode\" {{\n  default = \"0770\"\n}}\nimage_storage \"main\" {{\n  hosts = values(host)\n  root  = \"{at}/root\"\n}}\nexternal_volume \"a\" {{\n  storage = image_storage.main\n  mode    = var.mode\n  owner   = 0\n  group   = 0\n  directory {{}}\n  lifecycle {{\n    accept = [\"no-access\"]\n  }}\n}}\n"
+    );
+    std::fs::write(directory.path().join("main.hcl"), host("h1") + &storage).expect("a file");
+    let (exit, text) = run(&["plan", "-out", "a plan"]);
+    assert_eq!(exit, Some(0), "{text}");
+    assert!(text.contains("Carry it out with: larder apply 'a plan'"), "{text}");
+    let (exit, text) = run(&["apply", "a plan", "-var", "mode=0700"]);
+    assert_eq!(exit, Some(3), "{text}");
+    assert!(text.contains("come too late"), "{text}");
+    assert!(!directory.path().join("root").exists());
+    std::fs::write(directory.path().join("main.hcl"), host("h1") + &host("h2") + &storage).expect("a file");
+    let (exit, text) = run(&["apply", "-auto-approve"]);
+    assert_eq!(exit, Some(1), "{text}");
+    assert!(text.contains("same-machine"), "{text}");
+    assert!(!directory.path().join("root").exists());
+}

@@ -455,7 +455,11 @@ fn the_state_can_be_looked_at_and_corrected() {
     assert_eq!(site.larder(&["state", "list", "image."]).expect(0).out, "image.a\n");
     site.larder(&["state", "show", "image.a"]).expect(0).says("1MiB");
     assert!(site.larder(&["state", "show", "-json", "image.a"]).expect(0).json()["block"].is_object());
-    site.larder(&["state", "show", "image.b"]).expect(1).says("image.a");
+    site.larder(&["state", "show", "image.b"]).expect(1).says("Did you mean image.a?");
+    site.larder(&["state", "show", "image.a[\"another\"]"]).expect(1).says("Did you mean image.a?");
+    site.larder(&["state", "rm", "module.elsewhere.image.a"]).expect(1).says("Did you mean image.a?");
+    let run = site.larder(&["state", "rm", "image.nothing_like_that"]).expect(1);
+    assert!(!run.err.contains("Did you mean"), "{}", run.err);
     site.larder(&["state", "show", "not an address"]).expect(3);
     site.larder(&["state", "rm", "image.a", "image.b"]).expect(1);
     assert_eq!(state(&site)["serial"].as_u64(), serial, "all or nothing");
@@ -471,8 +475,26 @@ fn the_state_can_be_looked_at_and_corrected() {
     assert_eq!(site.snapshot("hv1"), before);
     assert_eq!(change(&site.plan(), "image.a")["action"], "adopt");
     // A configuration that is broken does not keep anybody from the state.
+    const LEFT: &str = "external_volume.local\nimage_storage.main\n";
     site.write("broken {");
-    assert_eq!(site.larder(&["state", "list"]).expect(0).out, "external_volume.local\nimage_storage.main\n");
+    let run = site.larder(&["state", "list"]).expect(0).says("this is the state at the default path, ");
+    assert_eq!(run.out, LEFT);
+    // Where it is to be is not guessed.
+    std::fs::copy(site.state(), site.path().join("other.json")).expect("a copy");
+    let named = |path: &str| format!("larder {{\n  state \"local\" {{\n    path = {path}\n  }}\n}}\n");
+    for path in ["\"\"", "\"${var.nowhere}.json\"", "[]"] {
+        site.write(&named(path));
+        for words in [&["state", "list"][..], &["show"], &["output"], &["force-unlock"], &["state", "rm", "image.a"]] {
+            site.larder(words).expect(1).says("error[state-unknown]: ").says("-state FILE");
+        }
+        assert_eq!(site.larder(&["-state", "other.json", "state", "list"]).expect(0).out, LEFT);
+    }
+    // Where it is known, it is taken, though the rest is broken.
+    site.write(&format!("{}image \"a\" {{\n  nothing = 1\n}}\n", named("\"none.json\"")));
+    site.larder(&["state", "list"]).expect(0).says("There is no state yet (./none.json)");
+    let by_variable = format!("variable \"name\" {{\n  default = \"other\"\n}}\n{}", named("\"${var.name}.json\""));
+    site.write(&by_variable);
+    assert_eq!(site.larder(&["state", "list"]).expect(0).out, LEFT);
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
         "external_volume.ram",
         "hv1",
         &["/srv/ram", "deletes d"],
-        "--accept data-loss@external_volume.ram",
+        "Copy away",
     );
     assert_eq!(all()[..2], settled[..2]);
     let plan = site.apply_exactly_with(&["-accept", "data-loss@external_volume.ram"]);
@@ -550,4 +550,90 @@ fn a_storage_goes_unless_something_of_it_stays() {
     let plan = site.apply_exactly();
     assert_eq!(change(&plan, "image_storage.main")["action"], "forget");
     assert_eq!(site.sh("hv1", "cd /var/lib/larder/storages/main && ls -A . && cat kept/web.raw"), "kept\nguest\n");
+}
+
+/// The options in force at a path, without those of the file system.
+fn live_options(site: &Site, path: &str) -> String {
+    site.sh("hv1", &format!("awk '$5 == \"{path}\" {{ print $6 }}' /proc/self/mountinfo")).trim().to_owned()
+}
+
+#[test]
+fn ignored_options_stay_as_they_are_on_the_host_and_in_fstab() {
+    let site = Site::up(&["hv1"]);
+    site.sh("hv1", "mkdir -p /data/src");
+    let config = |options: &str, ignored: &str, size: &str| {
+        let both = |name: &str, source: &str| {
+            format!(
+                "external_volume \"{name}\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/{name}\"\n  options = [{options}]\n  {source}\n  lifecycle {{\n    ignore_changes = [{ignored}]\n  }}\n}}\n"
+            )
+        };
+        let bound = both("bound", "bind {\n    source = \"/data/src\"\n  }");
+        format!("{}{}{bound}", storage(&["hv1"]), both("ram", &format!("tmpfs {{\n    size = \"{size}\"\n  }}")))
+    };
+    // A volume that is new gets what its block says.
+    site.write(&config("\"nosuid\"", "options", "4MiB"));
+    site.apply();
+    assert!(live_options(&site, "/srv/ram").contains("nosuid"));
+    site.assert_settled();
+
+    // Neither the block nor the host and its fstab then move one another.
+    site.sh("hv1", "mount -o remount,noexec,nosuid /srv/ram && sed -i '/srv.ram/s/nosuid/noexec,nodev/' /etc/fstab");
+    site.sh("hv1", "sed -i '/srv.bound/s/,nofail//' /etc/fstab");
+    let before = (live_options(&site, "/srv/ram"), site.sh("hv1", "cat /etc/fstab"));
+    site.write(&config("\"nodev\"", "options", "4MiB"));
+    site.assert_settled();
+    assert_eq!((live_options(&site, "/srv/ram"), site.sh("hv1", "cat /etc/fstab")), before);
+
+    // What is no option of the user follows its block, and takes nothing else along.
+    site.write(&config("\"nodev\"", "options", "8MiB"));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, "external_volume.ram", "hv1"), ["remount", "fstab", "check-access"], "{plan:#}");
+    assert_eq!(live_options(&site, "/srv/ram"), before.0);
+    assert_eq!(site.sh("hv1", "cat /etc/fstab"), before.1.replace("size=4194304", "size=8388608"));
+    site.assert_settled();
+
+    // After an unmount it is mounted as fstab says.
+    site.sh("hv1", "umount /srv/ram");
+    site.apply_exactly();
+    assert!(live_options(&site, "/srv/ram").contains("nodev,noexec"), "{}", live_options(&site, "/srv/ram"));
+
+    // Not ignored, they are what the block says.
+    site.write(&config("\"nosuid\"", "", "8MiB"));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, "external_volume.ram", "hv1"), ["remount", "fstab", "check-access"], "{plan:#}");
+    assert!(live_options(&site, "/srv/bound").contains("nosuid"));
+}
+
+#[test]
+fn a_live_tmpfs_without_a_declared_owner_keeps_the_one_it_has() {
+    let site = Site::up(&["hv1"]);
+    let config = |persist: &str, size: &str| {
+        format!(
+            "{}image_storage \"main\" {{\n  hosts = [host.hv1]\n}}\nexternal_volume \"ram\" {{\n  storage = image_storage.main\n  mount_point = \"/srv/ram\"\n  persist = \"{persist}\"\n  tmpfs {{\n    size = \"{size}\"\n  }}\n}}\n",
+            common::hosts(&["hv1"])
+        )
+    };
+    site.write(&config("fstab", "4MiB"));
+    site.apply();
+    // A new one is the qemu user's, so that guests can use it; and so it is after a boot.
+    assert_eq!(site.sh("hv1", "stat -c %U:%a /srv/ram"), "libvirt-qemu:770\n");
+    let fstab = site.sh("hv1", "cat /etc/fstab");
+    site.assert_settled();
+    site.sh("hv1", "chown 4242:4243 /srv/ram && chmod 0777 /srv/ram");
+    let plan = site.plan();
+    assert_eq!(actions(&plan, "external_volume.ram", "hv1"), [""; 0], "{plan:#}");
+    site.write(&config("fstab", "8MiB"));
+    site.apply();
+    assert_eq!(site.sh("hv1", "stat -c %u:%g:%a /srv/ram"), "4242:4243:777\n");
+    assert_eq!(site.sh("hv1", "cat /etc/fstab"), fstab.replace("size=4194304", "size=8388608"));
+    // A line that is made for it says what is live.
+    site.sh("hv1", "sed -i '/srv.ram/d' /etc/fstab");
+    site.apply();
+    assert!(site.sh("hv1", "cat /etc/fstab").contains("mode=0777,uid=4242,gid=4243"));
+    site.assert_settled();
+    // What guests cannot enter is told of the owner that it has.
+    site.sh("hv1", "chmod 0700 /srv/ram");
+    site.write(&config("fstab", "16MiB"));
+    let plan = site.refused();
+    assert_hazard(&plan, "no-access", "external_volume.ram", "hv1", &["/srv/ram"], "");
 }

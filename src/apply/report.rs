@@ -95,6 +95,9 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Asked {
     pub is_destroy: bool,
+    /// It carried out a plan file, which does not tell the values of variables that it was made with.
+    #[serde(default)]
+    pub of_file: bool,
     /// Options before the command: `-chdir=DIR`.
     pub global: Vec<String>,
     /// Options after it: `-target`, `-var`.

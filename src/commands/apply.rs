@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,6 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{Asked, Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::config::{Configuration, VarSource};
 use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, Secrets, Step, escape_line};
 use crate::plan::{Action, Change, Choice, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
@@ -21,7 +20,7 @@ use crate::state::file::beside;
 use crate::state::{State, StateLock};
 use crate::transport::NotLocked;
 
-use super::look::{Looked, accepted, look};
+use super::look::{Looked, accepted, asked, look};
 use super::terminal::Terminal;
 use super::workspace::{holder, now};
 use super::{Exit, Failure, Outcome, Workspace, plan};
@@ -103,7 +102,15 @@ pub(super) async fn run_file(
     }
     let mut plan = plan::read(path)?;
     let mut workspace = Workspace::of_plan(global, &plan);
-    workspace.desired.secrets = secrets(&plan, global, planning)?;
+    match secrets(&plan, global, planning)? {
+        Some(secrets) => workspace.desired.secrets = secrets,
+        None if !planning.variables.given.is_empty() => {
+            let summary = "-var and -var-file come too late: a plan file is carried out as it was made".to_owned();
+            let cure = "Leave them out, or make the plan with them: larder plan -var NAME=VALUE -out FILE.";
+            return Err(Failure::new(Exit::Usage, Problem::error("invalid-option", summary, cure)));
+        }
+        None => {}
+    }
     if plan.lab != workspace.lab.is_some() {
         let (of, cure) = match plan.lab {
             true => ("hosts of a lab, and this run is for the real ones", "Add -lab."),
@@ -142,7 +149,12 @@ pub(super) async fn run_file(
     }
     let mut looked = connect(&workspace, &plan).await;
     let mut asked = asked(global, planning, None);
+    asked.of_file = true;
+    asked.options.clear();
     asked.is_destroy = plan.operation == Operation::Destroy;
+    if plan.operation == Operation::RefreshOnly && !planning.refresh_only {
+        asked.options.push("-refresh-only".to_owned());
+    }
     if let Some(targets) = &plan.targets {
         let option = if targets.option == Choice::Target { "-target" } else { "-exclude" };
         asked.options.extend(targets.named.iter().flat_map(|one| [option.to_owned(), one.to_string()]));
@@ -165,20 +177,19 @@ pub(super) async fn run_file(
 }
 
 /// The credentials that the steps of a plan file name. It holds none, so the configuration beside it must still give them;
-/// nothing else of that is used.
-fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Arc<Secrets>, Failure> {
+/// nothing else of that is used. `None` for a plan that names none.
+fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Option<Arc<Secrets>>, Failure> {
     let texts = || {
         let words = |step: &Step| step.command.stdin.iter().chain(&step.command.argv).cloned().collect::<Vec<_>>();
         plan.steps.iter().flat_map(words)
     };
     let missing = |secrets: &Secrets| texts().flat_map(|text| secrets.missing_in(&text)).collect::<BTreeSet<_>>();
-    let none = Secrets::default();
-    if missing(&none).is_empty() {
-        return Ok(Arc::new(none));
+    if missing(&Secrets::default()).is_empty() {
+        return Ok(None);
     }
     let secrets = Workspace::open(global, &planning.variables)?.desired.secrets;
     match missing(&secrets).into_iter().next() {
-        None => Ok(secrets),
+        None => Ok(Some(secrets)),
         Some(name) => Err(Problem::error(
             "missing-secret",
             format!("the plan needs {name}, which the configuration does not give any more"),
@@ -215,29 +226,6 @@ async fn outdated(plan: &Plan, sessions: &mut Sessions) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// How to ask for the same again. A value that may be a secret is not repeated.
-fn asked(global: &Global, planning: &Planning, configuration: Option<&Configuration>) -> Asked {
-    let path = |option: &str, path: &Option<PathBuf>| path.as_ref().map(|path| format!("{option}={}", path.display()));
-    let lab = global.lab.then(|| "-lab".to_owned());
-    let variable = |given: &VarSource| match given {
-        VarSource::File(path) => ["-var-file".to_owned(), path.display().to_string()],
-        VarSource::Text(text) => {
-            let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
-            let is_shown = configuration.is_some_and(|configuration| configuration.shows(name.trim()));
-            ["-var".to_owned(), if is_shown { text.clone() } else { format!("{name}=...") }]
-        }
-    };
-    let mut options: Vec<String> = planning.variables.given.iter().flat_map(variable).collect();
-    for (option, values) in
-        [("-target", &planning.target), ("-exclude", &planning.exclude), ("-accept", &planning.accept)]
-    {
-        options.extend(values.iter().flat_map(|value| [option.to_owned(), value.clone()]));
-    }
-    options.extend(planning.parallelism.map(|number| format!("-parallelism={number}")));
-    let global = [path("-chdir", &global.chdir), lab, path("-state", &global.state)];
-    Asked { is_destroy: false, global: global.into_iter().flatten().collect(), options }
 }
 
 /// Opens the hosts of a plan file, without asking them anything yet.
@@ -542,6 +530,12 @@ async fn lock_hosts(plan: &Plan, looked: &mut Looked, locking: &Locking) -> Resu
                     looked.locked.insert(host.clone());
                     drop(locked);
                     break;
+                }
+                // The lock that this very run has taken on another host of the plan.
+                Err(NotLocked::Held(by)) if by == escape_line(&who) => {
+                    let summary = format!("{host} is the same machine as another host of the configuration");
+                    let cure = "Keep one host block for each machine. Nothing was changed.";
+                    return Err(Problem::error("same-machine", summary, cure).into());
                 }
                 Err(NotLocked::Held(_)) if Instant::now() < deadline => {
                     lock = Lock::AfterOthers;

@@ -233,7 +233,7 @@ impl Run<'_> {
                 return Ok((Found { findings, text, plan: None }, without));
             }
             let wanted = closure(&blocks, &findings);
-            self.ask_for_plan(&wanted).await;
+            self.ask_for_plan(&wanted).await?;
             let plan = self.plan(&wanted)?;
             let without = match settle(&mut findings, &plan, &self.facts) {
                 Settled::Mended => continue,
@@ -245,17 +245,19 @@ impl Run<'_> {
     }
 
     /// Asks what a plan needs and nobody asked yet.
-    async fn ask_for_plan(&mut self, wanted: &Blocks) {
+    async fn ask_for_plan(&mut self, wanted: &Blocks) -> Result<(), Failure> {
         let mut questions = BTreeMap::new();
         // An empty state and no statements: nothing moves that could not.
-        let wanted = plan::questions(wanted, &State::default(), &Statements::default(), &Request::default());
-        for (host, (_, all)) in wanted.unwrap_or_default() {
+        let wanted = plan::questions(wanted, &State::default(), &Statements::default(), &Request::default())
+            .map_err(|problems| self.workspace.failure(Exit::Error, problems))?;
+        for (host, (_, all)) in wanted {
             let facts = self.facts.host(&host);
             let new: Vec<Question> =
                 all.into_iter().filter(|question| !open_files::is_covered(facts, question)).collect();
             questions.insert(host, new);
         }
         probe::ask_more(questions, &mut self.facts, &mut self.sessions).await;
+        Ok(())
     }
 
     /// Hosts that did not answer, or not to the end, and why.

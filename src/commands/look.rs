@@ -1,11 +1,13 @@
 //! What `plan`, `apply` and `status` have in common: ask every host once, and make the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::apply::Sessions;
-use crate::cli::Planning;
-use crate::config::Desired;
+use crate::apply::report::Asked;
+use crate::cli::{Global, Planning};
+use crate::config::{Configuration, Desired, VarSource};
 use crate::kinds;
 use crate::kinds::ask::system;
 use crate::model::hazard::Acceptance;
@@ -32,6 +34,30 @@ pub(super) struct Looked {
     /// What does not stop the command.
     pub(super) warnings: Problems,
     parallelism: usize,
+}
+
+/// How to ask for the same again. A value that may be a secret is not repeated.
+pub(super) fn asked(global: &Global, planning: &Planning, configuration: Option<&Configuration>) -> Asked {
+    let path = |option: &str, path: &Option<PathBuf>| path.as_ref().map(|path| format!("{option}={}", path.display()));
+    let lab = global.lab.then(|| "-lab".to_owned());
+    let variable = |given: &VarSource| match given {
+        VarSource::File(path) => ["-var-file".to_owned(), path.display().to_string()],
+        VarSource::Text(text) => {
+            let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+            let is_shown = configuration.is_some_and(|configuration| configuration.shows(name.trim()));
+            ["-var".to_owned(), if is_shown { text.clone() } else { format!("{name}=...") }]
+        }
+    };
+    let mut options: Vec<String> = planning.variables.given.iter().flat_map(variable).collect();
+    for (option, values) in
+        [("-target", &planning.target), ("-exclude", &planning.exclude), ("-accept", &planning.accept)]
+    {
+        options.extend(values.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+    }
+    options.extend(planning.refresh_only.then(|| "-refresh-only".to_owned()));
+    options.extend(planning.parallelism.map(|number| format!("-parallelism={number}")));
+    let global = [path("-chdir", &global.chdir), lab, path("-state", &global.state)];
+    Asked { is_destroy: false, of_file: false, global: global.into_iter().flatten().collect(), options }
 }
 
 /// Asks all hosts of the configuration and the state. A second round is needed only where the configuration itself

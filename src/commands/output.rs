@@ -9,7 +9,7 @@ use super::workspace::state_of;
 use super::{Exit, Failure, Outcome};
 
 pub(super) fn run(global: &Global, name: Option<&str>, raw: bool, terminal: &Terminal) -> Outcome {
-    let outputs = state_of(global).read()?.outputs;
+    let outputs = state_of(global, terminal)?.read()?.outputs;
     let Some(name) = name else {
         if outputs.is_empty() && !terminal.is_json() {
             terminal.hint(

@@ -6,8 +6,9 @@ use crate::cli::{Global, Planning};
 use crate::model::Problem;
 use crate::plan::{self, Operation, Plan};
 use crate::state::file;
+use crate::view;
 
-use super::look::look;
+use super::look::{asked, look};
 use super::terminal::Terminal;
 use super::{Exit, Failure, Outcome, Workspace};
 
@@ -29,13 +30,20 @@ pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_
     looked.close().await;
     if let Some(path) = wanted.out {
         write(&plan, path)?;
-        let lab = if plan.lab { "-lab " } else { "" };
         terminal.hint(&match is_refused(&plan) {
             true => format!("The plan is in {}, for reading: apply refuses it as it stands.", path.display()),
             false => {
-                format!("The plan is in {}. Carry it out with: larder {lab}apply {}", path.display(), path.display())
+                let asked = asked(global, planning, workspace.configuration.as_ref());
+                let way = view::report::carry_out(&asked, &path.display().to_string());
+                format!("The plan is in {}. Carry it out with: {way}", path.display())
             }
         });
+    } else if !terminal.is_json() && !is_refused(&plan) {
+        let mut asked = asked(global, planning, workspace.configuration.as_ref());
+        asked.is_destroy = wanted.destroy;
+        if let Some(way) = view::report::way_on(&plan, &asked) {
+            terminal.hint(&way);
+        }
     }
     Ok(exit(&plan, wanted.detailed_exitcode))
 }

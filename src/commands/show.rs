@@ -12,7 +12,7 @@ pub(super) fn run(global: &Global, file: Option<&Path>, verbose: bool, terminal:
     match file.filter(|file| file.as_os_str() != "state") {
         Some(file) => terminal.plan(&plan::read(file)?, None, verbose),
         None => {
-            let local = state_of(global);
+            let local = state_of(global, terminal)?;
             let state = local.read()?;
             if state.resources.is_empty() && !terminal.is_json() {
                 terminal.hint(&state::nothing_yet(&local));

@@ -11,7 +11,7 @@ use super::workspace::{holder, state_of};
 use super::{Exit, Failure, Outcome};
 
 pub(super) fn run(global: &Global, command: &StateCommand, terminal: &Terminal) -> Outcome {
-    let local = state_of(global);
+    let local = state_of(global, terminal)?;
     match command {
         StateCommand::List { prefix } => {
             let state = local.read()?;
@@ -111,9 +111,14 @@ fn nothing_of(named: &Selector, state: &State) -> Failure {
 }
 
 fn missing<'a>(address: &Address, known: impl Iterator<Item = &'a Address>) -> Failure {
-    let known: Vec<_> = known.map(ToString::to_string).collect();
+    let known: Vec<&Address> = known.collect();
     let wanted = address.to_string();
-    let near = crate::model::problem::did_you_mean(&wanted, known.iter().map(String::as_str));
+    // Another instance or the same name elsewhere is nearer than what is merely spelled alike.
+    let of_block = known.iter().find(|one| one.block() == address.block());
+    let of_name = || known.iter().find(|one| (&one.kind, &one.name) == (&address.kind, &address.name));
+    let texts: Vec<_> = known.iter().map(ToString::to_string).collect();
+    let alike = || crate::model::problem::did_you_mean(&wanted, texts.iter().map(String::as_str)).map(str::to_owned);
+    let near = of_block.or_else(of_name).map(ToString::to_string).or_else(alike).map(|near| escape_line(&near));
     let cure = near
         .map_or_else(|| "`larder state list` shows what there is.".to_owned(), |near| format!("Did you mean {near}?"));
     Problem::error("not-in-state", format!("{} is not in the state", escape_line(&wanted)), cure).into()
@@ -170,7 +175,7 @@ fn shown(value: &Datum) -> String {
 }
 
 pub(super) fn force_unlock(global: &Global, terminal: &Terminal) -> Outcome {
-    let local = state_of(global);
+    let local = state_of(global, terminal)?;
     local.clear_lock()?;
     terminal.say("Nobody holds the lock of the state.");
     Ok(Exit::Done)

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Desired, Evaluated, Inputs, Statements};
+use crate::config::{self, Configuration, Desired, Evaluated, Inputs, Origin, Statements};
 use crate::kinds::{self, host};
 use crate::lab::Lab;
 use crate::model::block::Attributes;
 use crate::model::problem::in_order;
-use crate::model::{Connection, HostName, Moved, Problem, Problems, Selector};
+use crate::model::{Connection, HostName, Moved, Problem, Problems, Selector, escape_line};
 use crate::plan::{self, Plan};
 use crate::state::{Holder, LocalState, State};
 
+use super::terminal::Terminal;
 use super::{Exit, Failure};
 
 pub(super) struct Workspace {
@@ -197,12 +198,42 @@ fn state_path(global: &Global, directory: &Path, configured: &str) -> PathBuf {
     global.state.clone().unwrap_or_else(|| directory.join(configured))
 }
 
-/// The state of a directory whose configuration need not be whole: commands that only look at the state.
-pub(super) fn state_of(global: &Global) -> LocalState {
+/// The state of a directory whose configuration need not be whole: commands that only look at the state. That the default path
+/// is taken where the configuration may name another is said.
+///
+/// # Errors
+/// `state-unknown` where the configuration names a state in words that mean nothing.
+pub(super) fn state_of(global: &Global, terminal: &Terminal) -> Result<LocalState, Failure> {
+    if let Some(path) = &global.state {
+        return Ok(LocalState::new(path.clone()));
+    }
     let directory = directory(global);
-    let loaded = config::load(&directory, &Inputs::default(), kinds::table());
-    let configured = loaded.configuration.map(|configuration| configuration.evaluate(None).desired.settings.state_path);
-    LocalState::new(state_path(global, &directory, configured.as_deref().unwrap_or("state/larder.state.json")))
+    let loaded = config::load(&directory, &inputs(&Variables::default()), kinds::table());
+    let failed = |problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
+    let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
+    let evaluated = configuration.evaluate(None);
+    let settings = evaluated.desired.settings;
+    let state = LocalState::new(state_path(global, &directory, &settings.state_path));
+    let is_torn = |problem: &Problem| problem.is_error() && problem.code != config::NO_CONFIGURATION;
+    match settings.state_path_is {
+        Origin::Written => {}
+        Origin::Default if loaded.problems.iter().any(is_torn) => terminal.hint(&format!(
+            "The configuration cannot be read to its end, so this is the state at the default path, {}. If it names another one, \
+             give that with -state FILE.",
+            escape_line(&state.path.display().to_string())
+        )),
+        Origin::Default => {}
+        Origin::Unreadable => {
+            let unknown = Problem::error(
+                "state-unknown",
+                "the configuration names the state in words that mean nothing here",
+                "Mend what is said of it above, or name the file of the state with -state FILE.",
+            );
+            let errors = loaded.problems.into_iter().chain(evaluated.problems).filter(Problem::is_error);
+            return Err(failed(errors.chain([unknown]).collect()));
+        }
+    }
+    Ok(state)
 }
 
 /// Who we are, for others who wait for a lock.

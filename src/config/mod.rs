@@ -46,7 +46,7 @@ pub use module_lock::{LOCK_FILE, Lock, Locked, checksum, is_commit, lock_text, p
 pub use module_source::GitSource;
 pub use modules::{NO_CONFIGURATION, is_file_name};
 pub use number::Number;
-pub use settings::Settings;
+pub use settings::{Origin, Settings};
 pub use statements::{Import, Removed, Statements};
 pub use types::Type;
 pub use value::{Data, Value};

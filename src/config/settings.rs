@@ -11,6 +11,7 @@ use crate::model::Problem;
 pub struct Settings {
     /// The file of the state, relative to the directory of the configuration.
     pub state_path: String,
+    pub state_path_is: Origin,
     /// How many steps run at the same time.
     pub parallelism: usize,
     /// The most unmounts and deletions of one plan; 0 is no limit.
@@ -20,10 +21,20 @@ pub struct Settings {
     pub required_version: Option<String>,
 }
 
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    Written,
+    /// It is written and means nothing, which is a problem by itself.
+    Unreadable,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             state_path: "state/larder.state.json".to_owned(),
+            state_path_is: Origin::Default,
             parallelism: 10,
             max_destroy: 0,
             max_hosts_at_once: 0,
@@ -52,18 +63,21 @@ pub(super) fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Sett
             Some("local") if state.labels.len() == 1 => {
                 let problems = unexpected(evaluator.sources, &state.body, &["path"], &[], "`state \"local\"`");
                 evaluator.problems.extend(problems);
-                if let Some(attribute) = state.body.attribute("path")
-                    && let Some(path) = text(evaluator, attribute)
-                {
-                    match path.trim().is_empty() {
-                        true => report(
+                if let Some(attribute) = state.body.attribute("path") {
+                    settings.state_path_is = Origin::Unreadable;
+                    match text(evaluator, attribute) {
+                        Some(path) if path.trim().is_empty() => report(
                             evaluator,
                             attribute,
                             "invalid-path",
                             "The path of the state is empty",
                             "Name a file.",
                         ),
-                        false => settings.state_path = path,
+                        Some(path) => {
+                            settings.state_path = path;
+                            settings.state_path_is = Origin::Written;
+                        }
+                        None => {}
                     }
                 }
             }
@@ -72,17 +86,20 @@ pub(super) fn read(evaluator: &mut Evaluator<'_>, block: Option<&Block>) -> Sett
                 let detail = "Use `state \"local\" { path = \"...\" }`.";
                 let place = evaluator.sources.place(state.header);
                 evaluator.problems.push(Problem::error("not-supported", summary, detail).at(place.as_ref()));
+                settings.state_path_is = Origin::Unreadable;
             }
             _ => {
                 let detail = "Write `state \"local\" { path = \"...\" }`.";
                 let place = evaluator.sources.place(state.header);
                 let problem = Problem::error("unknown-state", "There is no such place for the state", detail);
                 evaluator.problems.push(problem.at(place.as_ref()));
+                settings.state_path_is = Origin::Unreadable;
             }
         }
         if seen.replace(state).is_some() {
             let place = evaluator.sources.place(state.header);
             let detail = "The state is in one place. Remove one of the two.";
+            settings.state_path_is = Origin::Unreadable;
             evaluator
                 .problems
                 .push(Problem::error("duplicate-block", "There are two `state` blocks", detail).at(place.as_ref()));

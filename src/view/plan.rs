@@ -203,12 +203,10 @@ impl<'a> View<'a> {
             say(&format!("The same at {}.", listed(others.iter().map(|hazard| place(hazard)))));
         }
         say(&first.cure);
-        if first.can_be_accepted && !first.accepted && !first.cure.contains("accept") {
+        if first.can_be_accepted && !first.accepted && !first.cure.contains("accept = ") {
             let places: BTreeSet<_> = same.iter().map(|hazard| &hazard.address).collect();
-            let words: Vec<_> = places
-                .iter()
-                .flat_map(|address| ["--accept".to_owned(), format!("{}@{address}", first.code)])
-                .collect();
+            let words: Vec<_> =
+                places.iter().flat_map(|address| ["-accept".to_owned(), format!("{}@{address}", first.code)]).collect();
             say(&format!("Or accept it: {}", shell::line(&words)));
         }
         text

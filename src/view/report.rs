@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::apply::report::{Asked, Outcome, Recorded, Report, StepReport};
 use crate::model::{HostName, escape, escape_line};
+use crate::plan::Plan;
 
 use super::plan::elapsed;
 use super::shell;
@@ -238,12 +239,29 @@ fn next(report: &Report) -> Option<(String, String)> {
     } else {
         return None;
     };
+    let (why, verb) = match report.asked.of_file && verb == Verb::Apply {
+        true => (format!("{} Make a new plan, with the same values of variables:", why.replace(':', ".")), Verb::Plan),
+        false => (why, verb),
+    };
     Some((why, command(&report.asked, verb)))
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Plan,
     Apply,
+}
+
+/// How a plan that was shown and not kept is carried out; nothing where there is nothing to carry out.
+pub fn way_on(plan: &Plan, asked: &Asked) -> Option<String> {
+    plan.has_changes().then(|| format!("Carry it out with: {}", command(asked, Verb::Apply)))
+}
+
+/// How a plan file is carried out from where the plan was asked for.
+pub fn carry_out(asked: &Asked, file: &str) -> String {
+    let global = asked.global.iter().map(String::as_str);
+    let words: Vec<&str> = ["larder"].into_iter().chain(global).chain(["apply", file]).collect();
+    shell::line(&words)
 }
 
 /// The command that goes on as this one was asked for.
@@ -310,11 +328,15 @@ mod tests {
         let mut report = report(&[failed]);
         report.asked = Asked {
             is_destroy: false,
+            of_file: false,
             global: words(&["-chdir=my site"]),
             options: words(&["-target", "image.web[\"a\"]"]),
         };
         let next = |report: &Report| next(report).map(|(_, command)| command);
         assert_eq!(next(&report).as_deref(), Some("larder '-chdir=my site' apply -target 'image.web[\"a\"]'"));
+        report.asked.of_file = true;
+        assert_eq!(next(&report).as_deref(), Some("larder '-chdir=my site' plan -target 'image.web[\"a\"]'"));
+        report.asked.of_file = false;
         report.asked.is_destroy = true;
         assert_eq!(next(&report).as_deref(), Some("larder '-chdir=my site' destroy -target 'image.web[\"a\"]'"));
     }

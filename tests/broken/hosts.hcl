@@ -30,5 +30,5 @@ host "hv1" { # mistake: duplicate-address
 
 host "nas {                 # mistake: unterminated-string
   address = "192.0.2.14"
-  becomes = "sudo" # mistake: unknown-attribute
+  becomes = sudo # mistake: unknown-attribute
 }

@@ -81,7 +81,7 @@ external_volume "spare" {
   storage = image_storage.spare
   bind {
     source  = "/srv/spare"
-    options = ["ro"] # mistake: unknown-attribute
+    options = ro # mistake: unknown-attribute
   }
 }
 

@@ -3,12 +3,20 @@
 use super::super::declare::ROOTS;
 use super::super::eval::missing_name;
 use super::super::references::{Reference, in_block, in_body, references};
+use super::super::source::Span;
 use super::super::syntax::Body;
 use super::super::value::Value;
 use super::calls::{self, named_output};
 use super::{META, Own, World};
 use crate::model::Problem;
 use crate::model::problem::did_you_mean;
+
+/// The single words that attributes hold which nobody knows: that there is no such attribute is reported, and says it all.
+fn lone_words_of_unknown(body: &Body, known: &[&str]) -> Vec<Span> {
+    let unknown = body.attributes.iter().filter(|attribute| !known.contains(&attribute.name.as_ref()));
+    let words = unknown.filter(|attribute| attribute.value.words().is_some_and(|words| words.len() == 1));
+    words.map(|attribute| attribute.value.span).collect()
+}
 
 impl World<'_> {
     /// Reports references to nothing, and poisons whatever holds one.
@@ -29,7 +37,11 @@ impl World<'_> {
         for (number, resource) in declarations.resources.iter().enumerate() {
             let body = &resource.block.body;
             let own = instance_names(body);
-            for attribute in body.attributes.iter().filter(|attribute| attribute.name.as_ref() != "depends_on") {
+            let schema = resource.kind.schema();
+            let known: Vec<&str> = schema.attributes.iter().map(|one| one.name).chain(META.iter().copied()).collect();
+            let surplus = lone_words_of_unknown(body, &known);
+            let values = body.attributes.iter().filter(|attribute| attribute.name.as_ref() != "depends_on");
+            for attribute in values.filter(|attribute| !surplus.contains(&attribute.value.span)) {
                 // What makes the instances cannot depend on which instance it is.
                 let is_meta = META.contains(&attribute.name.as_ref());
                 let own = if is_meta { nothing() } else { own.clone() };
@@ -37,7 +49,15 @@ impl World<'_> {
             }
             for block in &body.blocks {
                 if block.word.as_ref() != "lifecycle" {
-                    check(in_block(block), &own, Some(number));
+                    let nested = schema.blocks.iter().find(|nested| nested.name == block.word.as_ref());
+                    let surplus = nested.map_or_else(Vec::new, |nested| {
+                        lone_words_of_unknown(
+                            &block.body,
+                            &nested.attributes.iter().map(|one| one.name).collect::<Vec<_>>(),
+                        )
+                    });
+                    let all = in_block(block).into_iter().filter(|reference| !surplus.contains(&reference.span));
+                    check(all.collect(), &own, Some(number));
                     continue;
                 }
                 let fixed = block.body.attributes.iter().filter(|one| one.name.as_ref() == "prevent_destroy");

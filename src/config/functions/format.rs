@@ -11,11 +11,11 @@ use super::super::value::{Data, Value};
 use super::{Fault, Function, Outcome, Takes, encoding, function, takes, text};
 
 pub(super) const TABLE: &[Function] = &[
-    function("format", &[takes("format", Takes::Text)], Takes::Text, |_, arguments| {
+    function("format", &[takes("format", Takes::Text)], Takes::Text, |evaluator, arguments| {
         if arguments.iter().any(Value::has_unknown_within) {
             return Ok(Value::unknown_of(Type::Text));
         }
-        formatted(text(arguments, 0), &arguments[1..]).map(Value::from)
+        formatted(evaluator, text(arguments, 0), &arguments[1..]).map(Value::from)
     })
     .and_more(takes("args", Takes::Any).or_null()),
     function("formatlist", &[takes("format", Takes::Text)], Takes::Texts, format_list)
@@ -38,7 +38,7 @@ struct Verb {
     verb: char,
 }
 
-fn formatted(format: &str, arguments: &[Value]) -> Result<String, Fault> {
+fn formatted(evaluator: &mut Evaluator<'_>, format: &str, arguments: &[Value]) -> Result<String, Fault> {
     let mut out = String::new();
     let mut rest = format;
     let mut next = 0;
@@ -86,6 +86,10 @@ fn formatted(format: &str, arguments: &[Value]) -> Result<String, Fault> {
         let argument = arguments.get(index);
         let argument =
             argument.ok_or_else(|| Fault::call(format!("there is no argument {} for `%{letter}`", index + 1)))?;
+        if "eEfgG".contains(letter) {
+            // Digits of a fraction are computed one after the other, which takes far longer than to write them.
+            evaluator.owe(verb.precision.unwrap_or(0))?;
+        }
         next = index + 1;
         highest = highest.max(next);
         out.push_str(&one(&verb, argument, index)?);
@@ -154,7 +158,8 @@ fn one(verb: &Verb, argument: &Value, index: usize) -> Result<String, Fault> {
                 };
                 let digits = match verb.precision {
                     Some(0) if value.is_zero() => String::new(),
-                    precision => format!("{digits:0>width$}", width = precision.unwrap_or(0)),
+                    // The width of the standard library ends at 65535.
+                    precision => format!("{}{digits}", "0".repeat(precision.unwrap_or(0).saturating_sub(digits.len()))),
                 };
                 let prefix = if verb.sharp { prefix } else { "" };
                 // A number of digits that is asked for leaves nothing to fill with zeros.
@@ -203,7 +208,7 @@ fn signed(verb: &Verb, negative: bool, digits: &str) -> String {
 }
 
 fn padded(verb: &Verb, text: String) -> String {
-    let missing = verb.width.unwrap_or(0).saturating_sub(text.graphemes(true).count());
+    let missing = verb.width.unwrap_or(0).saturating_sub(text.graphemes(true).take(verb.width.unwrap_or(0)).count());
     match (verb.minus, verb.zero) {
         (true, _) => format!("{text}{}", " ".repeat(missing)),
         (false, true) => format!("{}{text}", "0".repeat(missing)),
@@ -237,7 +242,7 @@ fn format_list(evaluator: &mut Evaluator<'_>, arguments: &[Value]) -> Outcome {
                 None => value.clone(),
             })
             .collect();
-        let made = formatted(text(arguments, 0), &row).map_err(|fault| match fault {
+        let made = formatted(evaluator, text(arguments, 0), &row).map_err(|fault| match fault {
             Fault::Argument(_, why) => Fault::Call(why),
             other => other,
         })?;

@@ -24,6 +24,8 @@ pub struct Device {
     pub readonly: bool,
     /// WWN, serial number or device-mapper name: what stays the same wherever the device appears.
     pub identities: Vec<String>,
+    /// The name that the device mapper gave it, as in /dev/mapper.
+    pub mapper_name: Option<String>,
     pub holders: Vec<String>,
     pub partitions: Vec<String>,
     pub is_swap: bool,
@@ -103,7 +105,19 @@ impl Device {
 
     /// Whether a mount is one of this device. btrfs mounts have a device number of their own and tell the source's path.
     pub fn is_source_of(&self, mount: &super::mounts::Mount) -> bool {
-        mount.device == self.number || mount.source == self.path
+        mount.device == self.number || self.is_named(&mount.source)
+    }
+
+    /// Whether a path below /dev is certainly this device: the kernel's name, that in /dev/mapper, that of LVM.
+    pub fn is_named(&self, path: &str) -> bool {
+        let Some(name) = &self.mapper_name else { return path == self.path };
+        path == self.path
+            || path.strip_prefix("/dev/mapper/") == Some(name)
+            || self.identities.iter().any(|identity| identity.starts_with("LVM-"))
+                && path.strip_prefix("/dev/").and_then(|path| path.split_once('/')).is_some_and(|(group, volume)| {
+                    // LVM joins the two with a hyphen, and doubles those within them.
+                    [group, volume].map(|part| part.replace('-', "--")).join("-") == *name
+                })
     }
 }
 
@@ -140,6 +154,7 @@ fn parse(text: &str) -> Known<Found> {
             "number" => device.number = value.to_owned(),
             "size" => size = value.parse().ok().map(Size),
             "readonly" => device.readonly = value != "0",
+            "mapper" => device.mapper_name = Some(value.to_owned()),
             "identity" => device.identities.push(value.trim().to_owned()),
             "holder" => device.holders.push(value.to_owned()),
             "partition" => device.partitions.push(value.to_owned()),
@@ -243,6 +258,35 @@ mod tests {
         ];
         for (old, new, objection) in table {
             assert_eq!(device(&BLANK.replace(old, new)).objections(&Mounts::default()), [objection], "{new}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_device_is_known_by_each_of_its_names() {
+        let mapped = "path /dev/dm-3\nmapper vg-my--images\nidentity LVM-abc";
+        let lvm = BLANK.replace("path /dev/loop3", mapped);
+        let crypt = lvm.replace("LVM-abc", "CRYPT-LUKS2-abc");
+        let table = [
+            (&lvm, "0:41", "/dev/mapper/vg-my--images", true),
+            (&lvm, "0:41", "/dev/vg/my-images", true),
+            (&lvm, "0:41", "/dev/dm-3", true),
+            (&lvm, "7:3", "/dev/anything", true),
+            (&lvm, "0:41", "/dev/mapper/vg-my-images", false),
+            (&lvm, "0:41", "/dev/vg/my--images", false),
+            (&lvm, "0:41", "/dev/vg-my/images", false),
+            (&lvm, "0:41", "/dev/dm-4", false),
+            (&crypt, "0:41", "/dev/mapper/vg-my--images", true),
+            (&crypt, "0:41", "/dev/vg/my-images", false),
+        ];
+        for (answer, number, source, expected) in table {
+            let line = format!("1 2 {number} / /srv/x rw - btrfs {source} rw\n");
+            let reply = crate::model::Reply { status: 0, out: line, err: String::new() };
+            let question = super::super::mounts::question();
+            let facts = HostFacts::Reached([(question, crate::model::Answer::Said(reply))].into());
+            let mounts = super::super::mounts::read(&facts).expect("one mount");
+            let device = device(answer);
+            assert_eq!(device.is_source_of(&mounts.0[0]), expected, "{number} {source} of {:?}", device.mapper_name);
+            assert_eq!(device.objections(&mounts).is_empty(), !expected, "a mounted device is not blank: {source}");
         }
     }
 

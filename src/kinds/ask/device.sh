@@ -12,6 +12,7 @@ sys=/sys/dev/block/$number
 for name in wwid device/wwid serial device/serial dm/uuid; do
     [ ! -r "$sys/$name" ] || printf 'identity %s\n' "$(cat "$sys/$name" 2>/dev/null)"
 done
+[ ! -r "$sys/dm/name" ] || printf 'mapper %s\n' "$(cat "$sys/dm/name")"
 [ -d "$sys" ] || echo 'sysfs missing'
 set +f
 for holder in "$sys"/holders/*; do [ ! -e "$holder" ] || printf 'holder %s\n' "${holder##*/}"; done

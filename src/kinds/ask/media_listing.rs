@@ -52,7 +52,7 @@ pub fn read(facts: &HostFacts, directory: &str) -> Known<Listing> {
     let mut words: Vec<&str> = reply.out.split_terminator('\0').collect();
     let is_whole = words.pop_if(|last| *last == "end").is_some();
     // A listing that was cut short without reaching the limit is no answer.
-    if words.len() % 2 != 0 && words.len() < 2 * MOST || !is_whole && words.len() < 2 * MOST || !reply.err.is_empty() {
+    if !words.len().is_multiple_of(2) && words.len() < 2 * MOST || !is_whole && words.len() < 2 * MOST || !reply.err.is_empty() {
         return Err(failure(&reply));
     }
     let files = words.chunks_exact(2).map(|pair| Some((pair[1].to_owned(), pair[0].parse().ok()?)));
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_listing_is_whole_or_full_or_no_answer() {
-        let found = listed("5\0b.iso\07\0a b\nc.txt\0end\0", "").expect("a listing");
+        let found = listed("5\0b.iso\x007\0a b\nc.txt\0end\0", "").expect("a listing");
         assert_eq!(found.files, [("a b\nc.txt".to_owned(), 7), ("b.iso".to_owned(), 5)]);
         assert!(found.is_whole);
         let full = "1\0x\0".repeat(MOST);

@@ -258,6 +258,9 @@ impl<'a> Survey<'a> {
                     findings.left_out.push(left(&candidate.at, why, one.regard));
                     continue;
                 }
+                if candidate.is_guess && !volume::may_hold_images(&candidate.at, said, &listing) {
+                    continue;
+                }
                 match volume::look(candidate, host, &sight.ground, said, &listing) {
                     Ok(found) => {
                         listings.push((host.clone(), candidate.at.clone(), listing));
@@ -296,7 +299,10 @@ fn sight(host: &HostName, facts: &HostFacts, managed: &Managed, named: &[String]
     let sorted = mounts::sort(&ground, &names, &|path| owner(path).is_some(), named);
     let seen = sorted.managed.iter().filter_map(|path| owner(path)).cloned().collect();
     let volumes = managed.volumes.get(host).cloned().unwrap_or_default();
-    Ok((Sight { ground, candidates: sorted.candidates, passed: sorted.passed, volumes }, seen))
+    let mut candidates = sorted.candidates;
+    // Its images are those of the volume that shows it at another place.
+    candidates.retain(|one| !one.is_guess || !managed.sources.contains_key(&(host.clone(), one.at.clone())));
+    Ok((Sight { ground, candidates, passed: sorted.passed, volumes }, seen))
 }
 
 /// How a host is referred to.
@@ -332,6 +338,7 @@ mod tests {
 
     const SYSTEM: &str = "hostname x\nmachine-id 77\nuid 0\npasswd root:x:0:0::/:/bin/sh\ngroup root:x:0:\n";
     const MOUNTED: &str = "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:1 /data /srv/x rw - ext4 /dev/sda1 rw\n";
+    const LIBVIRT: &str = "/var/lib/libvirt/images";
     const LISTED: &str = "web.raw\x000\x0081b0 0 0 2049 77 1048576 0 512\n 00\n\0end 0 0\n";
 
     fn answers(all: &[(Question, &str)]) -> HostFacts {
@@ -348,6 +355,9 @@ mod tests {
             (device_names::question(), ""),
             (path::question("/srv/x"), "41ed 0 0 1 2\n41ed 0 0 1 3\n41ed 0 0 1 4\n"),
             (image_listing::question("/srv/x"), LISTED),
+            // Where libvirt has its images by default, there are none.
+            (path::question(LIBVIRT), "41ed 0 0 1 2\n41ed 0 0 1 3\n41ed 0 0 1 4\n41ed 0 0 1 5\n41ed 0 0 1 6\n"),
+            (image_listing::question(LIBVIRT), "end 0 0\n"),
         ]
     }
 
@@ -385,6 +395,9 @@ mod tests {
             assert_eq!(doubts(&findings), expected, "{silent:?}");
             assert!(!addresses(&findings).contains(&"image.web".to_owned()));
         }
+        let silent = image_listing::question(LIBVIRT);
+        let rest: Vec<_> = all.iter().filter(|(question, _)| *question != silent).cloned().collect();
+        assert_eq!(doubts(&found(&[("a", answers(&rest))])), [LIBVIRT]);
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Candidate {
     pub mount: Option<Mount>,
     /// It counts only if an image lies in it.
     pub needs_images: bool,
+    /// Nobody named it and nothing is mounted there: without images in it, it is nothing.
+    pub is_guess: bool,
 }
 
 /// Where its bytes are, as far as a mount tells.
@@ -128,6 +130,9 @@ const ONLY_WITH_IMAGES: &[&str] = &["/home", "/var"];
 /// What is meant for images or was made by Larder.
 const FOR_IMAGES: &[&str] = &["/var/lib/libvirt", "/var/lib/larder"];
 
+/// Where the images of guests are on most hosts, on no mount of their own.
+const PLAIN_DIRECTORIES: &[&str] = &["/var/lib/libvirt/images"];
+
 /// File systems of a local disk that an `external_volume` can have on a device.
 const ON_DEVICES: &[&str] = &["btrfs", "ext4", "xfs"];
 
@@ -152,6 +157,7 @@ pub fn sort(ground: &Ground, names: &Known<DeviceNames>, managed: &dyn Fn(&str) 
                 source,
                 mount: Some(mount.clone()),
                 needs_images: !is_named && counts_only_with_images(&mount.target),
+                is_guess: false,
             }),
         };
         match found {
@@ -176,7 +182,24 @@ pub fn sort(ground: &Ground, names: &Known<DeviceNames>, managed: &dyn Fn(&str) 
                 source: Source::Directory,
                 mount: None,
                 needs_images: false,
+                is_guess: false,
             }),
+        }
+    }
+    let plain = PLAIN_DIRECTORIES.iter().filter(|path| !seen.contains(**path) && !named.iter().any(|one| one == *path));
+    for path in plain.filter(|path| !managed(path)) {
+        let is_source = |one: &Candidate| matches!(&one.source, Source::Bind { source } if source == path);
+        // What is seen in a volume is found there; nothing on a server is looked at.
+        let is_elsewhere = sorted.candidates.iter().any(is_source)
+            || ground.mounts.containing(path).is_some_and(|mount| is_shared(&mount.fstype));
+        if !is_elsewhere {
+            sorted.candidates.push(Candidate {
+                at: (*path).to_owned(),
+                source: Source::Directory,
+                mount: None,
+                needs_images: true,
+                is_guess: true,
+            });
         }
     }
     sorted

@@ -108,6 +108,12 @@ pub(super) fn look(
     Ok(FoundVolume { host: host.clone(), spec, owner, group, mode: inode.mode, others })
 }
 
+/// Whether images lie in a directory, or may: what could not be looked at may hold some.
+pub(super) fn may_hold_images(at: &str, facts: &HostFacts, listing: &Known<Listing>) -> bool {
+    let is_absent = path::read(facts, at).is_ok_and(|lineage| lineage.last().is_none() && lineage.obstacle().is_none());
+    !is_absent && listing.as_ref().map_or(true, |listing| !listing.images.is_empty() || listing.left > 0)
+}
+
 /// The label of the file system, if the device is the one that is mounted.
 fn label(path: &str, fstype: &str, mount: Option<&Mount>, facts: &HostFacts) -> Result<String, (String, Regard)> {
     let found = device::read(facts, path)

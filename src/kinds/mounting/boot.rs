@@ -20,13 +20,18 @@ impl Look<'_> {
         if options.is_empty() {
             options.push("defaults".to_owned());
         }
-        if self.source.is_network() && !options.iter().any(|option| option == "_netdev") {
+        let is_new = self.options_that_stay().is_none();
+        if is_new && self.source.is_network() && !options.iter().any(|option| option == "_netdev") {
             options.push("_netdev".to_owned());
         }
-        if !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
+        if is_new && !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
             options.push("nofail".to_owned());
         }
-        options.push(format!("{}={}", fstab::ID_OPTION, encode_id(&self.address.to_string())));
+        let id = format!("{}={}", fstab::ID_OPTION, encode_id(&self.address.to_string()));
+        match options.iter_mut().find(|option| option.starts_with(fstab::ID_OPTION)) {
+            Some(old) => *old = id,
+            None => options.push(id),
+        }
         let pass = file_system(&fstype).map_or(0, |one| one.pass);
         Some(Entry { source: self.mount_source(uuid), target: self.at.to_owned(), fstype, options, dump: 0, pass })
     }

@@ -38,6 +38,13 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
                 "Write each option as an element of its own, without commas and white space.",
                 block.place_of("options"),
             );
+        } else if let Some(word) = stands_for(option) {
+            error(
+                "invalid-value",
+                format!("the option {option} would go against `{word}`"),
+                "Say it there.",
+                block.place_of("options"),
+            );
         } else if is_larders_own(option) {
             error(
                 "invalid-value",
@@ -52,6 +59,18 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
 
 fn is_one_option(option: &str) -> bool {
     !option.is_empty() && !option.contains([',', ' ', '\t', '\n'])
+}
+
+/// The word of the configuration that an option stands for: given in both places, one would win in silence.
+fn stands_for(option: &str) -> Option<&'static str> {
+    Some(match option.split_once('=')?.0 {
+        "size" | "nr_blocks" => "size",
+        "mode" | "file_mode" | "dir_mode" => "mode",
+        "uid" => "owner",
+        "gid" => "group",
+        "vers" | "nfsvers" => "version",
+        _ => return None,
+    })
 }
 
 /// Options that say what kind of mount it is, when it is mounted, whose it is or who logs in.

@@ -168,7 +168,7 @@ impl Look<'_> {
                 self.hazard(
                     HazardCode::DataLoss,
                     format!("{path} on {} is blank; it held the volume's data when it was applied last", self.host),
-                    format!("Find out which disk this is. If the data are gone for good, accept that: -accept data-loss@{}.", self.address),
+                    "Find out which disk this is, and accept the loss only if the data are gone for good.",
                 ),
                 vec![draft],
             ),

@@ -43,7 +43,7 @@ impl Look<'_> {
         }
         let default = match &self.source {
             Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),
-            Source::Tmpfs { .. } => Some((0, 0, Mode::new(0o1777)?)),
+            Source::Tmpfs { .. } if !matches!(self.mounted(), Mounted::Ours(_)) => Some((0, 0, Mode::new(0o1777)?)),
             Source::Device { .. } if self.to_be_formatted().is_some() => Some((0, 0, Mode::new(0o755)?)),
             // What the server lets the host do is seen only when it is mounted; mount options say whose it looks.
             Source::Nfs(_) if inode.is_none() => None,

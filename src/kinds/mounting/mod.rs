@@ -161,7 +161,8 @@ impl Look<'_> {
             Source::Directory => !self.lineage.exists(),
             Source::Bind { .. } | Source::Nfs(_) => false,
             // The server keeps no owner that the host would see: mount options say whose it is.
-            Source::Tmpfs { .. } | Source::Cifs(_) => true,
+            Source::Cifs(_) => true,
+            Source::Tmpfs { .. } => !matches!(self.mounted(), Mounted::Ours(_)),
             Source::Device { .. } => self.to_be_formatted().is_some(),
         };
         match is_new {

@@ -1,10 +1,12 @@
 //! Mount options: those that a volume is to have, those in force, and the remount between them.
 
-use super::boot::is_for_boot_only;
+use super::boot::{is_for_boot_only, means_for_a_tmpfs};
 use super::network::{Cifs, credentials_path};
-use super::{Look, Source};
+use super::{Look, Mounted, Source};
 use crate::kinds::ask::mounts::Mount;
+use crate::kinds::ask::path::Inode;
 use crate::kinds::ask::{open_files, space};
+use crate::kinds::ground::Permissions;
 use crate::kinds::verdict::{Difference, Draft, Remedy};
 use crate::model::block::Attributes;
 use crate::model::{Command, Hazard, HazardCode, Impact, Size};
@@ -12,23 +14,22 @@ use crate::model::{Command, Hazard, HazardCode, Impact, Size};
 impl Look<'_> {
     /// The mount options that the volume is to have: the kind's own, then the user's.
     pub(super) fn options(&self) -> Vec<String> {
-        let mut options = match &self.source {
-            Source::Directory => Vec::new(),
-            Source::Bind { .. } => vec!["bind".to_owned()],
-            Source::Tmpfs { size } => {
-                let wanted = self.wanted_root();
-                let mut all = vec![format!("size={}", size.0)];
-                all.extend(wanted.mode.map(|mode| format!("mode={mode}")));
-                all.extend(wanted.uid.map(|uid| format!("uid={uid}")));
-                all.extend(wanted.gid.map(|gid| format!("gid={gid}")));
-                all
-            }
-            Source::Device { .. } => Vec::new(),
-            // `hard`: an I/O error after a timeout would be damage in a guest (nfs(5)).
-            Source::Nfs(nfs) => [format!("vers={}", nfs.version), "hard".to_owned(), "noatime".to_owned()].into(),
-            Source::Cifs(cifs) => self.cifs_options(cifs),
-        };
+        let mut options = self.fixed_options();
         let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+        if let Some(mut kept) = self.options_that_stay() {
+            for own in options {
+                match kept.iter_mut().find(|one| key(one) == key(&own) || own == "bind" && *one == "rbind") {
+                    Some(one) if *one == "rbind" || means_for_a_tmpfs(std::slice::from_ref(one), &own) => {}
+                    Some(one) => *one = own,
+                    None => kept.insert(0, own),
+                }
+            }
+            return kept;
+        }
+        if let Source::Nfs(_) = &self.source {
+            // `hard`: an I/O error after a timeout would be damage in a guest (nfs(5)).
+            options.extend(["hard", "noatime"].map(str::to_owned));
+        }
         for option in self.block.texts("options") {
             options.retain(|one| !one.contains('=') || key(one) != key(option));
             options.retain(|one| !excludes(option, one));
@@ -39,9 +40,60 @@ impl Look<'_> {
         options
     }
 
+    /// The options that follow from the kind of the volume and its nested block.
+    fn fixed_options(&self) -> Vec<String> {
+        match &self.source {
+            Source::Directory | Source::Device { .. } => Vec::new(),
+            Source::Bind { .. } => vec!["bind".to_owned()],
+            Source::Tmpfs { size } => {
+                std::iter::once(format!("size={}", size.0)).chain(self.permission_options()).collect()
+            }
+            Source::Nfs(nfs) => vec![format!("vers={}", nfs.version)],
+            Source::Cifs(cifs) => self.cifs_options(cifs),
+        }
+    }
+
+    /// Owner and mode of the root of a tmpfs. Where the block says nothing of them, a tmpfs that is mounted keeps what it has:
+    /// what its line in fstab says, and without a line what is live.
+    fn permission_options(&self) -> Vec<String> {
+        let (line, wanted) = match self.mounted() {
+            Mounted::Ours(_) if self.wanted.is_unmanaged() => {
+                let live =
+                    |inode: &Inode| Permissions { uid: Some(inode.uid), gid: Some(inode.gid), mode: Some(inode.mode) };
+                (self.options_of_line(), self.lineage.last().map(live).unwrap_or_default())
+            }
+            _ => (None, self.wanted_root()),
+        };
+        if let Some(mut line) = line {
+            line.retain(|option| ["mode=", "uid=", "gid="].iter().any(|prefix| option.starts_with(prefix)));
+            return line;
+        }
+        let mode = wanted.mode.map(|mode| format!("mode={mode}"));
+        let uid = wanted.uid.map(|uid| format!("uid={uid}"));
+        let gid = wanted.gid.map(|gid| format!("gid={gid}"));
+        [mode, uid, gid].into_iter().flatten().collect()
+    }
+
+    /// The options of the one line that the volume has in fstab.
+    fn options_of_line(&self) -> Option<Vec<String>> {
+        match self.ground.fstab.lines_for(&self.scene.names(self.address), &[self.at]).as_slice() {
+            [line] => line.entry.as_ref().filter(|entry| self.is_same_source(entry)).map(|entry| entry.options.clone()),
+            _ => None,
+        }
+    }
+
+    fn ignores_options(&self) -> bool {
+        self.block.lifecycle.ignore_changes.contains("options")
+    }
+
+    /// The options of the line in fstab, where changes of them are ignored.
+    pub(super) fn options_that_stay(&self) -> Option<Vec<String>> {
+        self.options_of_line().filter(|_| self.ignores_options())
+    }
+
     /// The options in force that are not as wanted, and the remount that mends them.
     pub(super) fn remount(&self, mount: &Mount) -> Option<Difference> {
-        let options = self.options();
+        let options = if self.ignores_options() { self.fixed_options() } else { self.options() };
         let wanted: Vec<&str> = options
             .iter()
             .map(String::as_str)
@@ -52,7 +104,10 @@ impl Look<'_> {
             Source::Bind { source } => self.ground.mounts.containing(source),
             _ => None,
         };
-        let (missing, surplus) = option_differences(&wanted, mount, inherited);
+        let (missing, mut surplus) = option_differences(&wanted, mount, inherited);
+        if self.ignores_options() {
+            surplus.clear();
+        }
         // What the client and the server have agreed on stays until it is mounted anew.
         let is_agreed = match &self.source {
             Source::Nfs(_) => missing.iter().any(|option| !is_flag(option)),
@@ -79,9 +134,15 @@ impl Look<'_> {
         };
         words.extend(wanted.iter().filter(is_taken));
         words.extend(surplus.iter().filter_map(|flag| opposite(flag)));
+        if self.ignores_options() {
+            // A remount takes off the flags that it does not name.
+            words.extend(FLAGS.iter().map(|(on, _)| *on).filter(|on| mount.has_option_of_mount(on)));
+        }
         if let Some(hazard) = self.shrinks_below_content(&missing) {
             return Some(Difference::new("options", shown_options(mount), missing.join(","), Remedy::Never(hazard)));
         }
+        // With the source named, mount(8) takes nothing over from fstab.
+        let source = (self.ignores_options() && !self.source.is_network()).then_some(mount.source.as_str());
         let becomes_readonly = missing.contains(&"ro");
         let mut guard = vec![self.ground.mounts.guard(self.at)];
         if becomes_readonly {
@@ -90,7 +151,7 @@ impl Look<'_> {
         let draft = Draft::new(
             "remount",
             format!("remount {} with {}", self.at, words[1..].join(",")),
-            Command::new(["mount", "-o", &words.join(","), "--", self.at]),
+            Command::new(["mount", "-o", &words.join(","), "--"].into_iter().chain(source).chain([self.at])),
         )
         .guarded(guard)
         .with_impact(Impact::Remount)

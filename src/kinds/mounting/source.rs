@@ -116,7 +116,7 @@ impl Look<'_> {
                 Some(("PARTUUID", uuid)) => *path == format!("/dev/disk/by-partuuid/{}", uuid.trim_matches('"')),
                 _ => {
                     entry.source == *path
-                        || matches!(&self.device, Some(Found::Device(device)) if device.path == entry.source)
+                        || matches!(&self.device, Some(Found::Device(device)) if device.is_named(&entry.source))
                 }
             },
         }

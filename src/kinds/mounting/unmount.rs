@@ -72,7 +72,7 @@ impl Look<'_> {
                     self.hazard(
                         HazardCode::DataLoss,
                         format!("unmounting the tmpfs {path} on {} deletes {}", self.host, listed(&entries)),
-                        format!("Copy it away, or accept the loss: --accept data-loss@{}.", self.address),
+                        "Copy away what is needed first.",
                     ),
                     vec![draft],
                 ),
@@ -105,7 +105,7 @@ impl Look<'_> {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
                     format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Keep it with {}, move the files yourself before, or accept that they stay behind: -accept data-loss@{}. The old directory is left as it is.", self.address.attribute_for("mount_point", old, self.address.has_keys()), self.address),
+                    format!("Keep it with {}, or move the files yourself before. The old directory is left as it is.", self.address.attribute_for("mount_point", old, self.address.has_keys())),
                 ));
             }
             return Ok(());

@@ -60,7 +60,7 @@ fn trouble_is_told_first_and_promises_nothing() {
     ! data-loss  external_volume.nfs@hv2
       unmounting /srv/nfs on hv2 deletes guest.img
       Copy it away.
-      Or accept it: --accept data-loss@external_volume.nfs
+      Or accept it: -accept data-loss@external_volume.nfs
     ! slow-allocation  image.web["a b"]@hv1  (a warning: it stops nothing)
       10.0.0.5:/export/images cannot reserve space: allocation writes 40.0 GiB
       Use NFS 4.2, or allocation = "sparse".
