@@ -198,6 +198,9 @@ fn sizes_and_names_that_make_no_sense_are_errors_of_the_configuration() {
         ("size = \"8MiB\"", "size = \"8MiB\"\n  mode = \"0999\""),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  allocation = \"metadata\""),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = []"),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  group = 4294967295"),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  owner = \"99999999999\""),
+        ("size = \"8MiB\"", "size = \"8MiB\"\n  owner = -1"),
         ("size = \"8MiB\"", "size = \"8MiB\"\n  hosts = [for h in [host.hv1] : h if h.name == \"other\"]"),
     ];
     let good = format!("{}{LOCAL}{}", storage(&["hv1"]), image("a", "local", "raw", "8MiB", ""));
@@ -674,6 +677,17 @@ fn an_image_that_moves_adopts_a_file_only_when_the_old_one_is_gone() {
     site.apply();
     assert_eq!(site.sh("hv1", "stat -c %i /srv/other/a.raw"), copy);
     assert_eq!(change(&site.plan(), "image.a")["action"], "unchanged");
+}
+
+#[test]
+fn a_volume_that_guests_could_not_write_is_told_before_it_is_mounted() {
+    let site = Site::up(&["hv1"]);
+    let volume = LOCAL.replace("directory {}", "options = [\"ro\"]\n  tmpfs {\n    size = \"8MiB\"\n  }");
+    site.write(&[storage(&["hv1"]), volume.clone(), image("a", "local", "raw", "1MiB", "")].concat());
+    let plan = site.refused();
+    assert_eq!(hazards(&plan), ["no-access"], "{plan:#}");
+    assert!(message(&plan, "no-access").contains("read-only"), "{plan:#}");
+    site.write(&[storage(&["hv1"]), volume.replace("\"ro\"", "\"noatime\"")].concat()).apply();
 }
 
 #[test]

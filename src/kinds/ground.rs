@@ -2,7 +2,9 @@
 //! making directories, and who may use them.
 
 use crate::model::block::Attributes;
-use crate::model::{Address, Block, Command, Guard, Hazard, HazardCode, HostFacts, HostName, Mode, Question};
+use crate::model::{
+    Address, Block, Command, Guard, Hazard, HazardCode, HostFacts, HostName, Mode, Problem, Problems, Question,
+};
 
 use super::ask::fstab::{self, Fstab};
 use super::ask::mounts::{self, Mounts};
@@ -97,6 +99,19 @@ pub struct Permissions {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     pub mode: Option<Mode>,
+}
+
+/// Numbers that no user or group has: chown(2) takes the highest one for "leave it".
+pub fn check_people(block: &Block) -> Problems {
+    let number = |name: &&str| block.text(name)?.parse::<i128>().ok();
+    let is_written = |name: &&str| block.place_of(name).is_some();
+    let wrong = ["owner", "group"].into_iter().filter(is_written).filter_map(|name| Some((name, number(&name)?)));
+    let wrong = wrong.filter(|(_, number)| !(0..i128::from(u32::MAX)).contains(number));
+    let problem = |(name, number): (&str, i128)| {
+        let summary = format!("no {name} has the number {number}");
+        Problem::error("invalid-value", summary, "Numbers go from 0 to 4294967294.").at(block.place_of(name))
+    };
+    wrong.map(problem).collect()
 }
 
 /// Asks for the users and groups that a block names.

@@ -165,7 +165,7 @@ fn default_name(block: &Block) -> Datum {
 }
 
 fn check(block: &Block, all: &Blocks) -> Problems {
-    let mut problems = Problems::new();
+    let mut problems = ground::check_people(block);
     let mut error = |summary: String, detail: &str, name: &str| {
         problems
             .push(Problem::error("invalid-value", summary, detail).at(block.place_of(name).or(block.place.as_deref())))
@@ -334,7 +334,9 @@ fn moved_away(block: &Block, scene: &Scene, host: &HostName, path: &str) -> Opti
     let old = in_directory(kind_of(&volume.address)?.image_directories(volume).first()?, previous);
     let (name, volume) = (previous.text("name")?, &volume.address);
     let cure = match (block.resource("volume") == Some(volume), block.text("name") == Some(name)) {
-        (true, false) => format!("Keep it with name = {name:?}. "),
+        (true, false) => {
+            format!("Keep it with {}. ", block.address.attribute_for("name", name, block.address.has_keys()))
+        }
         (true, true) => format!("Keep it where it is by keeping the path of {volume}. "),
         (false, _) => String::new(),
     };

@@ -54,7 +54,7 @@ impl Kind for ImageStorage {
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
         let default = default_root(block);
         block.default_to("root", default);
-        let mut problems = Problems::new();
+        let mut problems = ground::check_people(block);
         if ground::belongs_to_the_system(root(block)) {
             let summary = format!("{} belongs to the system", root(block));
             problems.push(

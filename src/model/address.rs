@@ -130,17 +130,35 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Key::Index(index) => write!(f, "[{index}]"),
-            // Every text becomes one printable line that is the same text to JSON and in a configuration.
-            Key::Text(text) => {
-                let mut quoted = serde_json::Value::from(text.as_ref()).to_string();
-                // JSON and configurations know different short forms, and these begin a template there.
-                for (short, long) in [("${", "\\u0024{"), ("%{", "\\u0025{")] {
-                    quoted = quoted.replace(short, long);
-                }
-                write!(f, "[{}]", without_short_escapes(&quoted))
-            }
+            Key::Text(text) => write!(f, "[{}]", quoted(text)),
         }
     }
+}
+
+impl Address {
+    /// What to write so that an attribute of this resource is a text, after "keep it with". Of a block that gives several resources
+    /// the attribute is one expression for all: what it is to give for this one is said.
+    pub fn attribute_for(&self, name: &str, text: &str, is_one_of_many: bool) -> String {
+        match is_one_of_many {
+            false => format!("{name} = {}", quoted(text)),
+            true => format!("an expression for `{name}` that gives {} for {self} alone", quoted(text)),
+        }
+    }
+
+    /// Whether its block may give other resources, too.
+    pub fn has_keys(&self) -> bool {
+        self.key.is_some() || self.module.iter().any(|step| step.key.is_some())
+    }
+}
+
+/// A text as a configuration spells it: one printable line that is the same text to JSON, too.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = serde_json::Value::from(text).to_string();
+    // JSON and configurations know different short forms, and these begin a template there.
+    for (short, long) in [("${", "\\u0024{"), ("%{", "\\u0025{")] {
+        quoted = quoted.replace(short, long);
+    }
+    without_short_escapes(&quoted)
 }
 
 /// Quoted JSON in which the escapes `\b` and `\f`, which a configuration does not have, are written out.
@@ -323,5 +341,25 @@ mod tests {
         assert_eq!(address.key, Some(Key::Text("a\"b".into())));
         assert_eq!(address.to_string(), r#"module.m["x"].image.web["a\"b"]"#);
         assert_eq!(address.default_name(), "web-a\"b");
+    }
+
+    #[test]
+    fn an_attribute_to_keep_is_spelled_as_a_configuration_reads_it() {
+        let table = [
+            ("image.web", "web.raw", false, r#"name = "web.raw""#),
+            ("image.web", "${x}%{y}\u{7f}\"\\", false, r#"name = "\u0024{x}\u0025{y}"#),
+            (
+                "image.web[\"a\"]",
+                "a.raw",
+                true,
+                r#"an expression for `name` that gives "a.raw" for image.web["a"] alone"#,
+            ),
+        ];
+        for (address, text, is_one_of_many, expected) in table {
+            let address: Address = address.parse().expect("an address");
+            assert_eq!(address.has_keys(), is_one_of_many);
+            let said = address.attribute_for("name", text, is_one_of_many);
+            assert!(said.starts_with(expected) && !said.contains("${"), "{said}");
+        }
     }
 }

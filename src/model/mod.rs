@@ -15,7 +15,7 @@ pub mod selector;
 pub mod size;
 pub mod step;
 
-pub use address::{Address, Key};
+pub use address::{Address, Key, quoted};
 pub use block::{Attribute, Block, Blocks, Datum, Lifecycle, NestedBlock};
 pub use escape::{escape, escape_line};
 pub use facts::{Answer, Facts, HostFacts, Question, Reply};

@@ -1238,3 +1238,53 @@ fn used_functions(steps: &[Step]) -> BTreeMap<String, String> {
     }
     used
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `kind.name` built on the others.
+    fn block(address: &str, needed: &[&str]) -> Block {
+        let form = serde_json::json!({ "address": address, "attributes": {}, "depends_on": needed });
+        serde_json::from_value(form).expect("a block")
+    }
+
+    #[test]
+    fn what_builds_on_a_refused_or_waiting_placement_waits_and_says_for_what() {
+        let blocks = [
+            block("image_storage.main", &[]),
+            block("external_volume.bad", &["image_storage.main"]),
+            block("external_volume.late", &["image_storage.main"]),
+            block("external_volume.good", &["image_storage.main"]),
+            block("image.a", &["external_volume.bad", "external_volume.late"]),
+            block("image.b", &["image.a"]),
+            block("image.c", &["external_volume.late"]),
+            block("image.d", &["external_volume.good"]),
+        ];
+        let desired: Blocks = blocks.into_iter().map(|block| (block.address.clone(), block)).collect();
+        let hosts = ["hv1", "hv2"].map(HostName::from);
+        let draft = || Draft::new("create", "", crate::model::Command::new(["true"]));
+        let mut placed: Vec<_> = (desired.keys())
+            .flat_map(|address| hosts.iter().map(move |host| (address.clone(), host.clone())))
+            .map(|(address, host)| graph::Placed { address, host, unmakes: false, drafts: vec![draft()] })
+            .collect();
+        let of = |address: &str| (address.parse::<Address>().expect("an address"), hosts[0].clone());
+        let refused = BTreeSet::from([of("external_volume.bad")]);
+        let open = BTreeMap::from([(of("external_volume.late"), Standing::Later("it is mounted anew".to_owned()))]);
+        let waiting = without_what_they_need(&mut placed, refused, open, &desired);
+        let told: Vec<_> = (waiting.iter())
+            .map(|((address, host), standing)| match standing {
+                Standing::Later(why) => format!("{address}@{host}: {why}"),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let expected = [
+            "image.a@hv1: it is refused with external_volume.bad on hv1",
+            "image.b@hv1: it is refused with image.a on hv1",
+            "image.c@hv1: it waits for external_volume.late on hv1",
+        ];
+        assert_eq!(told, expected);
+        let stopped: Vec<_> = placed.iter().filter(|one| one.drafts.is_empty()).collect();
+        assert_eq!(stopped.len(), expected.len());
+    }
+}

@@ -25,7 +25,7 @@ enum Why {
     /// It is in the same place.
     Place(Common),
     /// It differs only by its name and the path that is made of it; with the attribute that keeps the path.
-    Name(String),
+    Name((&'static str, String)),
 }
 
 impl Making<'_> {
@@ -70,7 +70,15 @@ impl Making<'_> {
             };
             let keep = match &one.why {
                 Why::Place(_) => String::new(),
-                Why::Name(keep) => format!("\nIts path would follow the new name: keep it with {keep} in {new}."),
+                Why::Name((name, text)) => {
+                    let modules = |one: &Address| one.module.iter().map(|step| step.name.clone()).collect::<Vec<_>>();
+                    let alike = |one: &&Address| {
+                        (&one.kind, &one.name) == (&new.kind, &new.name) && modules(one) == modules(new)
+                    };
+                    let is_one_of_many = self.desired.keys().filter(alike).nth(1).is_some();
+                    let keep = new.attribute_for(name, text, is_one_of_many);
+                    format!("\nIts path would follow the new name: keep it with {keep} in {}.", new.block())
+                }
             };
             // Nothing is taken away, made or adopted on a guess.
             self.removed.remove(&one.old);
@@ -264,7 +272,7 @@ fn groups(address: &Address) -> impl Iterator<Item = Selector> {
 
 /// What a block says but for the path that is made of its name, and the attribute that would keep that path; `None` where its
 /// path was written.
-fn but_for_its_name(kind: &dyn Kind, block: &Block, all: &Blocks) -> Option<(String, String)> {
+fn but_for_its_name(kind: &dyn Kind, block: &Block, all: &Blocks) -> Option<(String, (&'static str, String))> {
     let (name, default) = kind.default_place(block, all)?;
     let place = block.attributes.get(name).filter(|attribute| attribute.value == default && !attribute.sensitive)?;
     let text = block.text(name)?;
@@ -274,7 +282,7 @@ fn but_for_its_name(kind: &dyn Kind, block: &Block, all: &Blocks) -> Option<(Str
     };
     let inside: Vec<_> = block.blocks.iter().map(|one| (&one.name, values(&one.attributes), &one.blocks)).collect();
     let shape = serde_json::to_string(&(values(&block.attributes), inside)).ok()?;
-    Some((shape, format!("{name} = {text:?}")))
+    Some((shape, (name, text.to_owned())))
 }
 
 fn is_host(address: &Address, name: &HostName) -> bool {

@@ -345,7 +345,15 @@ impl<'a> View<'a> {
             Action::Adopt => Happening::one(symbol, ink, "matches"),
             Action::Forget => Happening::one(symbol, ink, "kept on disk, no longer managed"),
             Action::Create | Action::Update | Action::Destroy | Action::Move => {
-                Happening::one(symbol, ink, "nothing has to run")
+                // What only the state follows.
+                let differences = change.differences.iter().filter(|one| one.host == *host);
+                let shown = |one: &ChangedAttribute| {
+                    format!("{} {} -> {}, nothing has to run", safe(&one.attribute), safe(&one.have), safe(&one.want))
+                };
+                match differences.map(shown).collect::<Vec<_>>() {
+                    lines if lines.is_empty() => Happening::one(symbol, ink, "nothing has to run"),
+                    lines => Some(Happening { symbol, ink, lines }),
+                }
             }
         }
     }

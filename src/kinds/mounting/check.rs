@@ -10,7 +10,7 @@ use crate::model::{Block, Place, Problem, Problems};
 
 /// The attributes that all of these kinds have: `mount_point`, `options`, `persist`.
 pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
-    let mut problems = Problems::new();
+    let mut problems = ground::check_people(block);
     let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
         problems.push(Problem::error(code, summary, detail).at(place))
     };

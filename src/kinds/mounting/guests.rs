@@ -33,6 +33,14 @@ impl Look<'_> {
                 _ => {} // not asked or not answered: the permission bits must do
             }
         }
+        let is_read_only = self.source != Source::Directory && self.options().iter().any(|option| option == "ro");
+        if is_read_only && !self.source.reads_only() {
+            return Some(self.hazard(
+                HazardCode::NoAccess,
+                format!("{} cannot write {} on {}: its options mount it read-only", qemu.name, self.at, self.host),
+                "Remove \"ro\" from `options`.",
+            ));
+        }
         let default = match &self.source {
             Source::Directory if !self.lineage.exists() => Some((0, 0, Mode::new(0o755)?)),
             Source::Tmpfs { .. } if !matches!(self.mounted(), Mounted::Ours(_)) => Some((0, 0, Mode::new(0o1777)?)),

@@ -105,7 +105,7 @@ impl Look<'_> {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
                     format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Keep it with mount_point = {old:?}, or move the files yourself before. The old directory is left as it is."),
+                    format!("Keep it with {}, or move the files yourself before. The old directory is left as it is.", self.address.attribute_for("mount_point", old, self.address.has_keys())),
                 ));
             }
             return Ok(());
