@@ -224,14 +224,7 @@ fn every_kind_of_volume_lives_on_three_hosts_and_nothing_else_is_touched() {
     let empty = site_of(&["hv1", "hv2"], "").replace(&volumes(""), "");
     site.write(&empty);
     let plan = site.refused();
-    assert_hazard(
-        &plan,
-        "data-loss",
-        "external_volume.ram",
-        "hv1",
-        &["/srv/ram", "deletes d"],
-        "Copy away",
-    );
+    assert_hazard(&plan, "data-loss", "external_volume.ram", "hv1", &["/srv/ram", "deletes d"], "Copy away");
     assert_eq!(all()[..2], settled[..2]);
     let plan = site.apply_exactly_with(&["-accept", "data-loss@external_volume.ram"]);
     for address in ["external_volume.scratch", "external_volume.ram"] {

@@ -320,10 +320,7 @@ fn hidden(
     let message = format!(
         "{path} on {host} would be out of sight, with the guest's data: {volume} is to be something else that is mounted there"
     );
-    let cure = format!(
-        "Give the volume another mount_point and move the file into it, or keep the volume as it was. Or accept it: -accept data-loss@{}.",
-        block.address
-    );
+    let cure = "Give the volume another mount_point and move the file into it, or keep the volume as it was.";
     Ok(Some(Hazard::new(HazardCode::DataLoss, &block.address, Some(host), message, cure)))
 }
 
@@ -346,10 +343,7 @@ fn moved_away(block: &Block, scene: &Scene, host: &HostName, path: &str) -> Opti
             &block.address,
             Some(host),
             format!("the image moves from {old} to {path}: it would be made anew, and the guest's data stay behind in the old file"),
-            format!(
-                "{cure}Move the file yourself first; what matches is adopted. Or accept it: -accept data-loss@{}.",
-                block.address
-            ),
+            format!("{cure}Move the file yourself first; what matches is adopted."),
         )
     })
 }
@@ -466,7 +460,7 @@ impl Wanted<'_> {
             self.hazard(
                 HazardCode::DataLoss,
                 format!("{} was there when it was applied last and is gone from {}", self.path, self.host),
-                format!("Find out where it went: a blank image would take its place. Put it back, or accept that: -accept data-loss@{}.", self.address),
+                "Find out where it went, and put it back: a blank image would take its place.",
             )
         })
     }
@@ -523,8 +517,12 @@ impl Wanted<'_> {
                 is_another = true;
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
-                    format!("the image moves from {} to {path} on {}, where another file is already: {why}", old.join(" or "), self.host),
-                    format!("Make sure which of the two has the guest's data, and leave only that one, at the new path. Or accept what is there: -accept data-loss@{}.", self.address),
+                    format!(
+                        "the image moves from {} to {path} on {}, where another file is already: {why}",
+                        old.join(" or "),
+                        self.host
+                    ),
+                    "Make sure which of the two has the guest's data, and leave only that one, at the new path.",
                 ));
             }
             verdict.differences.push(Difference::new(
@@ -702,7 +700,7 @@ impl Wanted<'_> {
                 self.hazard(
                     HazardCode::DataLoss,
                     format!("{} on {} had {size} when it was applied last and has {have} now", self.path, self.host),
-                    format!("It was cut short: the guest's data behind are gone. Bring back a copy, or accept that: -accept data-loss@{}.", self.address),
+                    "It was cut short: the guest's data behind are gone. Bring back a copy.",
                 ),
                 vec![draft],
             ),

@@ -52,7 +52,10 @@ pub fn read(facts: &HostFacts, directory: &str) -> Known<Listing> {
     let mut words: Vec<&str> = reply.out.split_terminator('\0').collect();
     let is_whole = words.pop_if(|last| *last == "end").is_some();
     // A listing that was cut short without reaching the limit is no answer.
-    if !words.len().is_multiple_of(2) && words.len() < 2 * MOST || !is_whole && words.len() < 2 * MOST || !reply.err.is_empty() {
+    if !words.len().is_multiple_of(2) && words.len() < 2 * MOST
+        || !is_whole && words.len() < 2 * MOST
+        || !reply.err.is_empty()
+    {
         return Err(failure(&reply));
     }
     let files = words.chunks_exact(2).map(|pair| Some((pair[1].to_owned(), pair[0].parse().ok()?)));

@@ -104,8 +104,16 @@ impl Look<'_> {
             if !entries.is_empty() && self.source == Source::Directory {
                 verdict.hazards.push(self.hazard(
                     HazardCode::DataLoss,
-                    format!("the volume's directory moves to {} on {}; {old} keeps {}", self.at, self.host, listed(&entries)),
-                    format!("Keep it with {}, or move the files yourself before. The old directory is left as it is.", self.address.attribute_for("mount_point", old, self.address.has_keys())),
+                    format!(
+                        "the volume's directory moves to {} on {}; {old} keeps {}",
+                        self.at,
+                        self.host,
+                        listed(&entries)
+                    ),
+                    format!(
+                        "Keep it with {}, or move the files yourself before. The old directory is left as it is.",
+                        self.address.attribute_for("mount_point", old, self.address.has_keys())
+                    ),
                 ));
             }
             return Ok(());
