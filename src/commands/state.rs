@@ -107,6 +107,9 @@ fn several(problems: Problems) -> Failure {
 
 /// That the state has nothing that a selector names.
 fn nothing_of(named: &Selector, state: &State) -> Failure {
+    if let Ok(address) = named.to_string().parse() {
+        return missing(&address, state.resources.keys());
+    }
     let known: Vec<_> = state.resources.keys().flat_map(|one| [one.to_string(), one.block().to_string()]).collect();
     let near = crate::model::problem::did_you_mean(&named.to_string(), known.iter().map(String::as_str));
     let cure = near
