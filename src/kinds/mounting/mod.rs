@@ -84,9 +84,11 @@ impl<'a> Look<'a> {
         check_reach(&ground, facts, at)?;
         let lineage = path::read(facts, at)?;
         let is_directory = lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory);
-        let entries = if is_directory { path::read_entries(facts, at)? } else { Vec::new() };
         let mut hazards = Vec::new();
         let source = read(block).ok_or("the block is incomplete")?;
+        // An export that squashes root shows it nothing of what lies in it, and nobody needs to know.
+        let is_shown = is_directory && (!source.is_network() || ground.mounts.at(at).is_empty());
+        let entries = if is_shown { path::read_entries(facts, at)? } else { Vec::new() };
         let mut wanted = Permissions::resolve(block, facts, host, &mut hazards)?;
         if let Some(owner) = owner_of_source(&source, block, scene, host) {
             // Both are one directory: its permissions are the other resource's affair.
