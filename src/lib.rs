@@ -34,6 +34,10 @@
 //!   same bytes. Safety rules are therefore tested with facts alone.
 //! - A value never becomes shell syntax. What runs on a host are programs and the constant functions in `kinds/ask/*.sh`;
 //!   values reach them as arguments.
+//! - A credential is in no block, plan, question, state or log: a mark stands for it ([`model::Secrets`]), and [`transport`] alone
+//!   puts the text in its place.
+//! - Nothing waits for storage that does not answer: a host asks its network mounts first, and what lies below a silent one is
+//!   not asked.
 //! - Silence is never "absent": a [`model::Answer`] is something that was said, or unknown with the reason.
 //! - There is no remedy that recreates, shrinks, converts or deletes an image, none that formats a device that is not provably
 //!   blank, and none that kills a process or unmounts lazily.

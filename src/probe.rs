@@ -12,7 +12,8 @@ use crate::transport::{self, Scripts, Session, Unreachable};
 /// What hosts are asked, and how they are reached.
 pub type Questions = BTreeMap<HostName, (Connection, Vec<Question>)>;
 
-/// Opens a session on each host, which knows these secrets, and asks it its questions in one round trip; `parallelism` is how many hosts at once.
+/// Opens a session on each host, which knows these secrets, and asks it its questions in one round trip; `parallelism` is how
+/// many hosts at once.
 /// Gives the facts, and the sessions that an apply can go on with. A host that cannot be reached is
 /// [`HostFacts::Unreachable`].
 pub async fn gather(

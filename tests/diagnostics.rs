@@ -317,6 +317,14 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
 }
 
 #[test]
+fn an_option_that_holds_a_password_is_refused_by_its_name_alone() {
+    let text = "host \"h\" {\n  address = \"x\"\n}\nimage_storage \"s\" {\n  hosts = [host.h]\n}\nexternal_volume \"v\" {\n  storage = image_storage.s\n  options = [join(\"=\", [\"password\", \"hunter2\"])]\n  directory {}\n}\n";
+    let (found, _) = said(&[("main.hcl", text)]);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0]["summary"], "the option password is Larder's to give");
+}
+
+#[test]
 fn a_configuration_of_terraform_is_not_taken_for_none() {
     let (found, _) = said(&[("main.tf", "")]);
     let detail = found[0]["detail"].as_str().expect("a text");

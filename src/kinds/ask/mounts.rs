@@ -36,11 +36,13 @@ impl Mount {
         self.options.split(',').any(|one| one == option)
     }
 
-    /// Whether its storage is another machine or a program, which may not answer: those that [`super::network_mounts`] asks.
+    /// File systems whose storage is another machine or a program; `fuse.NAME` is one too.
+    pub const TYPES_OF_OTHERS: [&str; 12] =
+        ["nfs", "nfs4", "cifs", "smb3", "fuse", "ocfs2", "gfs2", "ceph", "lustre", "9p", "afs", "autofs"];
+
+    /// Whether its storage may not answer: those that [`super::network_mounts`] asks.
     pub fn depends_on_others(&self) -> bool {
-        const TYPES: [&str; 12] =
-            ["nfs", "nfs4", "cifs", "smb3", "fuse", "ocfs2", "gfs2", "ceph", "lustre", "9p", "afs", "autofs"];
-        TYPES.contains(&self.fstype.as_str()) || self.fstype.starts_with("fuse.")
+        Self::TYPES_OF_OTHERS.contains(&self.fstype.as_str()) || self.fstype.starts_with("fuse.")
     }
 
     /// The value of `NAME=VALUE` among the options.

@@ -90,6 +90,23 @@ mod tests {
     }
 
     #[test]
+    fn each_type_that_depends_on_others_is_one_that_the_host_asks() {
+        let asked = include_str!("../../transport/executor.sh");
+        let list =
+            asked.lines().find_map(|line| line.trim().strip_suffix(") ;;").filter(|list| list.starts_with("nfs |")));
+        let asked: Vec<_> = list.expect("the list of the executor").split(" | ").collect();
+        for fstype in asked.iter().map(|one| one.replace('*', "sshfs")) {
+            let line = format!("1 2 0:30 / /x rw - {fstype} source rw\n");
+            let reply = Reply { status: 0, out: line, err: String::new() };
+            let facts = HostFacts::Reached([(super::super::mounts::question(), Answer::Said(reply))].into());
+            let mounts = super::super::mounts::read(&facts).expect("one mount");
+            assert!(mounts.0[0].depends_on_others(), "{fstype}");
+        }
+        let types = super::super::mounts::Mount::TYPES_OF_OTHERS;
+        assert!(types.iter().all(|one| asked.contains(one)), "{types:?} against {asked:?}");
+    }
+
+    #[test]
     fn an_answer_without_its_end_is_no_answer() {
         for text in ["", "0 /srv/a \n", "x /srv/a\nend\n", "0\nend\n", "0 srv\nend\n"] {
             assert!(said(text).is_err(), "{text:?}");

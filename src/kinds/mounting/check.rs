@@ -48,7 +48,8 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
         } else if is_larders_own(option) {
             error(
                 "invalid-value",
-                format!("the option {option} is Larder's to give"),
+                // Of `password=...` only the name.
+                format!("the option {} is Larder's to give", option.split('=').next().unwrap_or_default()),
                 "Remove it; `persist = \"none\"` mounts a volume only now.",
                 block.place_of("options"),
             );

@@ -418,10 +418,16 @@ impl Look<'_> {
 /// # Errors
 /// It does not, or only with an error: nothing about the path can be known.
 fn check_reach(ground: &Ground, facts: &HostFacts, at: &str) -> Result<(), String> {
-    if !ground.mounts.0.iter().any(|mount| mount.depends_on_others() && is_within(at, &mount.target)) {
+    let of_others: Vec<_> =
+        ground.mounts.0.iter().filter(|mount| mount.depends_on_others() && is_within(at, &mount.target)).collect();
+    if of_others.is_empty() {
         return Ok(());
     }
     let mounts = network_mounts::read(facts)?;
+    // What nobody asked has not answered either.
+    if let Some(mount) = of_others.iter().find(|mount| mounts.at(&mount.target).is_none()) {
+        return Err(format!("whether {} answers was not asked; it may have been mounted just now", mount.target));
+    }
     match mounts.silent_above(at) {
         Some(target) => Err(format!("{target} does not answer")),
         None => match mounts.at(at) {
