@@ -9,3 +9,5 @@ mod common;
 mod nfs;
 #[path = "vm/site.rs"]
 mod site;
+#[path = "vm/units.rs"]
+mod units;

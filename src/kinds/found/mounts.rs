@@ -380,6 +380,7 @@ mod tests {
     use super::*;
     use crate::kinds::ask::fstab::Fstab;
     use crate::kinds::ask::system::System;
+    use crate::kinds::ask::units::Units;
     use crate::kinds::ask::{device_names, mounts};
     use crate::model::{Answer, HostFacts, Question, Reply};
     use proptest::prelude::*;
@@ -397,7 +398,7 @@ mod tests {
         let text: String = lines.iter().enumerate().map(|(at, line)| format!("{} 1 {line}\n", at + 10)).collect();
         let mounts = mounts::read(&said(mounts::question(), &format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n{text}")));
         let ground =
-            Ground { system: System::default(), mounts: mounts.expect("a mount table"), fstab: Fstab::parse(fstab) };
+            Ground { system: System::default(), mounts: mounts.expect("a mount table"), fstab: Fstab::parse(fstab), units: Units::default() };
         let names = device_names::read(&said(device_names::question(), NAMES));
         let named: Vec<_> = named.iter().map(|path| (*path).to_owned()).collect();
         sort(&ground, &names, &|path| path == "/srv/managed", &named)

@@ -7,11 +7,13 @@ use crate::model::block::Attributes;
 use crate::model::{Address, Command, HazardCode, Mode, Size};
 
 impl Look<'_> {
-    /// The entry that the volume is to have, if any.
+    /// The line that the volume is to have, if any.
     pub(super) fn fstab_entry(&self, uuid: Option<&str>) -> Option<Entry> {
-        if self.block.text("persist") == Some("none") {
-            return None;
-        }
+        self.boot_entry(uuid).filter(|_| !matches!(self.block.text("persist"), Some("none" | "systemd")))
+    }
+
+    /// What is to be mounted at boot, wherever that is written.
+    pub(super) fn boot_entry(&self, uuid: Option<&str>) -> Option<Entry> {
         if self.source == Source::Directory {
             return None;
         }
@@ -112,7 +114,11 @@ impl Look<'_> {
 
     /// Whether a line without Larder's mark mounts the same thing with at least the same options.
     pub(super) fn does_the_same(&self, line: &Line, wanted: &Entry) -> bool {
-        let Some(entry) = line.entry.as_ref().filter(|entry| entry.id().is_none()) else { return false };
+        let entry = line.entry.as_ref().filter(|entry| entry.id().is_none());
+        entry.is_some_and(|entry| self.is_entry_the_same(entry, wanted))
+    }
+
+    pub(super) fn is_entry_the_same(&self, entry: &Entry, wanted: &Entry) -> bool {
         let own = |option: &&String| !option.starts_with("x-larder.") && *option != "nofail" && *option != "defaults";
         let is_tmpfs = matches!(self.source, Source::Tmpfs { .. });
         let has =
@@ -148,7 +154,7 @@ pub(super) fn edit_draft(path: &str, old: Vec<String>, new: Option<String>, text
         (None, [one]) => draft.undone_by(words(&Some(one.clone()), &[])),
         _ => draft.without_inverse("several lines become one"),
     };
-    draft.editing(Edit { path: "/etc/fstab", remove: old, insert: new })
+    draft.editing(Edit::Lines { path: "/etc/fstab", remove: old, insert: new })
 }
 
 /// Options that mount(8), systemd and fstab(5) understand, and that are no state of a mount.

@@ -27,6 +27,7 @@ mod mount;
 mod network;
 mod options;
 mod source;
+mod unit;
 mod unmount;
 
 /// How the blocks of a kind say where the bytes of a volume are; `None` for a block that is not complete.
@@ -278,7 +279,7 @@ impl Look<'_> {
                 ground::keep_first_guard(&mut verdict.differences);
             }
         }
-        self.tidy_fstab(verdict, None);
+        self.tidy_boot(verdict, None);
     }
 
     pub(super) fn observe_permissions(&self, verdict: &mut Verdict, inode: &Inode) {
@@ -370,7 +371,8 @@ impl Look<'_> {
             }
             None => {}
         }
-        self.tidy_fstab(verdict, self.fstab_entry(self.uuid().as_deref()));
+        self.tidy_boot(verdict, self.uuid().as_deref());
+        self.reload_if_outdated(verdict);
         if let Some(inode) = self.lineage.last() {
             self.observe_permissions(verdict, inode);
             if matches!(self.source, Source::Cifs(_)) {

@@ -5,6 +5,7 @@ use super::network::{Cifs, credentials_path};
 use super::{Look, Mounted, Source};
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ask::path::Inode;
+use crate::kinds::ask::units::unit_name;
 use crate::kinds::ask::{open_files, space};
 use crate::kinds::ground::Permissions;
 use crate::kinds::verdict::{Difference, Draft, Remedy};
@@ -74,8 +75,13 @@ impl Look<'_> {
         [mode, uid, gid].into_iter().flatten().collect()
     }
 
-    /// The options of the one line that the volume has in fstab.
+    /// The options of the one line that the volume has in fstab, or of its mount unit.
     fn options_of_line(&self) -> Option<Vec<String>> {
+        if self.block.text("persist") == Some("systemd") {
+            let unit = self.ground.units.lasting(&unit_name(self.at))?;
+            let entry = unit.entry.as_ref().filter(|entry| self.is_same_source(entry));
+            return entry.map(|entry| entry.options.clone());
+        }
         match self.ground.fstab.lines_for(&self.scene.names(self.address), &[self.at]).as_slice() {
             [line] => line.entry.as_ref().filter(|entry| self.is_same_source(entry)).map(|entry| entry.options.clone()),
             _ => None,
