@@ -1,6 +1,7 @@
 //! What can be wrong with the words of a block whose volume is mounted, whatever its hosts say.
 
 use super::boot::is_for_boot_only;
+use super::dangers::check_options;
 use super::options::{FLAGS, option_differences};
 use crate::kinds::ask::fstab;
 use crate::kinds::ask::mounts::Mount;
@@ -54,6 +55,7 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
             );
         }
     }
+    problems.extend(check_options(block));
     problems
 }
 

@@ -21,6 +21,7 @@ use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
 mod check;
+mod dangers;
 mod disk;
 mod guests;
 mod mount;
@@ -292,6 +293,7 @@ impl Look<'_> {
     }
 
     pub(super) fn judge_mount(&self, verdict: &mut Verdict) -> Result<(), String> {
+        verdict.hazards.extend(self.hides_hosts_from_each_other());
         match self.mounted() {
             Mounted::Stacked(count) => {
                 verdict.standing = Standing::Present;
