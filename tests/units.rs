@@ -215,3 +215,46 @@ fn a_host_without_systemd_is_named() {
     site.write(&volume("  persist = \"systemd\"\n  options = [\"x-systemd.automount\"]\n"));
     site.larder(&["validate"]).expect(1).says("x-systemd.automount has no effect in a mount unit");
 }
+
+#[test]
+fn units_of_the_administrator_are_found_and_left_as_they_are() {
+    let site = up();
+    site.write(&common::hosts(&["hv1"]));
+    let unit = |at: &str, options: &str| {
+        let name = format!("{}.mount", at.trim_start_matches('/').replace('/', "-"));
+        format!(
+            "mkdir -p {at} && mount --bind /data/a%b {at} && mount -o remount,bind,{options} {at} &&
+             printf '[Mount]\\nWhat=/data/a%%%%b\\nWhere={at}\\nType=none\\nOptions=bind,{options}\\n' >/etc/systemd/system/{name} &&
+             mkdir -p /etc/systemd/system/local-fs.target.wants && ln -s ../{name} /etc/systemd/system/local-fs.target.wants/"
+        )
+    };
+    site.sh("hv1", &unit("/srv/same", "noexec"));
+    // The unit says less than what is mounted.
+    site.sh("hv1", &format!("{}; sed -i s/,nosuid// /etc/systemd/system/srv-less.mount", unit("/srv/less", "nosuid")));
+    // Marked as somebody's, and not mounted.
+    site.sh(
+        "hv1",
+        &format!(
+            "{}; echo 'Options=bind,x-larder.id=external_volume.z' >>/etc/systemd/system/srv-z.mount",
+            unit("/srv/z", "nodev")
+        ),
+    );
+    site.sh("hv1", &format!("{}; umount /srv/off", unit("/srv/off", "nodev")));
+    let before = site.snapshot("hv1");
+    site.larder(&["discover", "hv1", "-out", "found.hcl"]).expect(0).says("no step on any host");
+    let text = std::fs::read_to_string(site.path().join("found.hcl")).expect("the file");
+    for words in [
+        "external_volume \"same\"",
+        "external_volume \"less\"",
+        "ignore_changes = [persist]",
+        "its mount unit is marked as external_volume.z",
+        "/srv/off: not mounted now; its mount unit mounts /data/a%b (none)",
+    ] {
+        assert!(text.contains(words), "no {words} in\n{text}");
+    }
+    assert_eq!(text.matches("persist     = \"systemd\"").count(), 2, "{text}");
+    let plan = site.plan();
+    assert_eq!(plan["steps"], serde_json::json!([]), "{plan:#}");
+    site.apply();
+    assert_eq!(site.snapshot("hv1"), before);
+}

@@ -118,16 +118,33 @@ impl Look<'_> {
         entry.is_some_and(|entry| self.is_entry_the_same(entry, wanted))
     }
 
+    /// Whether a wanted option of NFS is what the line gets without saying it (nfs(5), mount(8)).
+    fn is_so_anyhow(&self, entry: &Entry, option: &str) -> bool {
+        let says_one_of = |names: &[&str]| entry.options.iter().any(|one| names.contains(&one.as_str()));
+        let version = |name: &str| option.strip_prefix("vers=").map(|version| format!("{name}={version}"));
+        matches!(self.source, Source::Nfs(_))
+            && match option {
+                "hard" => !says_one_of(&["soft", "softerr"]),
+                "relatime" => !says_one_of(&["noatime", "strictatime"]),
+                _ => version("nfsvers").is_some_and(|said| entry.options.contains(&said)),
+            }
+    }
+
     pub(super) fn is_entry_the_same(&self, entry: &Entry, wanted: &Entry) -> bool {
         let own = |option: &&String| !option.starts_with("x-larder.") && *option != "nofail" && *option != "defaults";
         let is_tmpfs = matches!(self.source, Source::Tmpfs { .. });
-        let has =
-            |option: &String| entry.options.contains(option) || is_tmpfs && means_for_a_tmpfs(&entry.options, option);
+        let has = |option: &String| {
+            entry.options.contains(option)
+                || is_tmpfs && means_for_a_tmpfs(&entry.options, option)
+                || self.is_so_anyhow(entry, option)
+        };
         let has_all = wanted.options.iter().filter(own).all(has);
         let is_ro = |options: &[String]| options.iter().any(|option| option == "ro");
         fstab::normalised(&entry.target) == self.at
             && self.is_same_source(entry)
-            && (entry.fstype == wanted.fstype || entry.fstype == "auto")
+            && (entry.fstype == wanted.fstype
+                || entry.fstype == "auto"
+                || self.is_same_source(entry) && entry.fstype == "nfs4")
             && has_all
             && is_ro(&entry.options) == is_ro(&wanted.options)
             && !entry.options.iter().any(|option| option == "noauto")

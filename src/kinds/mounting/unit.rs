@@ -209,14 +209,18 @@ impl Look<'_> {
     fn respect_unit(&self, verdict: &mut Verdict, unit: &Unit, uuid: Option<&str>) {
         let name = unit.name();
         let is_enabled = self.ground.units.enabled_by(name).next().is_some();
-        let is_none = self.source == Source::Directory || self.persists_in("none");
+        let is_none = self.persists_in("none");
         let shown = unit.entry.as_ref().map_or_else(
             || "something that cannot be read".to_owned(),
             |entry| format!("{} ({})", entry.source, entry.fstype),
         );
-        let (what, cure) = if self.source == Source::Directory {
-            return; // a directory volume may lie on a mount of the administrator's
-        } else if let Some(other) = unit.id() {
+        let is_left_alone =
+            self.block.lifecycle.ignore_changes.contains("persist") && matches!(self.mounted(), Mounted::Ours(_));
+        // A directory volume may lie on a mount of the administrator's.
+        if self.source == Source::Directory || is_left_alone && unit.id().is_none() {
+            return;
+        }
+        let (what, cure) = if let Some(other) = unit.id() {
             (
                 format!("the mount unit {} on {} belongs to {other}", unit.path, self.host),
                 "Another resource or configuration manages this mount point. Remove it there, or choose another mount_point.".to_owned(),
@@ -264,7 +268,13 @@ impl Look<'_> {
                 ),
             )
         };
-        verdict.hazards.push(self.hazard(HazardCode::Foreign, what, cure));
+        verdict.observed.insert("unit".to_owned(), self.shown_unit(unit));
+        verdict.differences.push(Difference::new(
+            "unit",
+            self.shown_unit(unit),
+            if self.persists_in("systemd") { "a unit that does what the block says" } else { "none" },
+            Remedy::Never(self.hazard(HazardCode::Foreign, what, cure)),
+        ));
     }
 
     fn shown_unit(&self, unit: &Unit) -> String {
