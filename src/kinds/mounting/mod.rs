@@ -8,7 +8,7 @@ use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode
 
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
-pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_nfs};
+pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::options::shown_options;
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;

@@ -98,7 +98,7 @@ pub(in crate::kinds) fn split_nfs(source: &str) -> Option<(&str, &str)> {
 }
 
 /// `//server/share/path`, with slashes of either kind, as `server` and `share/path`.
-fn split_cifs(source: &str) -> Option<(String, String)> {
+pub(in crate::kinds) fn split_cifs(source: &str) -> Option<(String, String)> {
     let source = source.replace('\\', "/");
     let (server, rest) = source.strip_prefix("//")?.split_once('/')?;
     Some((server.to_owned(), rest.to_owned()))
