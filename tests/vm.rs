@@ -13,3 +13,5 @@ mod nfs;
 mod secrets;
 #[path = "vm/site.rs"]
 mod site;
+#[path = "vm/units.rs"]
+mod units;

@@ -16,6 +16,7 @@ pub mod path;
 pub mod people;
 pub mod space;
 pub mod system;
+pub mod units;
 
 use crate::model::Reply;
 
@@ -34,6 +35,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("directory_entries", include_str!("entries.sh")),
     ("image_facts", include_str!("image.sh")),
     ("image_listing", include_str!("image_listing.sh")),
+    ("mount_units", include_str!("mount_units.sh")),
     ("mounts_at", include_str!("mounts_at.sh")),
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
@@ -47,6 +49,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
 /// The constant functions that steps on directories use on the host, by name.
 pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("is_absent", include_str!("is_absent.sh")),
+    ("is_still", include_str!("is_still.sh")),
     ("in_private", include_str!("in_private.sh")),
     ("with_image", include_str!("with_image.sh")),
     ("set_owner", include_str!("set_owner.sh")),
@@ -57,6 +60,8 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     fstab::EDIT,
     credentials::STEP_FUNCTIONS[0],
     credentials::STEP_FUNCTIONS[1],
+    units::STEP_FUNCTIONS[0],
+    units::STEP_FUNCTIONS[1],
 ];
 
 /// What a failed command said, for a sentence.
