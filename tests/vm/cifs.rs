@@ -50,7 +50,7 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     let plan = site.apply_exactly();
     assert_eq!(
         actions(&plan, ADDRESS, "hv1"),
-        ["mkdir", "lock", "credentials", "fstab", "mount", "check-access"],
+        ["mkdir", "lock", "credentials", "fstab", "mount", "check-access", "canary-write", "canary-remove"],
         "no chown and no chmod"
     );
     assert!(mounted(&site, "hv1", AT).starts_with(&format!("//{}/images/sub ", server())));
@@ -82,7 +82,10 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     set_password(&site, second);
     know(&site, second);
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "unmount", "mount", "check-access"]);
+    assert_eq!(
+        actions(&plan, ADDRESS, "hv1"),
+        ["credentials", "unmount", "mount", "check-access", "canary-write", "canary-remove"]
+    );
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "update", "hv2": "update"}));
     site.sh("hv1", "runuser -u libvirt-qemu -- touch /srv/smb/y");
 

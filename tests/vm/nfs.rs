@@ -48,6 +48,10 @@ fn a_volume_lives_through_its_changes() {
     site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", ""));
     let plan = site.apply_exactly();
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "unchanged", "hv2": "create"}));
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["canary-write", "canary-remove"]);
+    let last = actions(&plan, ADDRESS, "hv2").split_off(4);
+    assert_eq!(last, ["chown", "chmod", "check-access", "canary-see"]);
+    assert_eq!(site.sh("san", "ls -A /srv/a"), "");
     site.sh("hv1", "runuser -u libvirt-qemu -- sh -c 'echo guest >/srv/nfs/f'");
     assert_eq!(site.sh("hv2", "cat /srv/nfs/f"), "guest\n");
 
@@ -57,7 +61,7 @@ fn a_volume_lives_through_its_changes() {
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "unchanged", "hv2": "create"}));
     site.sh("hv1", "mount -o remount,ro /srv/nfs");
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["remount", "check-access"]);
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["remount", "check-access"], "no mount, no canary");
     site.sh("hv2", &format!("umount /srv/nfs && mount -t nfs {}:/srv/b /srv/nfs", server()));
     let plan = site.refused();
     assert_hazard(&plan, "wrong-source", ADDRESS, "hv2", &["/srv/b", "and not"], "Unmount it");
@@ -75,7 +79,11 @@ fn a_volume_lives_through_its_changes() {
     // Options, and the export itself.
     site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", "  options = [\"timeo=300\"]\n"));
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["unmount", "mount", "fstab", "check-access"]);
+    assert_eq!(
+        actions(&plan, ADDRESS, "hv1"),
+        ["unmount", "mount", "fstab", "check-access", "canary-write", "canary-remove"]
+    );
+    assert_eq!(actions(&plan, ADDRESS, "hv2"), ["unmount", "mount", "fstab", "check-access", "canary-see"]);
     assert!(mounted(&site, "hv1", AT).contains("timeo=300"));
     let holder = "exec 8</srv/nfs/f; echo $$ >/run/holder; exec sleep 600";
     site.sh("hv1", &format!("nohup sh -c '{holder}' >/dev/null 2>&1 & while [ ! -s /run/holder ]; do :; done"));
@@ -191,4 +199,47 @@ fn a_squashed_root_may_mount_what_the_qemu_user_can_use() {
     assert_ne!(run.exit, 0, "{}", run.out);
     assert_eq!(mounted(&site, "hv1", "/srv/bad"), "");
     assert_eq!(site.sh("hv1", "grep -v '^#' /etc/fstab; ls -d /srv/bad 2>/dev/null; true"), fstab, "{}", run.out);
+}
+
+/// The name `nas`, which leads to the server on one machine and to another one on the second, with the same export path.
+fn two_servers_of_one_name(site: &Site) -> String {
+    exports(site, &["a"]);
+    site.sh("hv1", &format!("echo '{} nas' >>/etc/hosts", server()));
+    site.sh(
+        "hv2",
+        "echo '10.99.0.12 nas' >>/etc/hosts; mkdir -p /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a && \
+         echo '/srv/a 10.99.0.0/24(rw,no_subtree_check,no_root_squash)' >/etc/exports && systemctl start nfs-server && exportfs -ra",
+    );
+    volume(site, &["hv1", "hv2"], "/srv/a", "").replace(&format!("server = \"{}\"", server()), "server = \"nas\"")
+}
+
+#[test]
+fn another_server_behind_the_same_name_is_taken_back() {
+    let site = up();
+    site.write(&two_servers_of_one_name(&site));
+    let before = site.sh("hv2", "cat /etc/fstab");
+    let run = site.larder(&["apply", "-auto-approve"]);
+    assert_eq!(run.exit, 7, "{}\n{}", run.out, run.err);
+    let run = run.says("not-shared: nas:/srv/a is another storage here than on hv1");
+    assert!(run.out.contains("external_volume.nfs@hv2/canary-see"), "{}", run.out);
+    // hv1 keeps its own; nothing is left on hv2, and no file on either server.
+    assert!(mounted(&site, "hv1", AT).starts_with("nas:/srv/a "));
+    assert_eq!(mounted(&site, "hv2", AT), "");
+    assert_eq!(site.sh("hv2", "cat /etc/fstab; ls -d /srv/nfs 2>/dev/null; true"), before);
+    assert_eq!(site.sh("san", "ls -A /srv/a") + &site.sh("hv2", "ls -A /srv/a"), "");
+    // The same again: what is there is compared with what comes.
+    site.larder(&["apply", "-auto-approve"]).expect(7).says("not-shared:");
+
+    // Mounted by hand, it is refused without a step.
+    site.sh("hv2", "mkdir -p /srv/a/x && exportfs -u 10.99.0.0/24:/srv/a && truncate -s 64M /disk && mkfs.ext4 -q /disk && mount -o loop /disk /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a && exportfs -ra && mkdir -p /srv/nfs && mount -t nfs -o vers=4.2,hard,noatime nas:/srv/a /srv/nfs");
+    let plan = site.refused();
+    let told = ["is another storage than on hv1", "(server 10.99.0.12) there", "(server 10.99.0.21) on hv1"];
+    assert_hazard(&plan, "not-shared", ADDRESS, "hv2", &told, "nas:/srv/a");
+
+    // The name mended, it is one storage.
+    site.sh(
+        "hv2",
+        &format!("umount /srv/nfs; rmdir /srv/nfs; sed -i '/ nas$/d' /etc/hosts; echo '{} nas' >>/etc/hosts", server()),
+    );
+    site.apply_exactly();
 }
