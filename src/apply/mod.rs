@@ -155,7 +155,10 @@ async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Even
     };
     // A receiver that is gone only means that nobody watches.
     let _ = events.send(Event::StepStarted { id: step.id.clone(), host: step.host.clone(), summary });
-    match (session.run(&command.with_drawn(drawn), guard, None).await, &order.rolls_back) {
+    let mut told = |bytes: u64, of: u64| {
+        let _ = events.send(Event::StepProgress { id: step.id.clone(), bytes, of });
+    };
+    match (session.run_long(&command.with_drawn(drawn), guard, &mut told).await, &order.rolls_back) {
         (transport::Outcome::Done(_), None) => Outcome::Done,
         (transport::Outcome::Done(_), Some(_)) => Outcome::RolledBack,
         (transport::Outcome::Failed(reply), None) => Outcome::Failed { message: message(&reply) },

@@ -225,15 +225,16 @@ impl Kind for ExternalVolume {
     }
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
-        let (state, guard) = match Look::at(block, source, scene, host) {
-            Ok(look) => (look.room_state(), look.room_guard()),
-            Err(why) => (RoomState::Unknown(why), Vec::new()),
+        let (state, guard, cannot_reserve) = match Look::at(block, source, scene, host) {
+            Ok(look) => (look.room_state(), look.room_guard(), look.cannot_reserve()),
+            Err(why) => (RoomState::Unknown(why), Vec::new(), None),
         };
         Some(Room {
             directory: mount_point(block).to_owned(),
             state,
             shared: block.boolean("shared") == Some(true) || source(block).is_some_and(|source| source.is_network()),
             volatile: block.nested("tmpfs").is_some(),
+            cannot_reserve,
             guard,
         })
     }

@@ -243,3 +243,53 @@ fn another_server_behind_the_same_name_is_taken_back() {
     );
     site.apply_exactly();
 }
+
+fn image(name: &str, volume: &str, more: &str) -> String {
+    format!("image \"{name}\" {{\n  volume = external_volume.{volume}\n{more}}}\n")
+}
+
+/// Bytes that a file of the server has on its disk, in MiB.
+fn on_disk(site: &Site, path: &str) -> u64 {
+    let said = site.sh("san", &format!("sync; stat -c %b {path}"));
+    said.trim().parse::<u64>().expect("a number") >> 11
+}
+
+#[test]
+fn room_is_reserved_or_written_and_never_only_said_to_be() {
+    let site = up();
+    exports(&site, &["a", "b"]);
+    site.sh(
+        "san",
+        "mkdir -p /srv/c && chown 64055:104 /srv/c && chmod 0770 /srv/c && \
+         echo '/srv/c 10.99.0.0/24(rw,no_subtree_check,root_squash)' >>/etc/exports && exportfs -ra",
+    );
+    let volumes: String = [("a", "4.2"), ("b", "4.1"), ("c", "4.2")]
+        .map(|(name, version)| {
+            format!(
+                "external_volume \"{name}\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/{name}\"\n  nfs {{\n    server  = \"{}\"\n    export  = \"/srv/{name}\"\n    version = \"{version}\"\n  }}\n}}\n",
+                server()
+            )
+        })
+        .concat();
+    site.write(&format!("{}{volumes}", storage(&site, &["hv1", "hv2"])));
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    let images = image("a", "a", "  format = \"raw\"\n  size = \"104MiB\"\n  allocation = \"falloc\"\n")
+        + &image("b", "b", "  format = \"raw\"\n  size = \"104MiB\"\n  allocation = \"falloc\"\n")
+        + &image("q", "b", "  format = \"qcow2\"\n  size = \"8MiB\"\n  allocation = \"falloc\"\n")
+        + &image("c", "c", "  format = \"qcow2\"\n  size = \"8MiB\"\n");
+    site.write(&format!("{}{volumes}{images}", storage(&site, &["hv1", "hv2"])));
+    let plan = site.apply_exactly();
+    let told = ["/srv/b/b.raw on hv1", "by writing 104.0 MiB", "NFS 4.1 cannot reserve room", "takes 2 s"];
+    let slow: Vec<_> = plan["hazards"].as_array().expect("hazards").iter().collect();
+    assert_eq!(slow.len(), 1, "{slow:#?}");
+    assert_hazard(&plan, "slow-allocation", "image.b", "hv1", &told, "sparse");
+    assert_eq!((on_disk(&site, "/srv/a/a.raw"), on_disk(&site, "/srv/b/b.raw")), (104, 104));
+    assert!(on_disk(&site, "/srv/b/q.qcow2") >= 8);
+    // Where root is squashed, the image is made by the user whose directory it is.
+    assert_eq!(site.sh("san", "stat -c '%u %g %a' /srv/c/c.qcow2; ls -A /srv/c"), "64055 104 660\nc.qcow2\n");
+    let bigger = images.replace("\"8MiB\"", "\"16MiB\"");
+    site.write(&format!("{}{volumes}{bigger}", storage(&site, &["hv1", "hv2"])));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, "image.c", "hv1"), ["grow"]);
+    assert!(on_disk(&site, "/srv/b/q.qcow2") >= 16);
+}

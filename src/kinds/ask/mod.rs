@@ -52,6 +52,8 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("canary_write", include_str!("canary_write.sh")),
     ("is_absent", include_str!("is_absent.sh")),
     ("in_private", include_str!("in_private.sh")),
+    ("place_for_image", include_str!("place_for_image.sh")),
+    ("write_zeros", include_str!("write_zeros.sh")),
     ("with_image", include_str!("with_image.sh")),
     ("set_owner", include_str!("set_owner.sh")),
     ("set_mode", include_str!("set_mode.sh")),
