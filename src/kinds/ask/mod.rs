@@ -11,6 +11,7 @@ pub mod image_listing;
 pub mod media_listing;
 pub mod mounts;
 pub mod network_mounts;
+pub mod nfs_volumes;
 pub mod open_files;
 pub mod path;
 pub mod people;
@@ -48,9 +49,14 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
 
 /// The constant functions that steps on directories use on the host, by name.
 pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
+    ("canary_remove", include_str!("canary_remove.sh")),
+    ("canary_see", include_str!("canary_see.sh")),
+    ("canary_write", include_str!("canary_write.sh")),
     ("is_absent", include_str!("is_absent.sh")),
     ("is_still", include_str!("is_still.sh")),
     ("in_private", include_str!("in_private.sh")),
+    ("place_for_image", include_str!("place_for_image.sh")),
+    ("write_zeros", include_str!("write_zeros.sh")),
     ("with_image", include_str!("with_image.sh")),
     ("set_owner", include_str!("set_owner.sh")),
     ("set_mode", include_str!("set_mode.sh")),
