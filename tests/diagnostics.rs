@@ -168,12 +168,7 @@ fn mistakes() -> Vec<(&'static str, String)> {
             ),
         ),
         ("an output that shows a secret", text("output \"x\" {\n  value = sensitive(\"x\")\n}\n")),
-        (
-            "what is not there yet",
-            text(
-                "external_volume \"x\" {\n  storage = image_storage.main\n  persist = \"systemd\"\n  directory {}\n}\n",
-            ),
-        ),
+        ("what is not there yet", text("larder {\n  state \"s3\" {\n    bucket = \"larder\"\n  }\n}\n")),
         (
             "letters that a terminal obeys",
             text("locals {\n  x = upper(\"\u{1b}[31m\u{202e}\", 1)\n  y = local.\u{e9}\n}\n"),
