@@ -243,6 +243,24 @@ fn what_is_mounted_already_is_found_and_adopted() {
     site.assert_settled();
 }
 
+#[test]
+fn a_server_is_reached_by_its_ipv6_address() {
+    let site = up();
+    site.sh("san", "ip address add fd00::21/64 dev eth1 nodad");
+    site.sh("hv1", "ip address add fd00::11/64 dev eth1 nodad");
+    exports(&site, &["a"]);
+    site.sh("san", "echo '/srv/a fd00::/64(rw,no_subtree_check,no_root_squash)' >>/etc/exports && exportfs -ra");
+    site.write(&volume(&site, &["hv1"], "/srv/a", "").replace(&server(), "fd00::21"));
+    let plan = site.apply_exactly();
+    let line =
+        "[fd00::21]:/srv/a /srv/nfs nfs vers=4.2,hard,noatime,_netdev,nofail,x-larder.id=external_volume.nfs 0 0";
+    assert_eq!(edits(&plan, "hv1", "/etc/fstab").0, [line]);
+    assert!(mounted(&site, "hv1", AT).starts_with("[fd00::21]:/srv/a "));
+    // The same address, written in another way.
+    site.write(&volume(&site, &["hv1"], "/srv/a", "").replace(&server(), "fd00:0:0::21"));
+    assert!(!actions(&site.plan(), ADDRESS, "hv1").contains(&"unmount".to_owned()));
+}
+
 /// The name `nas`, which leads to the server on one machine and to another one on the second, with the same export path.
 fn two_servers_of_one_name(site: &Site) -> String {
     exports(site, &["a"]);

@@ -56,6 +56,10 @@ impl Look<'_> {
     pub(super) fn source_is_there(&self, verdict: &mut Verdict) -> Result<bool, String> {
         match (&self.source, &self.device, &self.bound) {
             (Source::Bind { source }, _, Some(lineage)) => {
+                if let Some(hazard) = self.is_in_an_unmounted_place(source) {
+                    verdict.hazards.push(hazard);
+                    return Ok(false);
+                }
                 if lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory)
                     || self.is_made_by_the_plan(source)
                 {
