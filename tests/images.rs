@@ -113,10 +113,6 @@ fn allocated(site: &Site, path: &str) -> u64 {
     said.split_whitespace().map(|word| word.parse::<u64>().expect("a number")).product()
 }
 
-fn mebibytes(bytes: &Value) -> u64 {
-    bytes.as_u64().expect("a number") >> 20
-}
-
 #[test]
 fn a_full_allocation_tells_how_far_it_has_come() {
     let site = Site::up(&["hv1"]);
@@ -126,7 +122,13 @@ fn a_full_allocation_tells_how_far_it_has_come() {
     let events = serde_json::Deserializer::from_str(&run.out).into_iter::<Value>().map(|event| event.expect("JSON"));
     let told: Vec<_> = events
         .filter(|event| event["event"] == "step-progress")
-        .map(|event| (event["id"].clone(), mebibytes(&event["bytes"]), mebibytes(&event["of"])))
+        .map(|event| {
+            (
+                event["id"].clone(),
+                event["bytes"].as_u64().expect("a number") >> 20,
+                event["of"].as_u64().expect("a number") >> 20,
+            )
+        })
         .collect();
     let id = Value::from("image.a@hv1/create");
     assert_eq!(told, [(id.clone(), 64, 160), (id.clone(), 128, 160), (id, 160, 160)]);

@@ -213,6 +213,7 @@ impl Look<'_> {
             Source::Directory => self.judge_directory(&mut verdict),
             _ => self.judge_mount(&mut verdict)?,
         }
+        self.judge_selinux(&mut verdict)?;
         if let Some(hazard) = self.judge_access(&verdict) {
             verdict.hazards.push(hazard);
         } else if let Some(qemu) = self.ground.system.qemu.as_ref().filter(|_| verdict.drafts().next().is_some()) {
