@@ -1,5 +1,6 @@
 //! What a kind concludes for one resource on one host: how it stands, what differs, and the remedy of each difference.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Address, Command, Guard, Hazard, HazardCode, Impact, Inverse};
@@ -92,7 +93,7 @@ impl Draft {
 /// An edit of a text file on the host, by lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     pub remove: Vec<String>,
     pub insert: Option<String>,
 }

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use crate::kinds::ask::fstab;
+use crate::kinds::ask::{self, fstab};
 use crate::model::{Facts, HostName};
 
 use super::graph::Ordered;
@@ -20,15 +20,15 @@ pub struct FileChange {
 }
 
 pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
-    let mut texts: BTreeMap<(HostName, &'static str), (String, fstab::Edited)> = BTreeMap::new();
+    let mut texts: BTreeMap<(HostName, String), (String, fstab::Edited)> = BTreeMap::new();
     for step in steps {
         let Some(edit) = &step.draft.edit else { continue };
-        let entry = match texts.entry((step.host.clone(), edit.path)) {
+        let entry = match texts.entry((step.host.clone(), edit.path.to_string())) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let Ok(before) = fstab::read(facts.host(&step.host)) else { continue };
-                let after = fstab::Edited::of(&before.text);
-                entry.insert((before.text, after))
+                let Ok(before) = ask::text_of(facts.host(&step.host), &edit.path) else { continue };
+                let after = fstab::Edited::of(&before);
+                entry.insert((before, after))
             }
         };
         entry.1.edit(&edit.remove, edit.insert.as_deref());
@@ -38,8 +38,8 @@ pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
     changed
         .map(|((host, path), before, after)| {
             let diff =
-                TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(path, path).to_string();
-            FileChange { host, path: path.to_owned(), diff }
+                TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(&path, &path).to_string();
+            FileChange { host, path, diff }
         })
         .collect()
 }
