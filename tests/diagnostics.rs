@@ -295,7 +295,6 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         ("locals {\n  x = terraform.workspace\n}\n".to_owned(), "invalid-reference", "as a variable"),
         ("host \"i\" {\n  address         = \"y\"\n  connect_timeout = 30s\n}\n".to_owned(), "syntax", "in quotes: `\"10GiB\"`"),
         ("gluster_volume \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
-        ("media_share \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
         (volume(&twice), "duplicate-block", "There may be one `tmpfs`"),
         (
             volume("  options = [\"size=1M\"]\n  tmpfs {\n    size = \"4MiB\"\n  }\n"),

@@ -7,5 +7,7 @@ mod cifs;
 mod common;
 #[path = "vm/nfs.rs"]
 mod nfs;
+#[path = "vm/share.rs"]
+mod share;
 #[path = "vm/site.rs"]
 mod site;
