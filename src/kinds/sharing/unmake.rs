@@ -40,6 +40,12 @@ impl Look<'_> {
             return Ok(());
         }
         self.take_away(verdict, &previous)?;
+        // Where the new one cannot be made, clients go on with the old one.
+        for difference in &mut verdict.differences {
+            if let Remedy::Run(drafts) = &mut difference.remedy {
+                drafts.iter_mut().for_each(|draft| draft.rolls_back = true);
+            }
+        }
         if !verdict.differences.is_empty() {
             verdict.standing = Standing::Present;
         }
