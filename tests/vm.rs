@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "vm/changes.rs"]
+mod changes;
 #[path = "vm/cifs.rs"]
 mod cifs;
 mod common;
 #[path = "vm/nfs.rs"]
 mod nfs;
+#[path = "vm/secrets.rs"]
+mod secrets;
 #[path = "vm/share.rs"]
 mod share;
 #[path = "vm/site.rs"]
