@@ -18,7 +18,7 @@ impl Look<'_> {
             Service::ByHand { runs: false } => {
                 verdict.hazards.push(self.hazard(
                     HazardCode::Unsupported,
-                    format!("smbd does not run on {}, and there is no systemd that could start it", self.host),
+                    format!("smbd does not run on {}, and no unit of systemd could start it", self.host),
                     "Start it there by the host's own means, then plan again.",
                 ));
                 return;
