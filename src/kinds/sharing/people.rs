@@ -88,7 +88,7 @@ impl Look<'_> {
                         status: 0,
                         out: "absent\n".to_owned(),
                     }])
-                    .undone_by(Command::new(["remove_samba_user", &user.name]))
+                    .undone_by(Command::new(["smbpasswd", "-x", &user.name]))
                     .rolling_back();
                 // Two shares of one plan may have the user: the second finds it there.
                 let draft = match self.is_made_beside(&user.name) {
@@ -166,7 +166,7 @@ impl Look<'_> {
         }
         let draft = Draft::new(
             "samba-user",
-            format!("remove the user {name} from Samba; the system's stays"),
+            format!("remove the user {name} from Samba, unless a share there still names it; the system's stays"),
             Command::new(["remove_samba_user", name]),
         )
         .without_inverse("the password cannot be read back");
