@@ -353,3 +353,45 @@ fn room_is_reserved_or_written_and_never_only_said_to_be() {
     assert_eq!(actions(&plan, "image.c", "hv1"), ["grow"]);
     assert!(on_disk(&site, "/srv/b/q.qcow2") >= 16);
 }
+
+#[test]
+fn what_a_server_does_not_give_is_said_and_taken_back() {
+    let site = up();
+    exports(&site, &["a"]);
+    let before = site.sh("hv1", "cat /etc/fstab");
+    let is_clean = |what: &str| {
+        assert_eq!(mounted(&site, "hv1", AT), "", "{what}");
+        assert_eq!(site.sh("hv1", "cat /etc/fstab; ls -d /srv/nfs 2>/dev/null; true"), before, "{what}");
+    };
+    site.write(&volume(&site, &["hv1"], "/srv/a", ""));
+    let fails = |words: &[&str]| {
+        let mut run = site.larder(&["apply", "-auto-approve"]).expect(7);
+        for words in words {
+            run = run.says(words);
+        }
+        is_clean(words[0]);
+    };
+
+    // A version that it has not.
+    site.sh("san", "mkdir -p /etc/nfs.conf.d && printf '[nfsd]\\nvers4.2=n\\n' >/etc/nfs.conf.d/test.conf && systemctl restart nfs-server");
+    fails(&["does not serve 10.99.0.21:/srv/a with NFS 4.2; it does with 4.1, 4.0", "Set `version`"]);
+    site.sh("san", "rm /etc/nfs.conf.d/test.conf && systemctl restart nfs-server");
+
+    // An export that is not there, and one that nobody may write.
+    site.sh("san", "sed -i 's/(rw/(ro/' /etc/exports && exportfs -ra");
+    fails(&["/srv/nfs is not writable by libvirt-qemu here: mode 770 of 64055", "check-access"]);
+    site.sh("san", "sed -i 's/(ro/(rw/' /etc/exports && exportfs -ra");
+
+    // A server that never answers, and one that does in time.
+    site.sh("san", "systemctl stop nfs-server");
+    fails(&["the server of 10.99.0.21:/srv/a refuses the connection"]);
+    let refused = || site.sh("san", "nstat -az TcpOutRsts | awk 'NR > 1 { print $2 }'").trim().to_owned();
+    let count = refused();
+    let mut late =
+        site.command(&["apply", "-auto-approve"]).stdout(std::process::Stdio::null()).spawn().expect("it runs");
+    crate::common::machines::eventually("the server has refused a connection", || refused() != count);
+    site.sh("san", "systemctl start nfs-server");
+    assert!(late.wait().expect("it ends").success());
+    assert!(mounted(&site, "hv1", AT).starts_with("10.99.0.21:/srv/a "));
+    site.assert_settled();
+}
