@@ -134,20 +134,25 @@ fn edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(us
 
 /// A witness opens behind its own steps and before those that hear it, and closes behind all of them.
 fn witness_edges(placed: &[Placed], own: &BTreeMap<(&Address, &HostName, bool), usize>) -> BTreeSet<(usize, usize)> {
+    let mut opens: BTreeMap<(&Address, &HostName), usize> = BTreeMap::new();
+    let mut closes = opens.clone();
+    for (position, one) in placed.iter().enumerate() {
+        match one.part {
+            Part::Own => None,
+            Part::Opens => opens.insert((&one.address, &one.host), position),
+            Part::Closes => closes.insert((&one.address, &one.host), position),
+        };
+    }
     let mut edges = BTreeSet::new();
-    for (position, witness) in placed.iter().enumerate().filter(|(_, one)| one.part != Part::Own) {
-        let first = match witness.part {
-            Part::Opens => own.get(&(&witness.address, &witness.host, false)).copied(),
-            _ => placed
-                .iter()
-                .position(|one| one.part == Part::Opens && one.address == witness.address && one.host == witness.host),
-        };
-        edges.extend(first.map(|first| (first, position)));
-        let hears = |one: &Placed| {
-            one.address == witness.address && one.drafts.iter().any(|draft| draft.hears.as_ref() == Some(&witness.host))
-        };
-        for (other, _) in placed.iter().enumerate().filter(|(_, one)| hears(one)) {
-            edges.insert(if witness.part == Part::Opens { (position, other) } else { (other, position) });
+    for (witness, opening) in &opens {
+        edges.extend(own.get(&(witness.0, witness.1, false)).map(|first| (*first, *opening)));
+        edges.extend(closes.get(witness).map(|closing| (*opening, *closing)));
+    }
+    for (position, one) in placed.iter().enumerate() {
+        for witness in one.drafts.iter().filter_map(|draft| draft.hears.as_ref()) {
+            let witness = (&one.address, witness);
+            edges.extend(opens.get(&witness).map(|opening| (*opening, position)));
+            edges.extend(closes.get(&witness).map(|closing| (position, *closing)));
         }
     }
     edges

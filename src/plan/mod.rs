@@ -860,13 +860,14 @@ impl Making<'_> {
             let address = &one.address;
             one.drafts.retain(|draft| draft.hears.as_ref().is_none_or(|witness| !is_idle(address, witness)));
         }
-        for (address, verdicts) in &self.judged {
-            for (host, verdict) in verdicts {
-                let Some(witness) = &verdict.witness else { continue };
-                let hears = |draft: &Draft| draft.hears.as_ref() == Some(host);
-                if placed.iter().any(|one| one.address == *address && one.drafts.iter().any(hears)) {
-                    placed.extend(graph::Placed::of_witness(address, host, witness));
-                }
+        let heard: BTreeSet<_> = (placed.iter())
+            .flat_map(|one| one.drafts.iter().map(move |draft| (&one.address, draft.hears.as_ref())))
+            .filter_map(|(address, witness)| Some((address.clone(), witness?.clone())))
+            .collect();
+        for (address, host) in heard {
+            let verdict = self.judged.get(&address).and_then(|verdicts| verdicts.get(&host));
+            if let Some(witness) = verdict.and_then(|verdict| verdict.witness.as_deref()) {
+                placed.extend(graph::Placed::of_witness(&address, &host, witness));
             }
         }
     }
