@@ -114,6 +114,27 @@ fn allocated(site: &Site, path: &str) -> u64 {
 }
 
 #[test]
+fn a_full_allocation_tells_how_far_it_has_come() {
+    let site = Site::up(&["hv1"]);
+    let full = image("a", "local", "raw", "160MiB", "  allocation = \"full\"\n");
+    site.write(&format!("{}{LOCAL}{full}", storage(&["hv1"])));
+    let run = site.larder(&["apply", "-auto-approve", "-json"]).expect(0);
+    let events = serde_json::Deserializer::from_str(&run.out).into_iter::<Value>().map(|event| event.expect("JSON"));
+    let told: Vec<_> = events
+        .filter(|event| event["event"] == "step-progress")
+        .map(|event| (event["id"].clone(), event["bytes"].as_u64().unwrap() >> 20, event["of"].as_u64().unwrap() >> 20))
+        .collect();
+    let id = Value::from("image.a@hv1/create");
+    assert_eq!(told, [(id.clone(), 64, 160), (id.clone(), 128, 160), (id, 160, 160)]);
+    assert_eq!(site.sh("hv1", "stat -c %s /srv/local/a.raw"), "167772160\n");
+    let again = image("b", "local", "raw", "99999744", "  allocation = \"full\"\n");
+    site.write(&format!("{}{LOCAL}{full}{again}", storage(&["hv1"])));
+    let run = site.larder(&["apply", "-auto-approve"]).expect(0);
+    assert!(run.err.contains("% of 95.4 MiB"), "{}", run.err);
+    assert_eq!(site.sh("hv1", "stat -c %s /srv/local/b.raw"), "99999744\n");
+}
+
+#[test]
 fn each_allocation_takes_the_room_it_says_on_each_file_system() {
     let site = Site::up(&["hv1"]);
     let size = 8u64 << 20;

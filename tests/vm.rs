@@ -15,3 +15,5 @@ mod secrets;
 mod share;
 #[path = "vm/site.rs"]
 mod site;
+#[path = "vm/units.rs"]
+mod units;

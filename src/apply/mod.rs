@@ -40,10 +40,12 @@ pub async fn carry_out(
     cancel: &CancellationToken,
 ) -> (Vec<StepReport>, Sessions, Option<Problem>) {
     let (tell, mut told) = mpsc::unbounded_channel();
+    let drawn = uuid::Uuid::new_v4().simple().to_string();
     let workers = sessions
         .into_iter()
         .map(|(host, session)| {
-            (host.clone(), Worker::start(host, session, tell.clone(), events.clone(), cancel.clone()))
+            let (tell, events) = (tell.clone(), events.clone());
+            (host.clone(), Worker::start(host, session, tell, events, cancel.clone(), drawn.clone()))
         })
         .collect();
     drop(tell);
@@ -53,6 +55,9 @@ pub async fn carry_out(
         if trouble.is_none() {
             // After an interrupt nothing new starts; what failed is still taken back.
             trouble = dispatch.hand_out(journal, cancel.is_cancelled()).err();
+        }
+        if trouble.is_none() && !dispatch.is_busy() && dispatch.clean_up() {
+            continue;
         }
         if !dispatch.is_busy() {
             break;
@@ -110,6 +115,7 @@ impl Worker {
         tell: UnboundedSender<Ended>,
         events: UnboundedSender<Event>,
         cancel: CancellationToken,
+        drawn: String,
     ) -> Self {
         let (orders, mut inbox): (_, UnboundedReceiver<Vec<Order>>) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
@@ -117,7 +123,7 @@ impl Worker {
                 let mut batch = VecDeque::from(batch);
                 while let Some(order) = batch.pop_front() {
                     let started = Instant::now();
-                    let result = run(&mut session, &order, &events).await;
+                    let result = run(&mut session, &order, &events, &drawn).await;
                     if cancel.is_cancelled() {
                         batch.clear();
                     }
@@ -141,7 +147,7 @@ impl Worker {
     }
 }
 
-async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Event>) -> Outcome {
+async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Event>, drawn: &str) -> Outcome {
     let step = &order.step;
     let (command, guard, summary) = match &order.rolls_back {
         None => (&step.command, step.guard.as_slice(), step.summary.clone()),
@@ -149,7 +155,10 @@ async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Even
     };
     // A receiver that is gone only means that nobody watches.
     let _ = events.send(Event::StepStarted { id: step.id.clone(), host: step.host.clone(), summary });
-    match (session.run(command, guard, None).await, &order.rolls_back) {
+    let mut told = |bytes: u64, of: u64| {
+        let _ = events.send(Event::StepProgress { id: step.id.clone(), bytes, of });
+    };
+    match (session.run_long(&command.with_drawn(drawn), guard, &mut told).await, &order.rolls_back) {
         (transport::Outcome::Done(_), None) => Outcome::Done,
         (transport::Outcome::Done(_), Some(_)) => Outcome::RolledBack,
         (transport::Outcome::Failed(reply), None) => Outcome::Failed { message: message(&reply) },
@@ -183,6 +192,8 @@ struct Dispatch<'a> {
     results: BTreeMap<StepId, Outcome>,
     busy: BTreeSet<HostName>,
     gone: BTreeMap<HostName, String>,
+    /// Steps that clean up and were queued because their turn did not come.
+    cleaning: BTreeSet<StepId>,
     hosts_at_once: usize,
     workers: BTreeMap<HostName, Worker>,
 }
@@ -200,6 +211,7 @@ impl<'a> Dispatch<'a> {
             results: BTreeMap::new(),
             busy: BTreeSet::new(),
             gone: BTreeMap::new(),
+            cleaning: BTreeSet::new(),
             hosts_at_once,
             workers,
         };
@@ -273,8 +285,9 @@ impl<'a> Dispatch<'a> {
         self.results.insert(id.clone(), ended.result);
         match (is_done, is_rollback) {
             (true, _) => self.release_followers(&id),
-            (false, false) => self.roll_back(&ended.order.step),
-            (false, true) => {}
+            // What could not be cleaned up is no reason to take back what was done.
+            (false, false) if !ended.order.step.cleans_up => self.roll_back(&ended.order.step),
+            (false, _) => {}
         }
         journal.outcome(&id, word, &text)
     }
@@ -287,6 +300,33 @@ impl<'a> Dispatch<'a> {
                 self.ready.entry(self.steps[follower].host.clone()).or_default().insert(self.position[follower]);
             }
         }
+    }
+
+    /// Queues the steps that clean up and whose turn did not come, because something before them was not done. Gives whether there
+    /// are any.
+    fn clean_up(&mut self) -> bool {
+        let is_own = |step: &Step, id: &StepId| {
+            let before = self.steps[id.as_str()];
+            (&before.address, &before.host) == (&step.address, &step.host)
+        };
+        let is_done = |id: &StepId| self.results.get(id) == Some(&Outcome::Done);
+        let is_due = |step: &&Step| {
+            step.cleans_up
+                && !self.results.contains_key(&step.id)
+                && !self.cleaning.contains(&step.id)
+                && !self.gone.contains_key(&step.host)
+                && self.workers.contains_key(&step.host)
+                && step.after.iter().any(|id| is_own(step, id) && is_done(id))
+        };
+        let due: Vec<_> = self.order.iter().map(|id| self.steps[*id]).filter(is_due).cloned().collect();
+        for step in &due {
+            // An interrupt stops what was released in its turn; this goes the way of what is taken back.
+            self.ready.entry(step.host.clone()).or_default().remove(&self.position[step.id.as_str()]);
+            let order = Order { step: step.clone(), rolls_back: None };
+            self.rollbacks.entry(step.host.clone()).or_default().push_back(order);
+            self.cleaning.insert(step.id.clone());
+        }
+        !due.is_empty()
     }
 
     /// Queues the inverses of what was done for the same placement, last step first.

@@ -18,10 +18,10 @@ use crate::model::{
 };
 
 use super::ask::mounts::{self, is_within};
-use super::ask::{device, path, people, space};
+use super::ask::{device, nfs_volumes, path, people, space};
 use super::ground;
 use super::mounting::{
-    Cifs, Look, Nfs, Source, check_mount, check_network, credentials_question, file_system, mount_point,
+    Cifs, Look, Nfs, Source, check_mount, check_network, credentials_question, file_system, mount_point, prove_same,
 };
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
@@ -56,7 +56,7 @@ static SCHEMA: Schema = Schema {
         A::optional(
             "persist",
             Type::Text,
-            "What mounts it at boot: \"fstab\" (default) or \"none\". Under `ignore_changes` /etc/fstab is left as it is once the volume is there.",
+            "What mounts it at boot: \"fstab\" (default), \"systemd\" (a mount unit) or \"none\". Under `ignore_changes` /etc/fstab and the unit are left as they are once the volume is there.",
         )
         .one_of(&["fstab", "systemd", "none"]),
     ],
@@ -187,7 +187,7 @@ impl Kind for ExternalVolume {
         }
     }
 
-    fn questions(&self, block: &Block, _all: &Blocks, _host: &HostName) -> Vec<Question> {
+    fn questions(&self, block: &Block, blocks: &Blocks, _host: &HostName) -> Vec<Question> {
         let at = mount_point(block);
         let mut all =
             vec![path::question(at), path::entries_question(at), path::attributes_question(at), space::question(at)];
@@ -197,6 +197,9 @@ impl Kind for ExternalVolume {
             Some(Source::Device { path, .. }) => all.push(device::question(&path)),
             Some(source) => all.extend(credentials_question(&block.address, &source)),
             None => {}
+        }
+        if block.nested("nfs").is_some() && self.hosts(block, blocks).len() > 1 {
+            all.push(nfs_volumes::question());
         }
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
         all.extend(["libvirt-qemu", "qemu"].map(|user| people::access_question(user, at, false)));
@@ -213,6 +216,7 @@ impl Kind for ExternalVolume {
         if block.boolean("shared") == Some(true) {
             prove_shared(block, scene, &hosts, &mut verdicts);
         }
+        prove_same(block, source, scene, &hosts, &mut verdicts);
         verdicts
     }
 
@@ -221,15 +225,16 @@ impl Kind for ExternalVolume {
     }
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
-        let (state, guard) = match Look::at(block, source, scene, host) {
-            Ok(look) => (look.room_state(), look.room_guard()),
-            Err(why) => (RoomState::Unknown(why), Vec::new()),
+        let (state, guard, cannot_reserve) = match Look::at(block, source, scene, host) {
+            Ok(look) => (look.room_state(), look.room_guard(), look.cannot_reserve()),
+            Err(why) => (RoomState::Unknown(why), Vec::new(), None),
         };
         Some(Room {
             directory: mount_point(block).to_owned(),
             state,
             shared: block.boolean("shared") == Some(true) || source(block).is_some_and(|source| source.is_network()),
             volatile: block.nested("tmpfs").is_some(),
+            cannot_reserve,
             guard,
         })
     }

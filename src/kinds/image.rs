@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::block::Attributes;
 use crate::model::{
@@ -65,6 +66,12 @@ static SCHEMA: Schema = Schema {
     ],
     blocks: &[],
 };
+
+/// What a network of 1 Gbit/s carries of an image in a second, rounded down.
+const NETWORK_RATE: u64 = 100 << 20;
+
+/// No allocation that writes less than this is worth a finding: it is over in a second.
+const WORTH_TELLING: u64 = NETWORK_RATE;
 
 /// The longest file name, less what the name of the draft adds to it.
 const LONGEST_NAME: usize = 240;
@@ -388,12 +395,39 @@ impl Wanted<'_> {
         self.block.text("allocation").unwrap_or("sparse")
     }
 
+    /// How the image is really allocated, with the finding where that writes every byte and takes long: what the file system cannot
+    /// reserve is written, never only said to be there.
+    fn way_to_allocate(&self, verdict: &mut Verdict, more: Size) -> &str {
+        let Some(why) = self.room.cannot_reserve.as_ref().filter(|_| matches!(self.allocation(), "falloc" | "full"))
+        else {
+            return self.allocation();
+        };
+        let why = if self.allocation() == "full" { "`allocation` wants it so" } else { why.as_str() };
+        if more.0 >= WORTH_TELLING {
+            let time = Duration::from_secs(more.0.div_ceil(NETWORK_RATE));
+            verdict.hazards.push(self.hazard(
+                HazardCode::SlowAllocation,
+                format!(
+                    "{} on {} is allocated by writing {}: {why}. At {} a second, what a network of 1 Gbit/s carries, that takes {}",
+                    self.path,
+                    self.host,
+                    more.rounded(),
+                    Size(NETWORK_RATE).rounded(),
+                    lasting(time)
+                ),
+                "Nothing has to be accepted. allocation = \"sparse\" takes no time, and no room beforehand.",
+            ));
+        }
+        "full"
+    }
+
     fn need_program(&self, verdict: &mut Verdict, program: &str) {
         verdict.hazards.extend(self.ground.lacks(program, self.address, self.host));
     }
 
     fn create(&self, verdict: &mut Verdict, scene: &Scene, hidden: Option<Hazard>) -> Result<(), String> {
-        let (format, size, allocation) = (self.format(), self.size(), self.allocation());
+        let (format, size) = (self.format(), self.size());
+        let allocation = self.way_to_allocate(verdict, size);
         match (format, allocation) {
             ("qcow2", _) => self.need_program(verdict, "qemu-img"),
             ("raw", "falloc") => self.need_program(verdict, "fallocate"),
@@ -406,6 +440,9 @@ impl Wanted<'_> {
         let size_argument = size.0.to_string();
         let mut words = vec!["create_image", &self.path, format, &size_argument, allocation, &owner, &mode];
         let mut what = format!("allocate {} ({format}, {size}, {allocation})", self.path);
+        if allocation != self.allocation() {
+            what = format!("allocate {} ({format}, {size}, full in place of {})", self.path, self.allocation());
+        }
         let base = backing::base(self.block, scene.blocks);
         let under = base.map(|base| self.under(base, scene)).transpose()?;
         if let Some(Under::Later(why)) = &under {
@@ -669,7 +706,7 @@ impl Wanted<'_> {
         self.need_program(verdict, "qemu-img");
         self.need_program(verdict, "setpriv");
         let (have, size) = (file.virtual_size(), self.size());
-        let preallocation = match self.allocation() {
+        let preallocation = match self.way_to_allocate(verdict, Size(size.0 - have.0)) {
             "sparse" => "off",
             other => other,
         };
@@ -773,6 +810,15 @@ fn users(scene: &Scene, hosts: &[HostName], places: &[String]) -> Result<Vec<(Ho
         }
     }
     Ok(all)
+}
+
+/// `3 min 20 s`.
+fn lasting(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
 }
 
 /// Bytes that an image of that size takes at once. qcow2 with 64 KiB clusters: an L2 entry of 8 bytes and a refcount of 2 bytes

@@ -24,7 +24,7 @@ pub mod verdict;
 
 pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene};
 use schema::Schema;
-pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict};
+pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict, Witness};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
 ///

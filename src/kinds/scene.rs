@@ -155,6 +155,8 @@ pub struct Room {
     pub shared: bool,
     /// Empty after each boot: an image that is gone from it is no loss that anybody has to look into.
     pub volatile: bool,
+    /// Why room cannot be reserved in it but by writing every byte, where that is so.
+    pub cannot_reserve: Option<String>,
     /// What must hold while images are made or changed: the volume is mounted as it was seen.
     pub guard: Vec<Guard>,
 }

@@ -1,9 +1,8 @@
 //! What a kind concludes for one resource on one host: how it stands, what differs, and the remedy of each difference.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Address, Command, Guard, Hazard, HazardCode, Impact, Inverse};
+use crate::model::{Address, Command, Guard, Hazard, HazardCode, HostName, Impact, Inverse};
 
 /// How a resource stands on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +34,8 @@ pub struct Draft {
     pub needs_all_members: bool,
     /// It takes something away: it counts for `max_destroy`.
     pub destroys: bool,
+    /// The member whose [`Witness`] it hears: all steps of its placement come after that, and it falls away with it.
+    pub hears: Option<HostName>,
 }
 
 impl Draft {
@@ -52,6 +53,7 @@ impl Draft {
             edit: None,
             needs_all_members: false,
             destroys: false,
+            hears: None,
         }
     }
 
@@ -88,14 +90,27 @@ impl Draft {
     pub fn destroying(self) -> Self {
         Draft { destroys: true, ..self }
     }
+
+    pub fn hearing(self, witness: &HostName) -> Self {
+        Draft { hears: Some(witness.clone()), ..self }
+    }
 }
 
-/// An edit of a text file on the host, by lines.
+/// What one member does so that the others can prove something: a step before all of theirs and after its own, and one that
+/// cleans up behind them, whatever came of theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    pub path: Cow<'static, str>,
-    pub remove: Vec<String>,
-    pub insert: Option<String>,
+pub struct Witness {
+    pub opens: Draft,
+    pub closes: Draft,
+}
+
+/// An edit of a text file on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// Some lines of a file that others edit too.
+    Lines { path: &'static str, remove: Vec<String>, insert: Option<String> },
+    /// A file that is written or removed as a whole; no text is no file.
+    Whole { path: String, before: String, after: String },
 }
 
 /// What is done about a difference.
@@ -161,6 +176,8 @@ pub struct Verdict {
     pub needs: Vec<Need>,
     /// What the resource must have to itself on the host, by names that two of them would share: `the device 8:16`.
     pub claims: Vec<String>,
+    /// What it does for the other members. Nothing of the resource is different afterwards.
+    pub witness: Option<Box<Witness>>,
 }
 
 impl Verdict {

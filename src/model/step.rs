@@ -28,6 +28,15 @@ impl Command {
         Command { argv: words.into_iter().map(Into::into).collect(), stdin: None }
     }
 
+    /// Stands for a text that each apply draws anew, the same in all of its steps: what no host can have seen before.
+    pub const DRAWN: &str = "\u{1}drawn\u{1}";
+
+    /// The command with what was drawn in its place.
+    pub fn with_drawn(&self, drawn: &str) -> Command {
+        let argv = self.argv.iter().map(|word| if word == Self::DRAWN { drawn.to_owned() } else { word.clone() });
+        Command { argv: argv.collect(), stdin: self.stdin.clone() }
+    }
+
     /// The same command with this text on its standard input.
     pub fn with_stdin(mut self, text: impl Into<String>) -> Self {
         self.stdin = Some(text.into());
@@ -82,5 +91,8 @@ pub struct Step {
     pub inverse: Inverse,
     /// Taken back by its inverse when a later step of the same placement fails in the same apply.
     pub rolls_back: bool,
+    /// Runs when the steps before it have ended or cannot run any more, if the one of its own placement was done: it cleans up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleans_up: bool,
     pub hazards: Vec<HazardCode>,
 }

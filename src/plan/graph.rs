@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::kinds::ask::mounts::is_within;
-use crate::kinds::{Draft, kind_of};
+use crate::kinds::{Draft, Witness, kind_of};
 use crate::model::{Address, Block, Blocks, HostName, Problem, Problems, Step, StepId};
 use crate::state::State;
 
@@ -15,7 +15,29 @@ pub(super) struct Placed {
     pub(super) host: HostName,
     /// Whether they take the placement away.
     pub(super) unmakes: bool,
+    pub(super) part: Part,
     pub(super) drafts: Vec<Draft>,
+}
+
+impl Placed {
+    pub(super) fn own(address: &Address, host: &HostName, unmakes: bool, drafts: Vec<Draft>) -> Self {
+        Placed { address: address.clone(), host: host.clone(), unmakes, part: Part::Own, drafts }
+    }
+
+    pub(super) fn of_witness(address: &Address, host: &HostName, witness: &Witness) -> [Self; 2] {
+        let both = [(Part::Opens, &witness.opens), (Part::Closes, &witness.closes)];
+        both.map(|(part, draft)| Placed { part, ..Placed::own(address, host, false, vec![draft.clone()]) })
+    }
+}
+
+/// Which steps of a resource on a host these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Own,
+    /// What a witness does before the other members.
+    Opens,
+    /// What it does behind them.
+    Closes,
 }
 
 /// A step in its final place.
@@ -68,6 +90,7 @@ pub(super) fn order(
                 impact: draft.impact,
                 inverse: draft.inverse.clone(),
                 rolls_back: draft.rolls_back,
+                cleans_up: one.part == Part::Closes,
                 hazards: draft.hazards.clone(),
             });
             after = [id].into();
@@ -86,12 +109,12 @@ pub(super) fn order(
 fn edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(usize, usize)> {
     let mut at: BTreeMap<(&Address, &HostName, bool), usize> = BTreeMap::new();
     let mut of: BTreeMap<(&Address, bool), Vec<usize>> = BTreeMap::new();
-    for (position, one) in placed.iter().enumerate() {
+    for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
         at.insert((&one.address, &one.host, one.unmakes), position);
         of.entry((&one.address, one.unmakes)).or_default().push(position);
     }
-    let mut edges = BTreeSet::new();
-    for (position, one) in placed.iter().enumerate() {
+    let mut edges = witness_edges(placed, &at);
+    for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
         let blocks = if one.unmakes { recorded } else { desired };
         let Some(block) = blocks.get(&one.address) else { continue };
         for needed in reaches(block, blocks) {
@@ -109,6 +132,27 @@ fn edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(us
     edges
 }
 
+/// A witness opens behind its own steps and before those that hear it, and closes behind all of them.
+fn witness_edges(placed: &[Placed], own: &BTreeMap<(&Address, &HostName, bool), usize>) -> BTreeSet<(usize, usize)> {
+    let mut edges = BTreeSet::new();
+    for (position, witness) in placed.iter().enumerate().filter(|(_, one)| one.part != Part::Own) {
+        let first = match witness.part {
+            Part::Opens => own.get(&(&witness.address, &witness.host, false)).copied(),
+            _ => placed
+                .iter()
+                .position(|one| one.part == Part::Opens && one.address == witness.address && one.host == witness.host),
+        };
+        edges.extend(first.map(|first| (first, position)));
+        let hears = |one: &Placed| {
+            one.address == witness.address && one.drafts.iter().any(|draft| draft.hears.as_ref() == Some(&witness.host))
+        };
+        for (other, _) in placed.iter().enumerate().filter(|(_, one)| hears(one)) {
+            edges.insert(if witness.part == Part::Opens { (position, other) } else { (other, position) });
+        }
+    }
+    edges
+}
+
 /// The resources with placements that a block refers to; those without (hosts) are seen through.
 fn reaches<'a>(block: &'a Block, blocks: &'a Blocks) -> Vec<&'a Address> {
     block.depends_on.iter().filter(|address| blocks.contains_key(*address) && **address != block.address).collect()
@@ -123,7 +167,7 @@ fn path_edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSe
         needs: Vec<String>,
     }
     let mut by_host: BTreeMap<&HostName, Vec<Paths>> = BTreeMap::new();
-    for (position, one) in placed.iter().enumerate() {
+    for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
         let blocks = if one.unmakes { recorded } else { desired };
         let (Some(block), Some(kind)) = (blocks.get(&one.address), kind_of(&one.address)) else { continue };
         let paths = Paths {

@@ -773,7 +773,7 @@ impl Making<'_> {
                     refused.insert((address.clone(), host.clone()));
                     Vec::new()
                 });
-                placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: false, drafts });
+                placed.push(graph::Placed::own(&address, host, false, drafts));
                 self.note_unknown(&address, host, verdict);
                 if matches!(verdict.standing, Standing::Unknown(_) | Standing::Later(_)) {
                     open.insert((address.clone(), host.clone()), verdict.standing.clone());
@@ -781,12 +781,15 @@ impl Making<'_> {
             }
             for (host, verdict) in &removed {
                 let drafts = self.drafts(&address, host, verdict, &members).unwrap_or_default();
-                placed.push(graph::Placed { address: address.clone(), host: host.clone(), unmakes: true, drafts });
+                placed.push(graph::Placed::own(&address, host, true, drafts));
                 self.note_unknown(&address, host, verdict);
             }
             judged.push((address, wanted, removed));
         }
+        let mut idle: BTreeSet<_> = refused.union(&open.keys().cloned().collect()).cloned().collect();
         let waiting = without_what_they_need(&mut placed, refused, open, self.desired);
+        idle.extend(waiting.keys().cloned());
+        self.call_witnesses(&mut placed, &idle);
         let mut changes: Vec<Change> =
             judged.iter().map(|(address, wanted, removed)| self.change(address, wanted, removed, &waiting)).collect();
         let unknown = self.unknown.iter().filter(|address| !address.is(host::NAME) && self.scope.has(address));
@@ -847,6 +850,25 @@ impl Making<'_> {
         plan.complete = plan.targets.is_none() && plan.is_decided();
         plan.hash = hash::of(&plan);
         Ok(plan)
+    }
+
+    /// Adds what witnesses do for those that hear them. Where one does not come to it, because its placement is idle, nobody is
+    /// asked what was heard.
+    fn call_witnesses(&self, placed: &mut Vec<graph::Placed>, idle: &BTreeSet<(Address, HostName)>) {
+        let is_idle = |address: &Address, host: &HostName| idle.contains(&(address.clone(), host.clone()));
+        for one in placed.iter_mut().filter(|one| one.drafts.iter().any(|draft| draft.hears.is_some())) {
+            let address = &one.address;
+            one.drafts.retain(|draft| draft.hears.as_ref().is_none_or(|witness| !is_idle(address, witness)));
+        }
+        for (address, verdicts) in &self.judged {
+            for (host, verdict) in verdicts {
+                let Some(witness) = &verdict.witness else { continue };
+                let hears = |draft: &Draft| draft.hears.as_ref() == Some(host);
+                if placed.iter().any(|one| one.address == *address && one.drafts.iter().any(hears)) {
+                    placed.extend(graph::Placed::of_witness(address, host, witness));
+                }
+            }
+        }
     }
 
     /// A placement that a host which answers leaves unknown is a hazard; a host that does not answer is listed as such.
@@ -1021,7 +1043,7 @@ impl Making<'_> {
                     let have = verdict.observed.get(attribute);
                     let is_absent = verdict.standing == Standing::Absent;
                     if have == Some(recorded)
-                        || (have.is_none() && !is_absent && attribute != "fstab" && attribute != "mount")
+                        || (have.is_none() && !is_absent && !matches!(attribute.as_str(), "fstab" | "mount" | "unit"))
                     {
                         continue;
                     }
@@ -1267,7 +1289,7 @@ mod tests {
         let draft = || Draft::new("create", "", crate::model::Command::new(["true"]));
         let mut placed: Vec<_> = (desired.keys())
             .flat_map(|address| hosts.iter().map(move |host| (address.clone(), host.clone())))
-            .map(|(address, host)| graph::Placed { address, host, unmakes: false, drafts: vec![draft()] })
+            .map(|(address, host)| graph::Placed::own(&address, &host, false, vec![draft()]))
             .collect();
         let of = |address: &str| (address.parse::<Address>().expect("an address"), hosts[0].clone());
         let refused = BTreeSet::from([of("external_volume.bad")]);

@@ -33,6 +33,11 @@ larder_end() {
   printf '\n%s end %s\n' "$larder_nonce" "$*"
 }
 
+# Tells how far the command of a plan has come: $1 bytes of $2.
+larder_progress() {
+  printf '\n%s progress %s %s %s\n' "$larder_nonce" "$larder_id" "$1" "$2"
+}
+
 # Takes the lock file $1 for the holder $2, or says who holds it. The lock lasts as long as this shell, and as long as
 # the shell around a command that is still running, whoever has gone in the meantime.
 larder_lock() {

@@ -217,7 +217,24 @@ impl Session {
             Err(why) => return not_run(&why),
         }
         let sending = Sending::all(request.bytes());
-        self.act(id, sending, command, guard, patience).await
+        self.act(id, sending, command, guard, patience, &mut |_, _| {}).await
+    }
+
+    /// The same without patience for a command that may take long; `told` hears how many bytes of how many are done.
+    pub async fn run_long(
+        &mut self,
+        command: &Command,
+        guard: &[Guard],
+        told: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Outcome {
+        let id = self.id();
+        let mut request = Request::default();
+        match self.revealed_command(command) {
+            Ok(revealed) => request.run(id, &revealed, guard),
+            Err(why) => return not_run(&why),
+        }
+        let sending = Sending::all(request.bytes());
+        self.act(id, sending, command, guard, None, told).await
     }
 
     /// The same for a command that reads a file of the workstation, `length` bytes from `file`. The bytes follow the
@@ -238,7 +255,7 @@ impl Session {
             Err(why) => return not_run(&why),
         }
         let sending = Sending::with_file(request.bytes(), file, length);
-        self.act(id, sending, command, guard, patience).await
+        self.act(id, sending, command, guard, patience, &mut |_, _| {}).await
     }
 
     async fn act(
@@ -248,6 +265,7 @@ impl Session {
         command: &Command,
         guard: &[Guard],
         patience: Option<Duration>,
+        told: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Outcome {
         if let Some(why) = unsendable(command, guard) {
             return not_run(why.as_str());
@@ -256,7 +274,7 @@ impl Session {
             return Outcome::Lost(format!("the command was not sent: {why}"));
         }
         let secrets = Arc::clone(&self.secrets);
-        let (mut returned, why) = self.exchange(sending, &[id], patience).await;
+        let (mut returned, why) = self.exchange_telling(sending, &[id], patience, told).await;
         let why = why.unwrap_or_default();
         match returned.remove(&id) {
             Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => {
@@ -342,6 +360,16 @@ impl Session {
         ids: &[Id],
         patience: Option<Duration>,
     ) -> (BTreeMap<Id, Returned>, Option<String>) {
+        self.exchange_telling(sending, ids, patience, &mut |_, _| {}).await
+    }
+
+    async fn exchange_telling(
+        &mut self,
+        sending: Sending<'_>,
+        ids: &[Id],
+        patience: Option<Duration>,
+        told: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> (BTreeMap<Id, Returned>, Option<String>) {
         let mut returned: BTreeMap<Id, Returned> = ids.iter().map(|id| (*id, Returned::default())).collect();
         if ids.is_empty() {
             return (returned, None);
@@ -351,6 +379,9 @@ impl Session {
         let heard = self
             .talk
             .converse(sending, patience, |from, frame| {
+                if let Frame::Progress { bytes, of, .. } = frame {
+                    told(bytes, of);
+                }
                 let Frame::Answer { id, end, text } = frame else { return false };
                 let Some(part) = returned.get_mut(&id) else { return false };
                 match from {

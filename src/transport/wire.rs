@@ -109,6 +109,12 @@ pub(super) enum End {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frame {
     Ready,
+    /// How far the command of the open request has come.
+    Progress {
+        id: Id,
+        bytes: u64,
+        of: u64,
+    },
     /// All that was written while the request was served; `None` if that was more than the bound.
     Answer {
         id: Id,
@@ -144,6 +150,7 @@ pub(super) struct Frames {
 enum Line {
     Ready,
     Begin(Id),
+    Progress(Id, u64, u64),
     End(Id, End),
 }
 
@@ -221,6 +228,9 @@ impl Frames {
         match (words.as_slice(), open) {
             (["ready"], None) if !self.ready => Some(Line::Ready),
             (["begin", id], None) if self.ready => Some(Line::Begin(id.parse().ok()?)),
+            (["progress", id, bytes, of], Some(open)) if id.parse() == Ok(open) => {
+                Some(Line::Progress(open, bytes.parse().ok()?, of.parse().ok()?))
+            }
             (["end", id, end @ ..], Some(open)) if id.parse() == Ok(open) => {
                 let end = match end {
                     [] => End::Text,
@@ -245,6 +255,7 @@ impl Frames {
                 self.open = Some((id, Some(Vec::new())));
                 None
             }
+            Line::Progress(id, bytes, of) => Some(Frame::Progress { id, bytes, of }),
             Line::End(id, end) => {
                 let text = self.open.take().and_then(|(_, text)| text);
                 Some(Frame::Answer { id, end, text })
@@ -364,6 +375,18 @@ mod tests {
                 prop_assert!(frames.feed(&chunk).is_empty());
             }
         }
+    }
+
+    #[test]
+    fn progress_is_told_while_the_command_runs_and_is_no_part_of_its_answer() {
+        let mut frames = Frames::new("n");
+        frames.feed(b"\nn ready\n\nn begin 7\nfirst");
+        assert_eq!(frames.feed(b"\nn progress 7 5 10\n"), [Frame::Progress { id: 7, bytes: 5, of: 10 }]);
+        // That of another request, and what makes no sense, is text.
+        assert_eq!(frames.feed(b"\nn progress 8 5 10\n\nn progress 7 x 10\n"), []);
+        let text = b"first\nn progress 8 5 10\n\nn progress 7 x 10\n".to_vec();
+        let answer = Frame::Answer { id: 7, end: End::Exit(0), text: Some(text) };
+        assert_eq!(frames.feed(b"\nn end 7 exit 0\n"), [answer]);
     }
 
     #[test]

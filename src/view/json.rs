@@ -51,6 +51,7 @@ fn step(step: &Step) -> Value {
         "inverse_stdin": inverse.and_then(|command| command.stdin.as_ref()),
         "no_inverse": no_inverse,
         "rolls_back": step.rolls_back,
+        "cleans_up": step.cleans_up,
         "hazards": step.hazards,
     })
 }
@@ -228,6 +229,7 @@ mod tests {
           "inverse_stdin": null,
           "no_inverse": null,
           "rolls_back": false,
+          "cleans_up": false,
           "hazards": []
         }
         "#);
@@ -258,6 +260,7 @@ mod tests {
           "inverse_stdin": null,
           "no_inverse": null,
           "rolls_back": true,
+          "cleans_up": false,
           "hazards": []
         }
         "#);

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::apply::report::{Event, Outcome};
-use crate::model::{HostName, StepId, escape_line};
+use crate::model::{HostName, Size, StepId, escape_line};
 
 use super::plan::elapsed;
 use super::style::{Ink, Style, count};
@@ -94,7 +94,8 @@ impl<W: Write> Lines<W> {
                 let tenth = bytes.saturating_mul(10).checked_div(*of).unwrap_or(0).min(10);
                 if tenth > *told {
                     *told = tenth;
-                    writeln!(self.out, "{}  {} … {} %", safe(host), escape_line(summary), tenth * 10)?;
+                    let of = Size(*of).rounded();
+                    writeln!(self.out, "{}  {} … {} % of {of}", safe(host), escape_line(summary), tenth * 10)?;
                 }
             }
             Event::StepEnded { id, outcome, elapsed } => {
@@ -166,8 +167,10 @@ fn spinner() -> ProgressStyle {
 }
 
 fn transfer() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {wide_msg} {binary_bytes}/{binary_total_bytes} {elapsed}, {eta} to go")
-        .expect("the template is well formed")
+    ProgressStyle::with_template(
+        "{spinner} {wide_msg} {binary_bytes}/{binary_total_bytes} at {binary_bytes_per_sec}, {elapsed}, {eta} to go",
+    )
+    .expect("the template is well formed")
 }
 
 fn safe(host: &HostName) -> String {
@@ -265,10 +268,10 @@ mod tests {
         events().iter().for_each(|event| lines.show(event).expect("written"));
         insta::assert_snapshot!(String::from_utf8(out).expect("text"), @r"
         5 steps on 2 hosts.
-        hv2  upload debian.qcow2 … 50 %
+        hv2  upload debian.qcow2 … 50 % of 1000 B
         hv1  mount nfs 10.0.0.5:/export on /srv/nfs … done
         hv1  set the mode of /srv/nfs to 0770 … failed: chmod: \x1b[1mRead-only file system
-        hv2  upload debian.qcow2 … 100 %
+        hv2  upload debian.qcow2 … 100 % of 1000 B
         hv2  upload debian.qcow2 … done (1 min 15 s)
         d … unknown: the connection was lost (3.0 s)
         waiting for\nthe lock

@@ -110,6 +110,7 @@ pub(super) fn step(text: &str, on: &str, action: &str, summary: &str, argv: &[&s
         impact: Impact::None,
         inverse: Inverse::None("it only reads".to_owned()),
         rolls_back: false,
+        cleans_up: false,
         hazards: Vec::new(),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::model::escape_line;
+use crate::model::{Command, escape_line};
 
 /// The words as one line that a shell reads back as the same words. What a terminal would obey is written in `$'...'`,
 /// which bash, zsh and ksh understand.
 pub(super) fn line<S: AsRef<str>>(words: &[S]) -> String {
-    words.iter().map(|word| quoted(word.as_ref())).collect::<Vec<_>>().join(" ")
+    let drawn = |word: &str| if word == Command::DRAWN { "RANDOM".to_owned() } else { quoted(word) };
+    words.iter().map(|word| drawn(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &str) -> String {
@@ -50,6 +51,7 @@ mod tests {
             (&["mount", "-o", "rw,noatime", "--", "/dev/sdb", "/srv/nfs"], "mount -o rw,noatime -- /dev/sdb /srv/nfs"),
             (&["chown", "--", "a b", "it's"], "chown -- 'a b' \"it's\""),
             (&["x", "", "$(reboot)"], "x '' '$(reboot)'"),
+            (&["canary_write", Command::DRAWN], "canary_write RANDOM"),
             (&["two\nlines", "\x1b[31m1", "'\u{202e}"], "$'two\\nlines' $'\\033[31m1' $'\\'\\342\\200\\256'"),
         ];
         for (words, expected) in table {

@@ -50,7 +50,7 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     let plan = site.apply_exactly();
     assert_eq!(
         actions(&plan, ADDRESS, "hv1"),
-        ["mkdir", "lock", "credentials", "fstab", "mount", "check-access"],
+        ["mkdir", "lock", "credentials", "fstab", "mount", "check-access", "canary-write", "canary-remove"],
         "no chown and no chmod"
     );
     assert!(mounted(&site, "hv1", AT).starts_with(&format!("//{}/images/sub ", server())));
@@ -66,7 +66,7 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     site.sh("hv1", "chmod 0644 /etc/larder/credentials/*");
     site.sh("hv2", "umount /srv/smb");
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "check-access"]);
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "check-access", "canary-write", "canary-remove"]);
     site.sh(
         "hv2",
         &format!(
@@ -82,7 +82,10 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     set_password(&site, second);
     know(&site, second);
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "unmount", "mount", "check-access"]);
+    assert_eq!(
+        actions(&plan, ADDRESS, "hv1"),
+        ["credentials", "unmount", "mount", "check-access", "canary-write", "canary-remove"]
+    );
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "update", "hv2": "update"}));
     site.sh("hv1", "runuser -u libvirt-qemu -- touch /srv/smb/y");
 
@@ -188,4 +191,38 @@ fn installation_media_are_mounted_read_only_and_listed() {
     site.write(&block("  writable = true\n"));
     site.apply_exactly();
     site.sh("hv2", &format!("runuser -u libvirt-qemu -- touch {at}/new.iso"));
+}
+
+#[test]
+fn an_image_is_written_where_the_server_only_says_that_it_reserves() {
+    let site = up();
+    let password = "swordfish-17";
+    serve(&site, password);
+    know(&site, password);
+    let images = |size: &str| {
+        format!(
+            "image \"a\" {{\n  volume     = external_volume.smb\n  format     = \"raw\"\n  size       = \"104MiB\"\n  allocation = \"falloc\"\n}}\nimage \"b\" {{\n  volume     = external_volume.smb\n  format     = \"qcow2\"\n  size       = \"{size}\"\n  allocation = \"falloc\"\n}}\n"
+        )
+    };
+    site.write(&volume(&site, "images", ""));
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.write(&format!("{}{}", volume(&site, "images", ""), images("8MiB")));
+    let plan = site.apply_exactly();
+    let told = ["by writing 104.0 MiB", "may say that it has reserved room"];
+    assert_hazard(&plan, "slow-allocation", "image.a", "hv1", &told, "sparse");
+    let steps = plan["steps"].as_array().expect("steps");
+    assert!(
+        steps.iter().any(|step| step["summary"].as_str().is_some_and(|text| text.contains("full in place of falloc")))
+    );
+    let on_disk = |name: &str| {
+        let said = site.sh("san", &format!("sync; stat -c %b /srv/smb/sub/{name}"));
+        said.trim().parse::<u64>().expect("a number") >> 11
+    };
+    assert_eq!(on_disk("a.raw"), 104);
+    assert!(on_disk("b.qcow2") >= 8);
+    site.write(&format!("{}{}", volume(&site, "images", ""), images("16MiB")));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, "image.b", "hv1"), ["grow"]);
+    assert!(on_disk("b.qcow2") >= 16);
+    assert_eq!(site.sh("san", "ls -A /srv/smb/sub"), "a.raw\nb.qcow2\n");
 }

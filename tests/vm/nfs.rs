@@ -48,6 +48,10 @@ fn a_volume_lives_through_its_changes() {
     site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", ""));
     let plan = site.apply_exactly();
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "unchanged", "hv2": "create"}));
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["canary-write", "canary-remove"]);
+    let last = actions(&plan, ADDRESS, "hv2").split_off(4);
+    assert_eq!(last, ["chown", "chmod", "check-access", "canary-see"]);
+    assert_eq!(site.sh("san", "ls -A /srv/a"), "");
     site.sh("hv1", "runuser -u libvirt-qemu -- sh -c 'echo guest >/srv/nfs/f'");
     assert_eq!(site.sh("hv2", "cat /srv/nfs/f"), "guest\n");
 
@@ -57,7 +61,7 @@ fn a_volume_lives_through_its_changes() {
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "unchanged", "hv2": "create"}));
     site.sh("hv1", "mount -o remount,ro /srv/nfs");
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["remount", "check-access"]);
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["remount", "check-access"], "no mount, no canary");
     site.sh("hv2", &format!("umount /srv/nfs && mount -t nfs {}:/srv/b /srv/nfs", server()));
     let plan = site.refused();
     assert_hazard(&plan, "wrong-source", ADDRESS, "hv2", &["/srv/b", "and not"], "Unmount it");
@@ -75,7 +79,11 @@ fn a_volume_lives_through_its_changes() {
     // Options, and the export itself.
     site.write(&volume(&site, &["hv1", "hv2"], "/srv/a", "  options = [\"timeo=300\"]\n"));
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["unmount", "mount", "fstab", "check-access"]);
+    assert_eq!(
+        actions(&plan, ADDRESS, "hv1"),
+        ["unmount", "mount", "fstab", "check-access", "canary-write", "canary-remove"]
+    );
+    assert_eq!(actions(&plan, ADDRESS, "hv2"), ["unmount", "mount", "fstab", "check-access", "canary-see"]);
     assert!(mounted(&site, "hv1", AT).contains("timeo=300"));
     let holder = "exec 8</srv/nfs/f; echo $$ >/run/holder; exec sleep 600";
     site.sh("hv1", &format!("nohup sh -c '{holder}' >/dev/null 2>&1 & while [ ! -s /run/holder ]; do :; done"));
@@ -191,4 +199,139 @@ fn a_squashed_root_may_mount_what_the_qemu_user_can_use() {
     assert_ne!(run.exit, 0, "{}", run.out);
     assert_eq!(mounted(&site, "hv1", "/srv/bad"), "");
     assert_eq!(site.sh("hv1", "grep -v '^#' /etc/fstab; ls -d /srv/bad 2>/dev/null; true"), fstab, "{}", run.out);
+}
+
+#[test]
+fn what_is_mounted_already_is_found_and_adopted() {
+    let site = up();
+    exports(&site, &["a", "b", "c"]);
+    let hosts: String =
+        ["hv1", "hv2"].map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).concat();
+    site.write(&hosts);
+    // As administrators write it: in fstab on both hosts, by a unit, by hand with `soft`.
+    for host in ["hv1", "hv2"] {
+        site.sh(host, &format!("mkdir -p /srv/nfs && echo '{}:/srv/a /srv/nfs nfs4 vers=4.2,noatime,_netdev 0 0' >>/etc/fstab && systemctl daemon-reload && mount /srv/nfs", server()));
+    }
+    site.sh(
+        "hv1",
+        &format!(
+            "mkdir -p /srv/unit /srv/hand
+             printf '[Mount]\\nWhat={0}:/srv/b\\nWhere=/srv/unit\\nType=nfs\\nOptions=vers=4.1,timeo=300\\n[Install]\\nWantedBy=remote-fs.target\\n' >/etc/systemd/system/srv-unit.mount
+             systemctl enable --now srv-unit.mount && mount -t nfs -o vers=4.2,soft,noexec {0}:/srv/c /srv/hand",
+            server()
+        ),
+    );
+    let before =
+        ["hv1", "hv2"].map(|host| site.sh(host, "cat /proc/self/mountinfo /etc/fstab; ls /etc/systemd/system"));
+    site.larder(&["discover", "hv1", "hv2", "-out", "found.hcl"]).expect(0).says("no step on any host");
+    let text = std::fs::read_to_string(site.path().join("found.hcl")).expect("the file");
+    for words in [
+        "external_volume \"nfs\"",
+        "external_volume \"unit\"",
+        "external_volume \"hand\"",
+        "\"soft\"",
+        "version = \"4.1\"",
+    ] {
+        assert!(text.contains(words), "no {words} in\n{text}");
+    }
+    let plan = site.larder(&["plan", "-json"]).expect(0).json();
+    assert_eq!(plan["steps"], json!([]), "{plan:#}");
+    assert_eq!(plan["changes"].as_array().map(Vec::len), Some(5), "{text}");
+    site.apply();
+    let after = ["hv1", "hv2"].map(|host| site.sh(host, "cat /proc/self/mountinfo /etc/fstab; ls /etc/systemd/system"));
+    assert_eq!(after, before);
+    site.assert_settled();
+}
+
+/// The name `nas`, which leads to the server on one machine and to another one on the second, with the same export path.
+fn two_servers_of_one_name(site: &Site) -> String {
+    exports(site, &["a"]);
+    site.sh("hv1", &format!("echo '{} nas' >>/etc/hosts", server()));
+    site.sh(
+        "hv2",
+        "echo '10.99.0.12 nas' >>/etc/hosts; mkdir -p /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a && \
+         echo '/srv/a 10.99.0.0/24(rw,no_subtree_check,no_root_squash)' >/etc/exports && systemctl start nfs-server && exportfs -ra",
+    );
+    volume(site, &["hv1", "hv2"], "/srv/a", "").replace(&format!("server = \"{}\"", server()), "server = \"nas\"")
+}
+
+#[test]
+fn another_server_behind_the_same_name_is_taken_back() {
+    let site = up();
+    site.write(&two_servers_of_one_name(&site));
+    let before = site.sh("hv2", "cat /etc/fstab");
+    let run = site.larder(&["apply", "-auto-approve"]);
+    assert_eq!(run.exit, 7, "{}\n{}", run.out, run.err);
+    let run = run.says("not-shared: nas:/srv/a is another storage here than on hv1");
+    assert!(run.out.contains("external_volume.nfs@hv2/canary-see"), "{}", run.out);
+    // hv1 keeps its own; nothing is left on hv2, and no file on either server.
+    assert!(mounted(&site, "hv1", AT).starts_with("nas:/srv/a "));
+    assert_eq!(mounted(&site, "hv2", AT), "");
+    assert_eq!(site.sh("hv2", "cat /etc/fstab; ls -d /srv/nfs 2>/dev/null; true"), before);
+    assert_eq!(site.sh("san", "ls -A /srv/a") + &site.sh("hv2", "ls -A /srv/a"), "");
+    // The same again: what is there is compared with what comes.
+    site.larder(&["apply", "-auto-approve"]).expect(7).says("not-shared:");
+
+    // Mounted by hand, it is refused without a step.
+    site.sh("hv2", "mkdir -p /srv/a/x && exportfs -u 10.99.0.0/24:/srv/a && truncate -s 64M /disk && mkfs.ext4 -q /disk && mount -o loop /disk /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a && exportfs -ra && mkdir -p /srv/nfs && mount -t nfs -o vers=4.2,hard,noatime nas:/srv/a /srv/nfs");
+    let plan = site.refused();
+    let told = ["is another storage than on hv1", "(server 10.99.0.12) there", "(server 10.99.0.21) on hv1"];
+    assert_hazard(&plan, "not-shared", ADDRESS, "hv2", &told, "nas:/srv/a");
+
+    // The name mended, it is one storage.
+    site.sh(
+        "hv2",
+        &format!("umount /srv/nfs; rmdir /srv/nfs; sed -i '/ nas$/d' /etc/hosts; echo '{} nas' >>/etc/hosts", server()),
+    );
+    site.apply_exactly();
+}
+
+fn image(name: &str, volume: &str, more: &str) -> String {
+    format!("image \"{name}\" {{\n  volume = external_volume.{volume}\n{more}}}\n")
+}
+
+/// Bytes that a file of the server has on its disk, in MiB.
+fn on_disk(site: &Site, path: &str) -> u64 {
+    let said = site.sh("san", &format!("sync; stat -c %b {path}"));
+    said.trim().parse::<u64>().expect("a number") >> 11
+}
+
+#[test]
+fn room_is_reserved_or_written_and_never_only_said_to_be() {
+    let site = up();
+    exports(&site, &["a", "b"]);
+    site.sh(
+        "san",
+        "mkdir -p /srv/c && chown 64055:104 /srv/c && chmod 0770 /srv/c && \
+         echo '/srv/c 10.99.0.0/24(rw,no_subtree_check,root_squash)' >>/etc/exports && exportfs -ra",
+    );
+    let volumes: String = [("a", "4.2"), ("b", "4.1"), ("c", "4.2")]
+        .map(|(name, version)| {
+            format!(
+                "external_volume \"{name}\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/{name}\"\n  nfs {{\n    server  = \"{}\"\n    export  = \"/srv/{name}\"\n    version = \"{version}\"\n  }}\n}}\n",
+                server()
+            )
+        })
+        .concat();
+    site.write(&format!("{}{volumes}", storage(&site, &["hv1", "hv2"])));
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    let images = image("a", "a", "  format = \"raw\"\n  size = \"104MiB\"\n  allocation = \"falloc\"\n")
+        + &image("b", "b", "  format = \"raw\"\n  size = \"104MiB\"\n  allocation = \"falloc\"\n")
+        + &image("q", "b", "  format = \"qcow2\"\n  size = \"8MiB\"\n  allocation = \"falloc\"\n")
+        + &image("c", "c", "  format = \"qcow2\"\n  size = \"8MiB\"\n");
+    site.write(&format!("{}{volumes}{images}", storage(&site, &["hv1", "hv2"])));
+    let plan = site.apply_exactly();
+    let told = ["/srv/b/b.raw on hv1", "by writing 104.0 MiB", "NFS 4.1 cannot reserve room", "takes 2 s"];
+    let slow: Vec<_> = plan["hazards"].as_array().expect("hazards").iter().collect();
+    assert_eq!(slow.len(), 1, "{slow:#?}");
+    assert_hazard(&plan, "slow-allocation", "image.b", "hv1", &told, "sparse");
+    assert_eq!((on_disk(&site, "/srv/a/a.raw"), on_disk(&site, "/srv/b/b.raw")), (104, 104));
+    assert!(on_disk(&site, "/srv/b/q.qcow2") >= 8);
+    // Where root is squashed, the image is made by the user whose directory it is.
+    assert_eq!(site.sh("san", "stat -c '%u %g %a' /srv/c/c.qcow2; ls -A /srv/c"), "64055 104 660\nc.qcow2\n");
+    let bigger = images.replace("\"8MiB\"", "\"16MiB\"");
+    site.write(&format!("{}{volumes}{bigger}", storage(&site, &["hv1", "hv2"])));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, "image.c", "hv1"), ["grow"]);
+    assert!(on_disk(&site, "/srv/b/q.qcow2") >= 16);
 }

@@ -4,23 +4,29 @@
 if [ -n "${7-}" ]; then
     [ -f "$7" ] && [ ! -h "$7" ] || { echo "the backing image $7 is not there" >&2; return 1; }
 fi
-in_private "${1%/*}" || return 1
+place_for_image "${1%/*}" || return 1
 (
     umask 077
     case $2-$4${7:+-over} in
-    qcow2-sparse-over) qemu-img create -q -u -f qcow2 -b "$7" -F "$8" ./image "$3" ;;
-    raw-sparse) truncate -s "$3" ./image ;;
-    raw-falloc) fallocate -l "$3" ./image ;;
-    raw-full) head -c "$3" /dev/zero >./image && sync ./image ;;
-    qcow2-sparse) qemu-img create -q -f qcow2 ./image "$3" ;;
-    qcow2-*) qemu-img create -q -f qcow2 -o preallocation="$4" ./image "$3" ;;
+    qcow2-sparse-over) $as qemu-img create -q -u -f qcow2 -b "$7" -F "$8" "$here/image" "$3" ;;
+    raw-sparse) $as truncate -s "$3" "$here/image" ;;
+    raw-falloc)
+        $as fallocate -l "$3" "$here/image" || {
+            echo 'room cannot be reserved there; allocation = "full" writes every byte, "sparse" none' >&2
+            exit 1
+        }
+        ;;
+    raw-full) write_zeros "$here/image" "$3" ;;
+    qcow2-sparse) $as qemu-img create -q -f qcow2 "$here/image" "$3" ;;
+    qcow2-*) $as qemu-img create -q -f qcow2 -o preallocation="$4" "$here/image" "$3" ;;
     *) echo "no image of format $2 with allocation $4" >&2; exit 1 ;;
     esac
 ) &&
-    { [ -z "$5" ] || chown -- "$5" ./image; } &&
-    chmod -- "${6:-0660}" ./image &&
-    ln -T -- ./image "$1"
+    # What belongs to somebody else than root already is no one's to give away.
+    { [ -z "$5" ] || [ -n "$as" ] || chown -- "$5" "$here/image"; } &&
+    $as chmod -- "${6:-0660}" "$here/image" &&
+    $as ln -T -- "$here/image" "$1"
 status=$?
-rm -f ./image
-cd / && rmdir -- "$private"
+$as rm -f "$here/image"
+cd / && $as rmdir -- "$private"
 return "$status"

@@ -11,12 +11,14 @@ pub mod image_listing;
 pub mod media_listing;
 pub mod mounts;
 pub mod network_mounts;
+pub mod nfs_volumes;
 pub mod open_files;
 pub mod path;
 pub mod people;
 pub mod samba;
 pub mod space;
 pub mod system;
+pub mod units;
 
 use crate::model::{HostFacts, Reply};
 
@@ -35,6 +37,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("directory_entries", include_str!("entries.sh")),
     ("image_facts", include_str!("image.sh")),
     ("image_listing", include_str!("image_listing.sh")),
+    ("mount_units", include_str!("mount_units.sh")),
     ("mounts_at", include_str!("mounts_at.sh")),
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
@@ -54,8 +57,14 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
 
 /// The constant functions that steps on directories use on the host, by name.
 pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
+    ("canary_remove", include_str!("canary_remove.sh")),
+    ("canary_see", include_str!("canary_see.sh")),
+    ("canary_write", include_str!("canary_write.sh")),
     ("is_absent", include_str!("is_absent.sh")),
+    ("is_still", include_str!("is_still.sh")),
     ("in_private", include_str!("in_private.sh")),
+    ("place_for_image", include_str!("place_for_image.sh")),
+    ("write_zeros", include_str!("write_zeros.sh")),
     ("with_image", include_str!("with_image.sh")),
     ("set_owner", include_str!("set_owner.sh")),
     ("set_mode", include_str!("set_mode.sh")),
@@ -65,14 +74,15 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     fstab::EDIT,
     credentials::STEP_FUNCTIONS[0],
     credentials::STEP_FUNCTIONS[1],
+    units::STEP_FUNCTIONS[0],
+    units::STEP_FUNCTIONS[1],
 ];
 
-/// The text of a file that steps edit, as the host told it; empty where the file is missing.
+/// The text of a file of which steps edit lines, as the host told it; empty where the file is missing.
 pub fn text_of(facts: &HostFacts, path: &str) -> Known<String> {
     match path {
-        "/etc/fstab" => fstab::read(facts).map(|fstab| fstab.text),
         samba::CONFIGURATION => samba::read_configuration(facts),
-        path => samba::read_file(facts, path).map(Option::unwrap_or_default),
+        _ => fstab::read(facts).map(|fstab| fstab.text),
     }
 }
 

@@ -9,5 +9,6 @@ if [ -d "$1" ] && [ ! -h "$1" ]; then
     [ -z "$2" ] || [ "$(stat -c %i .)" = "$2" ] || { echo "$1 is no longer the directory that was seen" >&2; return 1; }
     chmod -- "$3" .
 else
-    with_image "$1" "$2" chmod -- "$3" ./image
+    turn() { $as chmod -- "$1" "$here/image"; }
+    with_image "$1" "$2" turn "$3"
 fi

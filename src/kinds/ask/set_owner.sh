@@ -10,5 +10,6 @@ if [ -d "$1" ] && [ ! -h "$1" ]; then
     [ -z "$2" ] || [ "$(stat -c %i .)" = "$2" ] || { echo "$1 is no longer the directory that was seen" >&2; return 1; }
     chown -- "$3" .
 else
-    with_image "$1" "$2" chown -- "$3" ./image
+    give() { $as chown -- "$1" "$here/image"; }
+    with_image "$1" "$2" give "$3"
 fi

@@ -78,6 +78,26 @@ impl Look<'_> {
         }
     }
 
+    /// Why fallocate(2) reserves nothing there: NFS has it from 4.2 on, and a CIFS server may say yes and do nothing.
+    pub(in crate::kinds) fn cannot_reserve(&self) -> Option<String> {
+        let of_nfs = |version: &str| {
+            (version != "4.2").then(|| format!("NFS {version} cannot reserve room (that needs version 4.2)"))
+        };
+        let of_cifs = || "a CIFS server may say that it has reserved room, and have reserved none".to_owned();
+        let path = match &self.source {
+            Source::Nfs(nfs) => return of_nfs(&nfs.version),
+            Source::Cifs(_) => return Some(of_cifs()),
+            Source::Bind { source } => source,
+            _ => self.at,
+        };
+        let mount = self.ground.mounts.containing(path)?;
+        match mount.fstype.as_str() {
+            "nfs" | "nfs4" => of_nfs(mount.option("vers").unwrap_or("3")),
+            "cifs" | "smb3" => Some(of_cifs()),
+            _ => None,
+        }
+    }
+
     /// What images of the volume find.
     pub(in crate::kinds) fn room_state(&self) -> RoomState {
         let key = |suffix: &str| format!("{}{suffix}", self.at);

@@ -8,8 +8,9 @@ use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode
 
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
-pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question};
+pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_nfs};
 use self::options::shown_options;
+pub(in crate::kinds) use self::shared::prove_same;
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
 use super::ask::device::{self, Found};
@@ -21,12 +22,15 @@ use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
 mod check;
+mod dangers;
 mod disk;
 mod guests;
 mod mount;
 mod network;
 mod options;
+mod shared;
 mod source;
+mod unit;
 mod unmount;
 
 /// How the blocks of a kind say where the bytes of a volume are; `None` for a block that is not complete.
@@ -278,7 +282,7 @@ impl Look<'_> {
                 ground::keep_first_guard(&mut verdict.differences);
             }
         }
-        self.tidy_fstab(verdict, None);
+        self.tidy_boot(verdict, None);
     }
 
     pub(super) fn observe_permissions(&self, verdict: &mut Verdict, inode: &Inode) {
@@ -291,6 +295,7 @@ impl Look<'_> {
     }
 
     pub(super) fn judge_mount(&self, verdict: &mut Verdict) -> Result<(), String> {
+        verdict.hazards.extend(self.hides_hosts_from_each_other());
         match self.mounted() {
             Mounted::Stacked(count) => {
                 verdict.standing = Standing::Present;
@@ -370,7 +375,8 @@ impl Look<'_> {
             }
             None => {}
         }
-        self.tidy_fstab(verdict, self.fstab_entry(self.uuid().as_deref()));
+        self.tidy_boot(verdict, self.uuid().as_deref());
+        self.reload_if_outdated(verdict);
         if let Some(inode) = self.lineage.last() {
             self.observe_permissions(verdict, inode);
             if matches!(self.source, Source::Cifs(_)) {

@@ -21,7 +21,8 @@ impl Look<'_> {
         };
         self.make_mount_point(verdict);
         self.judge_credentials(verdict)?;
-        self.tidy_fstab(verdict, self.fstab_entry(uuid.as_deref()));
+        self.tidy_boot(verdict, uuid.as_deref());
+        self.reload_if_outdated(verdict);
         let draft = self.mount_draft(uuid.as_deref());
         verdict.differences.push(Difference::new("mount", "not mounted", self.describe(), Remedy::Run(vec![draft])));
         let wanted = self.wanted_root();

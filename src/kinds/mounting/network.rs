@@ -90,7 +90,7 @@ impl Cifs {
 }
 
 /// `server:/export` and `[fd00::1]:/export`.
-fn split_nfs(source: &str) -> Option<(&str, &str)> {
+pub(in crate::kinds) fn split_nfs(source: &str) -> Option<(&str, &str)> {
     match source.strip_prefix('[') {
         Some(rest) => rest.split_once("]:"),
         None => source.split_once(":/").map(|(server, _)| (server, &source[server.len() + 1..])),
