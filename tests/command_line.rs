@@ -59,6 +59,11 @@ fn each_end_has_its_exit_code() {
             "{words:?}"
         );
     }
+    let log = site.command(&["plan"]).env("LARDER_LOG", "larder=trace").output().expect("it runs").stderr;
+    let log = String::from_utf8_lossy(&log);
+    for line in ["evaluated ", "connected host=hv1", "answer host=hv2 question=", "asked host=hv2", "planned "] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
     site.write("host {").larder(&["plan"]).expect(1);
     site.larder(&["plam"]).expect(3);
     site.write(&wanted).larder(&["plan", "-out", "stale"]).expect(0);

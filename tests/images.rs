@@ -122,7 +122,13 @@ fn a_full_allocation_tells_how_far_it_has_come() {
     let events = serde_json::Deserializer::from_str(&run.out).into_iter::<Value>().map(|event| event.expect("JSON"));
     let told: Vec<_> = events
         .filter(|event| event["event"] == "step-progress")
-        .map(|event| (event["id"].clone(), event["bytes"].as_u64().unwrap() >> 20, event["of"].as_u64().unwrap() >> 20))
+        .map(|event| {
+            (
+                event["id"].clone(),
+                event["bytes"].as_u64().expect("a number") >> 20,
+                event["of"].as_u64().expect("a number") >> 20,
+            )
+        })
         .collect();
     let id = Value::from("image.a@hv1/create");
     assert_eq!(told, [(id.clone(), 64, 160), (id.clone(), 128, 160), (id, 160, 160)]);

@@ -56,7 +56,7 @@ fn table(readme: &str, heading: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 #[test]
 fn each_readme_names_the_inputs_the_outputs_and_the_example() {
     let index = read(modules().join("README.md"));
-    assert_eq!(names(), ["bind-pool", "cifs-media", "directory-pool", "image-set"]);
+    assert_eq!(names(), ["bind-pool", "cifs-media", "directory-pool", "image-set", "nfs-pool"]);
     for name in names() {
         let directory = modules().join(&name);
         let (readme, main) = (read(directory.join("README.md")), read(directory.join("main.hcl")));
@@ -151,4 +151,24 @@ fn an_image_set_is_allocated_as_its_table_says() {
     site.assert_settled();
     assert!(site.sh("hv1", "qemu-img info /srv/guests/web.qcow2").contains("3 GiB"));
     assert!(site.sh("hv1", "qemu-img info /srv/guests/mail.qcow2").contains("1 GiB"));
+}
+
+/// What mounts it for good is tested on virtual machines: here no kernel has to know NFS.
+#[test]
+fn an_nfs_pool_is_one_volume_of_all_its_hosts() {
+    let site = site("nfs-pool", &["hv1", "hv2"]);
+    // A kernel that has it, and the program.
+    for host in ["hv1", "hv2"] {
+        site.sh(host, "mkdir -p /usr/local/sbin; for name in modinfo mount.nfs; do printf '#!/bin/sh\\n' >/usr/local/sbin/$name; chmod 755 /usr/local/sbin/$name; done");
+    }
+    let plan = site.plan();
+    let volume = "module.pool.external_volume.images";
+    let create = serde_json::json!({"hv1": "create", "hv2": "create"});
+    assert_eq!(common::change(&plan, volume)["hosts"], create, "{plan:#}");
+    let line = "10.0.0.5:/export/images /srv/shared nfs vers=4.2,hard,noatime,_netdev,nofail,x-larder.id=module.pool.external_volume.images 0 0";
+    for host in ["hv1", "hv2"] {
+        assert_eq!(common::edits(&plan, host, "/etc/fstab").0, [line]);
+    }
+    assert_eq!(common::actions(&plan, volume, "hv2").last().map(String::as_str), Some("canary-see"));
+    assert_eq!(common::change(&plan, "image.web")["action"], "later", "it is looked for once the export is mounted");
 }

@@ -558,3 +558,27 @@ fn options_that_work_against_guests_are_named() {
         assert_eq!(hazards(&plan).contains(&"split-brain".to_owned()), is_refused, "{options}: {:#}", plan["hazards"]);
     }
 }
+
+#[test]
+fn nothing_is_made_on_the_disk_below_a_mount_that_is_missing() {
+    let site = Site::up(&["hv1"]);
+    // Declared as mounts, and nothing is mounted; the last two are.
+    site.sh(
+        "hv1",
+        "mkdir -p /srv/missing /srv/off/sub /srv/there && mount -t tmpfs t /srv/there && mkdir /srv/there/images
+         printf 'LABEL=x /srv/missing/ ext4 defaults 0 0\\nnas:/e /srv/off nfs noauto 0 0\\ntmpfs /srv/there tmpfs defaults 0 0\\n' >/etc/fstab",
+    );
+    let before = site.snapshot("hv1");
+    for (at, inside, names) in [
+        ("/srv/missing", "directory {}".to_owned(), ["LABEL=x", "/srv/missing"]),
+        ("/srv/off/sub/images", "directory {}".to_owned(), ["nas:/e", "/srv/off"]),
+        ("/srv/bound", bind("/srv/off/sub"), ["nas:/e", "/srv/off"]),
+    ] {
+        site.write(&(storage(&["hv1"]) + &volume("v", at, &inside)));
+        let plan = site.refused();
+        assert_hazard(&plan, "wrong-source", "external_volume.v", "hv1", &names, "Mount it first");
+        assert_eq!(site.snapshot("hv1"), before, "{at}");
+    }
+    site.write(&(storage(&["hv1"]) + &volume("v", "/srv/there/images", "directory {}")));
+    site.apply_exactly();
+}

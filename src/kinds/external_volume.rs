@@ -18,7 +18,7 @@ use crate::model::{
 };
 
 use super::ask::mounts::{self, is_within};
-use super::ask::{device, nfs_volumes, path, people, space};
+use super::ask::{device, nfs_volumes, path, people, selinux, space};
 use super::ground;
 use super::mounting::{
     Cifs, Look, Nfs, Source, check_mount, check_network, credentials_question, file_system, mount_point, prove_same,
@@ -198,6 +198,7 @@ impl Kind for ExternalVolume {
             Some(source) => all.extend(credentials_question(&block.address, &source)),
             None => {}
         }
+        all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
         if block.nested("nfs").is_some() && self.hosts(block, blocks).len() > 1 {
             all.push(nfs_volumes::question());
         }

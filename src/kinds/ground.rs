@@ -370,6 +370,6 @@ pub fn no_access(
 /// The step that tries, as the qemu user, whether a directory can be used; or read, where that is all.
 pub fn check_access(path: &str, qemu: &QemuUser, reads_only: bool) -> Draft {
     let (bit, how) = if reads_only { ("-r", "entered and listed") } else { ("-w", "entered and written") };
-    let words = ["runuser", "-u", &qemu.name, "--", "test", "-d", path, "-a", bit, path, "-a", "-x", path];
-    Draft::new("check-access", format!("try as {} whether {path} can be {how}", qemu.name), Command::new(words))
+    let command = Command::new(["check_access", &qemu.name, path, bit]);
+    Draft::new("check-access", format!("try as {} whether {path} can be {how}", qemu.name), command)
 }

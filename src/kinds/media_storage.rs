@@ -16,7 +16,7 @@ use crate::model::block::Attributes;
 use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
 use super::ask::samba::{self, LoggedIn, Login};
-use super::ask::{media_listing, path, people, space};
+use super::ask::{media_listing, path, people, selinux, space};
 use super::mounting::{Cifs, Look, Source, check_mount, check_network, credentials_question, mount_point};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
@@ -109,6 +109,7 @@ impl Kind for MediaStorage {
         all.extend(ground::people_questions(block));
         all.extend(source(block).and_then(|source| credentials_question(&block.address, &source)));
         all.extend(login(block).map(|login| samba::client_login_question(&login)));
+        all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
         let reads_only = block.boolean("writable") != Some(true);
         all.extend(["libvirt-qemu", "qemu"].map(|user| people::access_question(user, at, reads_only)));

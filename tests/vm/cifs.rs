@@ -226,3 +226,31 @@ fn an_image_is_written_where_the_server_only_says_that_it_reserves() {
     assert!(on_disk("b.qcow2") >= 16);
     assert_eq!(site.sh("san", "ls -A /srv/smb/sub"), "a.raw\nb.qcow2\n");
 }
+
+#[test]
+fn what_the_server_refuses_is_said_and_no_older_version_is_tried() {
+    let site = up();
+    let password = "swordfish-17";
+    serve(&site, password);
+    site.sh("san", "sed -i '/^.global/a server min protocol = SMB3_11' /etc/samba/smb.conf && systemctl restart smbd");
+    know(&site, "another one");
+    let before = site.sh("hv1", "cat /etc/fstab");
+    let with = |more: &str| {
+        let text = volume(&site, "images", "").replace("    username", &format!("    {more}\n    username"));
+        site.write(&text);
+    };
+    let fails = |words: &str| {
+        site.larder(&["apply", "-auto-approve"]).expect(7).says(words);
+        assert_eq!(mounted(&site, "hv1", AT), "");
+        let left = "cat /etc/fstab; ls -d /srv/smb /etc/larder/credentials 2>/dev/null; true";
+        assert_eq!(site.sh("hv1", left), before, "{words}");
+    };
+    with("version  = \"3.0\"");
+    fails("the server refuses SMB 3.0");
+    with("domain   = \"WORKGROUP\"");
+    fails("the server refuses the user");
+    know(&site, password);
+    site.apply_exactly();
+    assert!(mounted(&site, "hv1", AT).contains("vers=3.1.1"));
+    assert!(site.sh("hv1", "cat /etc/larder/credentials/*").contains("domain=WORKGROUP\n"));
+}

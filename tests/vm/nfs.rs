@@ -243,6 +243,24 @@ fn what_is_mounted_already_is_found_and_adopted() {
     site.assert_settled();
 }
 
+#[test]
+fn a_server_is_reached_by_its_ipv6_address() {
+    let site = up();
+    site.sh("san", "ip address add fd00::21/64 dev eth1 nodad");
+    site.sh("hv1", "ip address add fd00::11/64 dev eth1 nodad");
+    exports(&site, &["a"]);
+    site.sh("san", "echo '/srv/a fd00::/64(rw,no_subtree_check,no_root_squash)' >>/etc/exports && exportfs -ra");
+    site.write(&volume(&site, &["hv1"], "/srv/a", "").replace(&server(), "fd00::21"));
+    let plan = site.apply_exactly();
+    let line =
+        "[fd00::21]:/srv/a /srv/nfs nfs vers=4.2,hard,noatime,_netdev,nofail,x-larder.id=external_volume.nfs 0 0";
+    assert_eq!(edits(&plan, "hv1", "/etc/fstab").0, [line]);
+    assert!(mounted(&site, "hv1", AT).starts_with("[fd00::21]:/srv/a "));
+    // The same address, written in another way.
+    site.write(&volume(&site, &["hv1"], "/srv/a", "").replace(&server(), "fd00:0:0::21"));
+    assert!(!actions(&site.plan(), ADDRESS, "hv1").contains(&"unmount".to_owned()));
+}
+
 /// The name `nas`, which leads to the server on one machine and to another one on the second, with the same export path.
 fn two_servers_of_one_name(site: &Site) -> String {
     exports(site, &["a"]);
@@ -334,4 +352,46 @@ fn room_is_reserved_or_written_and_never_only_said_to_be() {
     let plan = site.apply_exactly();
     assert_eq!(actions(&plan, "image.c", "hv1"), ["grow"]);
     assert!(on_disk(&site, "/srv/b/q.qcow2") >= 16);
+}
+
+#[test]
+fn what_a_server_does_not_give_is_said_and_taken_back() {
+    let site = up();
+    exports(&site, &["a"]);
+    let before = site.sh("hv1", "cat /etc/fstab");
+    let is_clean = |what: &str| {
+        assert_eq!(mounted(&site, "hv1", AT), "", "{what}");
+        assert_eq!(site.sh("hv1", "cat /etc/fstab; ls -d /srv/nfs 2>/dev/null; true"), before, "{what}");
+    };
+    site.write(&volume(&site, &["hv1"], "/srv/a", ""));
+    let fails = |words: &[&str]| {
+        let mut run = site.larder(&["apply", "-auto-approve"]).expect(7);
+        for words in words {
+            run = run.says(words);
+        }
+        is_clean(words[0]);
+    };
+
+    // A version that it has not.
+    site.sh("san", "mkdir -p /etc/nfs.conf.d && printf '[nfsd]\\nvers4.2=n\\n' >/etc/nfs.conf.d/test.conf && systemctl restart nfs-server");
+    fails(&["does not serve 10.99.0.21:/srv/a with NFS 4.2; it does with 4.1, 4.0", "Set `version`"]);
+    site.sh("san", "rm /etc/nfs.conf.d/test.conf && systemctl restart nfs-server");
+
+    // An export that is not there, and one that nobody may write.
+    site.sh("san", "sed -i 's/(rw/(ro/' /etc/exports && exportfs -ra");
+    fails(&["/srv/nfs is not writable by libvirt-qemu here: mode 770 of 64055", "check-access"]);
+    site.sh("san", "sed -i 's/(ro/(rw/' /etc/exports && exportfs -ra");
+
+    // A server that never answers, and one that does in time.
+    site.sh("san", "systemctl stop nfs-server");
+    fails(&["the server of 10.99.0.21:/srv/a refuses the connection"]);
+    let refused = || site.sh("san", "nstat -az TcpOutRsts | awk 'NR > 1 { print $2 }'").trim().to_owned();
+    let count = refused();
+    let mut late =
+        site.command(&["apply", "-auto-approve"]).stdout(std::process::Stdio::null()).spawn().expect("it runs");
+    crate::common::machines::eventually("the server has refused a connection", || refused() != count);
+    site.sh("san", "systemctl start nfs-server");
+    assert!(late.wait().expect("it ends").success());
+    assert!(mounted(&site, "hv1", AT).starts_with("10.99.0.21:/srv/a "));
+    site.assert_settled();
 }

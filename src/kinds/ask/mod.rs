@@ -16,6 +16,7 @@ pub mod open_files;
 pub mod path;
 pub mod people;
 pub mod samba;
+pub mod selinux;
 pub mod space;
 pub mod system;
 pub mod units;
@@ -44,6 +45,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("can_read", include_str!("can_read.sh")),
     ("media_listing", include_str!("media_listing.sh")),
     ("can_use", include_str!("can_use.sh")),
+    ("selinux_boolean", include_str!("selinux_boolean.sh")),
     ("system_facts", include_str!("system.sh")),
     ("writers_below", include_str!("writers.sh")),
     samba::FUNCTIONS[0],
@@ -60,6 +62,8 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("canary_remove", include_str!("canary_remove.sh")),
     ("canary_see", include_str!("canary_see.sh")),
     ("canary_write", include_str!("canary_write.sh")),
+    ("check_access", include_str!("check_access.sh")),
+    ("mount_network", include_str!("mount_network.sh")),
     ("is_absent", include_str!("is_absent.sh")),
     ("is_still", include_str!("is_still.sh")),
     ("in_private", include_str!("in_private.sh")),

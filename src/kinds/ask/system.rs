@@ -23,6 +23,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
     ("qemu-img", "qemu-utils"),
     ("runuser", "util-linux"),
     ("setpriv", "util-linux"),
+    ("setsebool", "policycoreutils"),
     ("systemctl", "systemd"),
     ("wipefs", "util-linux"),
 ];

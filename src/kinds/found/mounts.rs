@@ -10,7 +10,7 @@ use crate::kinds::ask::mounts::{Mount, Mounts, is_within};
 use crate::kinds::ask::units::Unit;
 use crate::kinds::external_volume::is_unstable;
 use crate::kinds::ground::{Ground, belongs_to_the_system};
-use crate::kinds::mounting::split_nfs;
+use crate::kinds::mounting::{split_cifs, split_nfs};
 use crate::model::Size;
 
 use super::Regard;
@@ -244,7 +244,7 @@ fn objection(mount: &Mount, mounts: &Mounts) -> Option<(String, Regard)> {
         return usual("file systems of the kernel and of packages");
     }
     if is_shared(fstype) && !is_nfs(fstype) {
-        return certain(unsupported(mount));
+        return certain(cifs_words(mount).unwrap_or_else(|| unsupported(mount)));
     }
     if belongs_to_the_system(at) || within(OF_THE_SYSTEM) {
         return usual("mounts of the system");
@@ -284,6 +284,33 @@ fn is_shared(fstype: &str) -> bool {
         "fuse",
     ];
     NAMES.contains(&fstype) || fstype.starts_with("fuse.")
+}
+
+/// What a block of a CIFS share would say, but for the password: that is the administrator's to give, and no block is complete
+/// without it.
+fn cifs_words(mount: &Mount) -> Option<String> {
+    if !matches!(mount.fstype.as_str(), "cifs" | "smb3") {
+        return None;
+    }
+    let (server, rest) = split_cifs(&mount.source)?;
+    let whole = format!("{rest}/{}", mount.root);
+    let mut parts = whole.split('/').filter(|part| !part.is_empty());
+    let share = parts.next()?.to_owned();
+    let path = parts.collect::<Vec<_>>().join("/");
+    let words = [
+        ("server", Some(server.as_str())),
+        ("share", Some(share.as_str())),
+        ("path", Some(path.as_str()).filter(|path| !path.is_empty())),
+        ("username", mount.option("username")),
+        ("domain", mount.option("domain")),
+        ("version", mount.option("vers")),
+    ];
+    let said: Vec<_> = words.iter().filter_map(|(name, value)| Some(format!("{name} = {:?}", (*value)?))).collect();
+    Some(format!(
+        "{} whose password only its administrator knows; write it as cifs with {} and a sensitive variable as the password",
+        mount.fstype,
+        said.join(", ")
+    ))
 }
 
 fn is_nfs(fstype: &str) -> bool {
@@ -603,10 +630,10 @@ mod tests {
                 "nfs4 from 10.0.0.5:/export, which is not supported yet",
             ),
             (
-                &["0:9 /sub /srv/x rw - cifs //nas/share rw"],
+                &["0:9 /sub /srv/x rw - cifs //nas/share rw,vers=3.1.1,username=u"],
                 "",
                 "/srv/x",
-                "cifs from //nas/share, which is not supported yet",
+                "write it as cifs with server = \"nas\", share = \"share\", path = \"sub\", username = \"u\", version = \"3.1.1\" and",
             ),
             (&["0:9 / /srv/x rw - fuse.glusterfs hv1:/v rw"], "", "/srv/x", "fuse.glusterfs from hv1:/v"),
             (

@@ -2,13 +2,37 @@
 
 use super::{Look, Mounted, Source};
 use crate::kinds::ask::path::Lineage;
+use crate::kinds::ask::selinux::{self, Boolean};
 use crate::kinds::ask::{people, space};
 use crate::kinds::ground::{self, Permissions};
 use crate::kinds::scene::RoomState;
-use crate::kinds::verdict::Verdict;
-use crate::model::{Guard, Hazard, HazardCode, Mode};
+use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
+use crate::model::{Command, Guard, Hazard, HazardCode, Mode};
 
 impl Look<'_> {
+    /// SELinux: files of the network have no labels of their own, so a boolean lets guests use them all; or the mount gives all of
+    /// them one label (`context=`).
+    pub(super) fn judge_selinux(&self, verdict: &mut Verdict) -> Result<(), String> {
+        let Some(name) = self.source.selinux_boolean() else { return Ok(()) };
+        if self.options().iter().any(|option| option.starts_with("context=")) {
+            return Ok(());
+        }
+        let have = match selinux::read(self.scene.host(self.host), name)? {
+            Boolean::None | Boolean::On { is_kept: true } => return Ok(()),
+            Boolean::On { is_kept: false } => "on until the next boot",
+            Boolean::Off => "off",
+        };
+        verdict.hazards.extend(self.ground.lacks("setsebool", self.address, self.host));
+        let set = |value: &str| Command::new(["setsebool", "-P", &format!("{name}={value}")]);
+        let draft = Draft::new("selinux", format!("let SELinux allow guests {}", what_it_allows(name)), set("1"));
+        let draft = match have {
+            "off" => draft.undone_by(set("0")),
+            _ => draft.without_inverse("it is on already"),
+        };
+        verdict.differences.push(Difference::new(name, have, "on", Remedy::Run(vec![draft])));
+        Ok(())
+    }
+
     /// Whether the qemu user can use the volume when the plan has run; what cannot be computed is tried by the plan's last step.
     pub(super) fn judge_access(&self, verdict: &Verdict) -> Option<Hazard> {
         let qemu = self.ground.system.qemu.as_ref()?;
@@ -131,5 +155,12 @@ impl Look<'_> {
                 None => RoomState::Later(format!("{} is not mounted yet", self.at)),
             },
         }
+    }
+}
+
+fn what_it_allows(boolean: &str) -> &'static str {
+    match boolean {
+        "virt_use_nfs" => "to use files on NFS (virt_use_nfs)",
+        _ => "to use files on CIFS (virt_use_samba)",
     }
 }

@@ -8,12 +8,13 @@ use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode
 
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
-pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_nfs};
+pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::options::shown_options;
 pub(in crate::kinds) use self::shared::prove_same;
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
 use super::ask::device::{self, Found};
+use super::ask::fstab;
 use super::ask::mounts::{Mount, is_within};
 use super::ask::network_mounts::{self, Reach};
 use super::ask::path::{self, FileType, Inode, Lineage};
@@ -212,6 +213,7 @@ impl Look<'_> {
             Source::Directory => self.judge_directory(&mut verdict),
             _ => self.judge_mount(&mut verdict)?,
         }
+        self.judge_selinux(&mut verdict)?;
         if let Some(hazard) = self.judge_access(&verdict) {
             verdict.hazards.push(hazard);
         } else if let Some(qemu) = self.ground.system.qemu.as_ref().filter(|_| verdict.drafts().next().is_some()) {
@@ -239,6 +241,11 @@ impl Look<'_> {
                 format!("{} on {} is still the mount that the volume was before", self.at, self.host),
                 "Remove the volume first, or give the directory another mount_point.",
             ));
+            return;
+        }
+        if let Some(hazard) = self.is_in_an_unmounted_place(self.at) {
+            verdict.standing = if self.lineage.exists() { Standing::Present } else { Standing::Absent };
+            verdict.hazards.push(hazard);
             return;
         }
         let wanted = self.wanted_root();
@@ -393,6 +400,34 @@ impl Look<'_> {
             ground::keep_first_guard(&mut verdict.differences);
         }
         Ok(())
+    }
+
+    /// A directory that is to lie on a mount that the host has at boot, and that is not there now: what was written to it would
+    /// land on the disk below, and be out of sight later.
+    pub(super) fn is_in_an_unmounted_place(&self, path: &str) -> Option<Hazard> {
+        let names = self.scene.names(self.address);
+        let lines = self.ground.fstab.lines.iter().filter_map(|line| Some(("/etc/fstab", line.entry.as_ref()?)));
+        let units =
+            self.ground.units.all_lasting().filter(|unit| self.ground.units.enabled_by(unit.name()).next().is_some());
+        let units = units.filter_map(|unit| Some((unit.path.as_str(), unit.entry.as_ref()?)));
+        let mut all = lines
+            .chain(units)
+            .filter(|(_, entry)| entry.target.starts_with('/') && !entry.id().is_some_and(|id| names.contains(&id)));
+        let (file, entry, target) = all.find_map(|(file, entry)| {
+            let target = fstab::normalised(&entry.target);
+            let is_missing = target != "/"
+                && is_within(path, &target)
+                && self.ground.mounts.at(&target).is_empty()
+                && !self.is_made_by_the_plan(&target);
+            is_missing.then_some((file, entry, target))
+        })?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{file} on {} mounts {} on {target}, and nothing is mounted there now", self.host, entry.source),
+            format!(
+                "Mount it first: `mount {target}`. Or remove it from {file}, if {path} is to be on the disk below."
+            ),
+        ))
     }
 
     /// Whether another block of the configuration makes this path.

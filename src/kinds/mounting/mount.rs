@@ -56,6 +56,10 @@ impl Look<'_> {
     pub(super) fn source_is_there(&self, verdict: &mut Verdict) -> Result<bool, String> {
         match (&self.source, &self.device, &self.bound) {
             (Source::Bind { source }, _, Some(lineage)) => {
+                if let Some(hazard) = self.is_in_an_unmounted_place(source) {
+                    verdict.hazards.push(hazard);
+                    return Ok(false);
+                }
                 if lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory)
                     || self.is_made_by_the_plan(source)
                 {
@@ -226,10 +230,21 @@ impl Look<'_> {
             }
             source => words.extend(source.fstype().into_iter().flat_map(|fstype| ["-t".to_owned(), fstype.to_owned()])),
         }
-        if !options.is_empty() {
-            words.extend(["-o".to_owned(), options.join(",")]);
+        let version = match &self.source {
+            Source::Nfs(nfs) => Some(&nfs.version),
+            Source::Cifs(cifs) => Some(&cifs.version),
+            _ => None,
+        };
+        if let (Some(version), Some(fstype)) = (version, self.source.fstype()) {
+            words = ["mount_network", fstype, version].map(str::to_owned).to_vec();
+            words.push(options.join(","));
+        } else {
+            if !options.is_empty() {
+                words.extend(["-o".to_owned(), options.join(",")]);
+            }
+            words.push("--".to_owned());
         }
-        words.extend(["--".to_owned(), self.mount_source(None), self.at.to_owned()]);
+        words.extend([self.mount_source(None), self.at.to_owned()]);
         Draft::new("mount", format!("mount {} on {}", self.describe(), self.at), Command::new(words))
             .guarded(guard)
             .undone_by(Command::new(["umount", "--", self.at]))

@@ -47,6 +47,15 @@ impl Source {
         }
     }
 
+    /// The boolean of SELinux without which guests may not use what cannot be labelled, and what it is about.
+    pub(in crate::kinds) fn selinux_boolean(&self) -> Option<&'static str> {
+        match self {
+            Source::Nfs(_) => Some("virt_use_nfs"),
+            Source::Cifs(_) => Some("virt_use_samba"),
+            _ => None,
+        }
+    }
+
     /// The type for mount(8) and fstab(5).
     pub(super) fn fstype(&self) -> Option<&str> {
         match self {

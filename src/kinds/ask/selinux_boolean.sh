@@ -1,0 +1,11 @@
+# selinux_boolean NAME: `none` where the kernel has no SELinux; else `now N` (`now -` where the policy has no such boolean) and `kept N`, what
+# setsebool -P has written for the next boot (`kept -` where it has written nothing); then `end`, without which nothing is known.
+[ -e /sys/fs/selinux/enforce ] || { echo none; echo end; return 0; }
+now=-
+if [ -e "/sys/fs/selinux/booleans/$1" ]; then read -r now word <"/sys/fs/selinux/booleans/$1" || return 1; fi
+policy=$(sed -n 's/^SELINUXTYPE=//p' /etc/selinux/config) || return 1
+kept=
+for file in "/var/lib/selinux/$policy/active/booleans.local" "/etc/selinux/$policy/modules/active/booleans.local"; do
+    [ ! -e "$file" ] || kept=$(sed -n "s/^$1=//p" "$file") || return 1
+done
+printf 'now %s\nkept %s\nend\n' "$now" "${kept:--}"
