@@ -108,8 +108,8 @@ impl Kind for MediaStorage {
         ];
         all.extend(ground::people_questions(block));
         all.extend(source(block).and_then(|source| credentials_question(&block.address, &source)));
-        all.extend(login(block).map(|login| samba::client_login_question(&login)));
         all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
+        all.extend(login(block).map(|login| samba::client_login_question(&login)));
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
         let reads_only = block.boolean("writable") != Some(true);
         all.extend(["libvirt-qemu", "qemu"].map(|user| people::access_question(user, at, reads_only)));

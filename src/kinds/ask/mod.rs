@@ -82,11 +82,12 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     units::STEP_FUNCTIONS[1],
 ];
 
-/// The text of a file of which steps edit lines, as the host told it; empty where the file is missing.
+/// The text of a file that steps edit, as the host told it; empty where the file is missing.
 pub fn text_of(facts: &HostFacts, path: &str) -> Known<String> {
     match path {
+        "/etc/fstab" => fstab::read(facts).map(|fstab| fstab.text),
         samba::CONFIGURATION => samba::read_configuration(facts),
-        _ => fstab::read(facts).map(|fstab| fstab.text),
+        path => samba::read_file(facts, path).map(Option::unwrap_or_default),
     }
 }
 

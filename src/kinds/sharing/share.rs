@@ -146,11 +146,8 @@ impl Look<'_> {
             None => draft.undone_by(Command::new(["remove_samba_share", &file])),
             Some(before) => draft.undone_by(write(before)),
         };
-        draft.edit = Some(Edit::Whole {
-            path: file.clone(),
-            before: held.unwrap_or_default().to_owned(),
-            after: wanted.to_owned(),
-        });
+        draft.edit =
+            Some(Edit::Whole { path: file, before: held.unwrap_or_default().to_owned(), after: wanted.to_owned() });
         let mut remedy = vec![draft];
         let wanted_values = self.sharing.values();
         let changed = PARAMETERS.iter().zip(values).zip(wanted_values);
@@ -200,5 +197,5 @@ pub(super) fn edit(file: &str, old: Vec<String>, new: Option<String>, text: &str
         (None, [one]) => draft.undone_by(words(one, &[])),
         _ => draft.without_inverse("several lines become one"),
     };
-    draft.editing(Edit::Lines { path: CONFIGURATION, remove: old, insert: new })
+    draft.editing(Edit::Lines { path: CONFIGURATION.into(), remove: old, insert: new })
 }
