@@ -4,7 +4,7 @@ use super::share::edit;
 use super::{Look, Sharing};
 use crate::kinds::ask::samba;
 use crate::kinds::media_share::host_of;
-use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict};
+use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Standing, Verdict};
 use crate::model::{Command, HazardCode};
 
 impl Look<'_> {
@@ -82,7 +82,8 @@ impl Look<'_> {
             drafts.push(
                 Draft::new("share", format!("remove {file}"), Command::new(["remove_samba_share", &file]))
                     .guarded([samba::unchanged(&file, Some(&text)), samba::nobody(share)])
-                    .undone_by(write),
+                    .undone_by(write)
+                    .editing(Edit::Whole { path: file.clone(), before: text, after: String::new() }),
             );
         }
         verdict.differences.push(Difference::new(
