@@ -360,6 +360,28 @@ fn no_excerpt_shows_the_value_of_a_sensitive_variable() {
 }
 
 #[test]
+fn no_excerpt_shows_a_password_that_is_written_out() {
+    for (password, shown) in [
+        ("\"hunter2\\nx\"", ""),
+        ("\"hunter2\" + 1", ""),
+        ("join(\"hunter2\", 1)", "join("),
+        ("true ? [\"hunter2\"] : null", "? ["),
+        ("\"x\" hunter2", ""),
+        ("secret_file(\"of/the-media\") + 1", "secret_file(\"of/the-media\")"),
+        ("var.of_the_media", "var.of_the_media"),
+    ] {
+        let text = format!(
+            "host \"h\" {{\n  address = \"x\"\n}}\nmedia_storage \"m\" {{\n  hosts    = [host.h]\n  server   = \"x\"\n  share    = \"s\"\n  username = \"u\"\n  password = {password}\n}}\n"
+        );
+        let (found, text) = said(&[("main.hcl", &text)]);
+        assert!(!found.is_empty(), "{password} is right");
+        let json = serde_json::to_string(&found).expect("JSON");
+        assert!(!text.contains("hunter2") && !json.contains("hunter2"), "{password}: {text}");
+        assert!(text.contains(shown), "{password}: {text}");
+    }
+}
+
+#[test]
 fn a_share_is_refused_where_samba_would_read_something_else() {
     let user = |name: &str, password: &str| {
         format!("  user {{\n    name     = \"{name}\"\n    password = \"{password}\"\n  }}\n")

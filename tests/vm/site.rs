@@ -40,7 +40,7 @@ pub(crate) fn share(site: &Site, password: &str) {
         &format!(
             "id vmstore >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin vmstore; mkdir -p /srv/smb/sub; chown -R vmstore: /srv/smb
              printf '[global]\\nmap to guest = Never\\ndisable netbios = yes\\nload printers = no\\n[images]\\npath = /srv/smb\\nvalid users = vmstore\\nread only = no\\n' >/etc/samba/smb.conf
-             printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore && systemctl restart smbd"
+             printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore && systemctl start smbd && smbcontrol smbd reload-config"
         ),
     );
 }

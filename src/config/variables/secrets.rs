@@ -105,10 +105,39 @@ fn collect(sources: &Sources, body: &Body, end: u32, spans: &mut Vec<Span>) {
             shown.extend(source.map(|source| source.value.span));
             spans.extend(all_but(whole, &mut shown));
         } else {
+            let credentials = block.body.attributes.iter().filter(|said| is_credential(&said.name));
+            credentials.for_each(|said| written_out(&said.value, spans));
             collect(sources, &block.body, latest, spans);
         }
     }
 }
+
+/// Whether an attribute of any block is a credential by its name, or was perhaps meant to be.
+fn is_credential(name: &str) -> bool {
+    const NAMES: [&str; 5] = ["password", "passphrase", "secret", "token", "credentials"];
+    NAMES.iter().any(|one| name.contains(one)) || did_you_mean(name, NAMES).is_some()
+}
+
+/// The texts of an expression that may end up in its value. What tells where the value comes from (a name, the argument of a call) is
+/// no secret.
+fn written_out(expr: &Expr, spans: &mut Vec<Span>) {
+    match &expr.node {
+        Node::Literal(_) | Node::Template(_) | Node::Broken => spans.push(expr.span),
+        Node::Tuple(all) => all.iter().for_each(|one| written_out(one, spans)),
+        Node::Object(fields) => fields.iter().for_each(|(_, value)| written_out(value, spans)),
+        Node::Conditional(parts) => parts.iter().for_each(|one| written_out(one, spans)),
+        Node::Binary(_, sides) => sides.iter().for_each(|one| written_out(one, spans)),
+        Node::Negate(one) | Node::Not(one) | Node::Parentheses(one) => written_out(one, spans),
+        Node::For(every) => written_out(&every.value, spans),
+        Node::Call(call) if !SOURCES.contains(&call.name.as_ref()) => {
+            call.arguments.iter().for_each(|one| written_out(one, spans));
+        }
+        Node::Variable(_) | Node::Attribute(..) | Node::Index(..) | Node::Splat(..) | Node::Item | Node::Call(_) => {}
+    }
+}
+
+/// Functions whose arguments tell where a secret is.
+const SOURCES: [&str; 5] = ["env", "secret_file", "secret_command", "file", "templatefile"];
 
 /// The words of a body that tell what is meant. In a torn one, only those that are known: any other may be part of a text.
 fn names(body: &Body, known: &[&str]) -> Vec<Span> {
