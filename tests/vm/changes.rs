@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::machines::eventually;
-use crate::common::{Site, actions, assert_hazard, change, edits};
+use crate::common::{Site, actions, change, edits};
 use crate::site::{mounted, server, share, storage, up};
 
 /// A second address of the server.
@@ -129,7 +129,8 @@ fn a_cifs_server_moves_dies_and_comes_back() {
 
     // Killed and back.
     site.machines().freeze("san");
-    assert_hazard(&site.refused(), "unresponsive", address, "hv1", &["/srv/data does not answer"], "Look at");
+    assert_eq!(states(&site), json!(["unresponsive", "unresponsive"]));
+    site.larder(&["plan"]).expect(6).says("/srv/data does not answer");
     site.machines().thaw("san");
     site.machines().power_cycle("san");
     add_address(&site);
