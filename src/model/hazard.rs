@@ -94,7 +94,7 @@ const TABLE: &[Row] = {
             NotNeeded,
             "the file system cannot reserve space; allocation writes every byte",
         ),
-        Row(BootRisk, "boot-risk", Possible, "the host might not boot when the storage is missing"),
+        Row(BootRisk, "boot-risk", NotNeeded, "the host might not boot when the storage is missing"),
         Row(TooMuch, "too-much", Never, "the plan destroys more than `apply { max_destroy }` allows"),
     ]
 };

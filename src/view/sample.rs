@@ -362,11 +362,11 @@ pub(super) fn trouble() -> Plan {
         Hazard {
             accepted: true,
             ..hazard(
-                HazardCode::BootRisk,
+                HazardCode::NoAccess,
                 "external_volume.ssd",
                 "hv1",
-                "hv1 waits 90 s at boot when the disk is missing",
-                "Add nofail.",
+                "libvirt-qemu cannot write to /srv/ssd on hv1",
+                "Give it the group kvm.",
             )
         },
     ];

@@ -4,7 +4,7 @@ use super::{Look, Mounted, Source, file_system};
 use crate::kinds::ask::fstab::{self, Entry, Line, encode_id};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
 use crate::model::block::Attributes;
-use crate::model::{Address, Command, HazardCode, Mode, Size};
+use crate::model::{Address, Command, Hazard, HazardCode, Mode, Size};
 
 impl Look<'_> {
     /// The line that the volume is to have, if any.
@@ -79,6 +79,7 @@ impl Look<'_> {
             && (Some(&line.text) == new.as_ref() || self.does_the_same(line, wanted))
         {
             verdict.observed.insert("fstab".to_owned(), line.text.clone());
+            verdict.hazards.extend(self.boot_risk(line));
             return;
         }
         let foreign = lines
@@ -110,6 +111,29 @@ impl Look<'_> {
         let draft = edit_draft(self.at, old, new, &self.ground.fstab.text);
         let draft = if matches!(self.mounted(), Mounted::Ours(_)) { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new("fstab", have, want, Remedy::Run(vec![draft])));
+    }
+
+    /// What a line of somebody else's does to the boot of a host that lacks the storage (systemd.mount(5), `nofail`). Such a line is
+    /// left as it is, so it is said.
+    fn boot_risk(&self, line: &Line) -> Option<Hazard> {
+        let may_be_missing = self.source.is_network() || matches!(self.source, Source::Device { .. });
+        let waits_for_it = |entry: &&Entry| {
+            let harmless = ["nofail", "noauto", "x-systemd.automount"];
+            !entry.options.iter().any(|option| harmless.contains(&option.as_str()))
+        };
+        let entry = line.entry.as_ref().filter(|_| may_be_missing).filter(waits_for_it)?;
+        let what = match self.source.is_network() {
+            true => "waits for it at each boot, for a minute and a half or more,",
+            false => "stops its boot and asks for root's password",
+        };
+        Some(self.hazard(
+            HazardCode::BootRisk,
+            format!(
+                "{} {what} if the storage of {} is missing: its line in /etc/fstab has no nofail",
+                self.host, entry.target
+            ),
+            "Add `nofail` to the line. Or remove the line and apply: Larder's own has it.",
+        ))
     }
 
     /// Whether a line without Larder's mark mounts the same thing with at least the same options.

@@ -217,7 +217,7 @@ mod tests {
         plan.hazards.push(Hazard {
             accepted: true,
             ..Hazard::new(
-                HazardCode::BootRisk,
+                HazardCode::NoAccess,
                 &address("image.x[\"a\\\\\"]"),
                 None,
                 "</b>\"]; x -> y & &lt; \x1b[2J",
@@ -240,7 +240,7 @@ mod tests {
         digraph larder {
           rankdir = RL
           node [shape = box]
-          "hazard 2" [label = "accepted: boot-risk image.x[\"a\\\\\"]\n</b>\"]; x -> y &amp; &amp;lt; \\x1b[2J", shape = octagon, color = orange]
+          "hazard 2" [label = "accepted: no-access image.x[\"a\\\\\"]\n</b>\"]; x -> y &amp; &amp;lt; \\x1b[2J", shape = octagon, color = orange]
           subgraph cluster_1 {
             label = "h\"]v3"
             "host h\"]v3" [label = "did not answer\n`connect\" timed <br> out", style = dashed]
@@ -276,7 +276,7 @@ mod tests {
     fn a_plan_is_drawn_for_mermaid() {
         insta::assert_snapshot!(mermaid(&plan()), @r##"
         flowchart RL
-          n9{{"accepted: boot-risk image.x#91;#34;a#92;#92;#34;#93;<br>#60;/b#62;#34;#93;#59; x -#62; y #38; #38;lt#59; #92;x1b#91;2J"}}:::minor
+          n9{{"accepted: no-access image.x#91;#34;a#92;#92;#34;#93;<br>#60;/b#62;#34;#93;#59; x -#62; y #38; #38;lt#59; #92;x1b#91;2J"}}:::minor
           subgraph h1 ["h#34;#93;v3"]
             n10["did not answer<br>#96;connect#34; timed #60;br#62; out"]:::undecided
           end

@@ -64,9 +64,9 @@ fn trouble_is_told_first_and_promises_nothing() {
     ! slow-allocation  image.web["a b"]@hv1  (a warning: it stops nothing)
       10.0.0.5:/export/images cannot reserve space: allocation writes 40.0 GiB
       Use NFS 4.2, or allocation = "sparse".
-    ! boot-risk  external_volume.ssd@hv1  (accepted)
-      hv1 waits 90 s at boot when the disk is missing
-      Add nofail.
+    ! no-access  external_volume.ssd@hv1  (accepted)
+      libvirt-qemu cannot write to /srv/ssd on hv1
+      Give it the group kvm.
 
     ? hv3  connect timed out after 10 s
       Nothing is decided there for external_volume.nfs.
