@@ -123,7 +123,7 @@ impl Look<'_> {
         };
         let entry = line.entry.as_ref().filter(|_| may_be_missing).filter(waits_for_it)?;
         let what = match self.source.is_network() {
-            true => "waits for it at each boot, for a minute and a half or more,",
+            true => "waits at each boot, for a minute and a half or more,",
             false => "stops its boot and asks for root's password",
         };
         Some(self.hazard(
