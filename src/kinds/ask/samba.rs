@@ -74,7 +74,10 @@ pub enum Service {
 impl Service {
     pub fn runs(&self) -> bool {
         match self {
-            Service::Unit { active, .. } => active == "active",
+            // While it reloads it serves; what is being started needs no start.
+            Service::Unit { active, .. } => {
+                matches!(active.as_str(), "active" | "reloading" | "refreshing" | "activating")
+            }
             Service::ByHand { runs } => *runs,
         }
     }
@@ -421,6 +424,16 @@ mod tests {
         assert_eq!(read("unit smbd loaded enabled active\nend\n"), Ok(unit("smbd", "active")));
         assert_eq!(read("unit smb loaded enabled inactive\nend\n"), Ok(unit("smb", "inactive")));
         assert_eq!(read("running yes\nend\n"), Ok(Service::ByHand { runs: true }));
+        for (active, runs) in [
+            ("active", true),
+            ("reloading", true),
+            ("activating", true),
+            ("inactive", false),
+            ("failed", false),
+            ("deactivating", false),
+        ] {
+            assert_eq!(unit("smbd", active).runs(), runs, "{active}");
+        }
         assert!(read("unit smbd loaded enabled active\n").is_err(), "cut off");
     }
 }

@@ -5,8 +5,9 @@ use crate::kinds::ask::samba::{LoggedIn, Service};
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
 use crate::model::{Command, HazardCode};
 
-/// States of a unit that need no `systemctl enable` (systemctl(1)).
-const ENABLED: [&str; 6] = ["enabled", "enabled-runtime", "static", "alias", "indirect", "generated"];
+/// States of a unit that is started at the next boot (systemctl(1)). `enabled-runtime` ends with this boot; `static` and `indirect`
+/// start only where something else asks for them.
+const ENABLED: [&str; 3] = ["enabled", "alias", "generated"];
 
 impl Look<'_> {
     pub(super) fn judge_service(&self, verdict: &mut Verdict) {
@@ -36,14 +37,12 @@ impl Look<'_> {
         let control = |verb: &str| Command::new(["systemctl", verb, "--", &unit]);
         if !ENABLED.contains(&enabled) {
             let draft = Draft::new("enable", format!("let {name} start at boot"), control("enable"))
-                .undone_by(control("disable"))
-                .rolling_back();
+                .without_inverse("others may rely on it by then");
             verdict.differences.push(Difference::new("at boot", enabled, "enabled", Remedy::Run(vec![draft])));
         }
         if !runs {
             let draft = Draft::new("start", format!("start {name}"), control("start"))
-                .undone_by(control("stop"))
-                .rolling_back();
+                .without_inverse("others may use it by then");
             verdict.differences.push(Difference::new("service", "does not run", "runs", Remedy::Run(vec![draft])));
         }
     }
