@@ -71,6 +71,31 @@ impl Kind for MediaShare {
         check(block)
     }
 
+    fn contradictions(&self, all: &Blocks) -> Problems {
+        let mut first = BTreeMap::new();
+        let mut problems = Problems::new();
+        for block in all.values().filter(|block| block.address.is(self.name())) {
+            let Some(host) = host_of(block) else { continue };
+            for user in block.blocks.iter().filter(|nested| nested.name == "user") {
+                let (Some(name), Some(password)) = (user.text("name"), user.text("password")) else { continue };
+                let (known, other) = *first.entry((host.clone(), name)).or_insert((password, &block.address));
+                if known == password || *other == block.address {
+                    continue;
+                }
+                let place = user.place_of("name").or(user.place.as_deref()).or(block.place.as_deref());
+                problems.push(
+                    Problem::error(
+                        "invalid-value",
+                        format!("{other} has another password for {name} on {host}"),
+                        "A user has one password on a host: give both shares the same, or users of their own.",
+                    )
+                    .at(place),
+                );
+            }
+        }
+        problems
+    }
+
     fn hosts(&self, block: &Block, _all: &Blocks) -> Vec<HostName> {
         host_of(block).into_iter().collect()
     }
@@ -106,6 +131,7 @@ impl Kind for MediaShare {
             all.extend(people::user_question(&user.name));
             all.extend(people::group_question(&user.name));
             all.push(samba::account_question(&user.name));
+            all.push(samba::claim_question(&user.name));
             all.push(people::access_question(&user.name, &sharing.path, !sharing.writable));
             all.extend(sharing.login(user).map(|login| samba::login_question(&login)));
         }

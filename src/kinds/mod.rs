@@ -42,6 +42,11 @@ pub trait Kind: Sync {
     /// value is not known yet; where a default needs it, so is the default.
     fn complete(&self, block: &mut Block, all: &Blocks) -> Problems;
 
+    /// What is wrong between blocks that are right each by itself, while their credentials can still be compared.
+    fn contradictions(&self, _all: &Blocks) -> Problems {
+        Problems::new()
+    }
+
     /// The hosts on which the resource has something to do, in the order of the configuration.
     fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName>;
 

@@ -28,6 +28,7 @@ use super::syntax::{Body, Expr};
 use super::types::Type;
 use super::value::{Data, Fields, Value};
 use super::{Desired, Evaluated, Output, Statements, seal, settings};
+use crate::kinds;
 use crate::model::address::ModuleStep;
 use crate::model::problem::in_order;
 use crate::model::{Address, Blocks, HostName, Key, Place, Problem, Problems};
@@ -294,6 +295,7 @@ impl<'a> World<'a> {
         let settings = self.with_evaluator(ROOT, Own::default(), |evaluator| settings::read(evaluator, block));
         let mut blocks = std::mem::take(&mut self.blocks);
         let in_error: Blocks = self.in_error.iter().filter_map(|address| blocks.remove_entry(address)).collect();
+        self.problems.extend(kinds::table().iter().flat_map(|kind| kind.contradictions(&blocks)));
         let secrets = Arc::new(seal::seal(&mut blocks));
         let desired = Desired { blocks, outputs, settings, statements, secrets, wants_facts: self.wants_facts };
         self.nothing_is_lost(&in_error);

@@ -7,36 +7,41 @@ chop=
 [ "$new" != - ] || { new= chop=1; }
 conf=$(readlink -e -- /etc/samba/smb.conf) || { echo "/etc/samba/smb.conf is not there" >&2; return 1; }
 tr -d '\000' <"$conf" | cmp -s - "$conf" || { echo "$conf holds a NUL byte; it was left alone" >&2; return 1; }
-draft=$conf.larder-new
-rm -f -- "$draft" && cp --preserve=all -- "$conf" "$draft" || return 1
+draft=$conf.larder-new read=$conf.larder-old
+rm -f -- "$draft" "$read" && cp --preserve=all -- "$conf" "$draft" && cp --preserve=all -- "$conf" "$read" ||
+    { rm -f -- "$draft" "$read"; return 1; }
 end='
 '
 counted=$(
-    left=$# written= hit=
-    while IFS= read -r line || { [ -n "$line" ] && end=; }; do # the last line may have no newline
-        hit=
-        for old in "$@"; do [ "$line" = "$old" ] && hit=1; done
-        if [ -z "$hit" ]; then
-            [ -z "$new" ] || [ "$line" != "$new" ] || left=-1000
-            printf '%s%s' "$line" "$end" >&3 || exit 1
-            continue
+    {
+        left=$# written= hit=
+        while IFS= read -r line || { [ -n "$line" ] && end=; }; do # the last line may have no newline
+            hit=
+            for old in "$@"; do [ "$line" = "$old" ] && hit=1; done
+            if [ -z "$hit" ]; then
+                [ -z "$new" ] || [ "$line" != "$new" ] || left=-1000
+                printf '%s%s' "$line" "$end" >&3 || exit 1
+                continue
+            fi
+            left=$((left - 1))
+            if [ -z "$written" ] && [ -n "$new" ]; then printf '%s\n' "$new" >&3 || exit 1; fi
+            written=1
+        done <"$read"
+        if [ -z "$written" ] && [ -n "$new" ]; then
+            if [ -z "$end" ]; then printf '\n' >&3 || exit 1; fi
+            printf '%s\n' "$new" >&3 || exit 1
         fi
-        left=$((left - 1))
-        if [ -z "$written" ] && [ -n "$new" ]; then printf '%s\n' "$new" >&3 || exit 1; fi
-        written=1
-    done <"$conf"
-    if [ -z "$written" ] && [ -n "$new" ]; then
-        if [ -z "$end" ]; then printf '\n' >&3 || exit 1; fi
-        printf '%s\n' "$new" >&3 || exit 1
-    fi
-    printf '%s %s' "$left" "$hit"
-) 3>"$draft" || { rm -f -- "$draft"; echo "could not write $draft" >&2; return 1; }
+        printf '%s %s' "$left" "$hit"
+    } 3>"$draft"
+) || { rm -f -- "$draft" "$read"; echo "could not write $draft" >&2; return 1; }
 if [ "${counted% *}" != 0 ]; then
-    rm -f -- "$draft"
+    rm -f -- "$draft" "$read"
     echo "$conf has changed: a line that was to be replaced is missing or stands there twice, or the new one is there already" >&2
     return 1
 fi
-[ -z "$chop" ] || [ -z "${counted#* }" ] || truncate -s -1 -- "$draft" || { rm -f -- "$draft"; return 1; }
-samba_accepts <"$draft" || { rm -f -- "$draft"; echo "testparm does not accept the new $conf; it was left alone" >&2; return 1; }
-sync -- "$draft" && mv -f -- "$draft" "$conf" && sync -- "${conf%/*}" || { rm -f -- "$draft"; return 1; }
+[ -z "$chop" ] || [ -z "${counted#* }" ] || truncate -s -1 -- "$draft" || { rm -f -- "$draft" "$read"; return 1; }
+samba_accepts <"$draft" || { rm -f -- "$draft" "$read"; echo "testparm does not accept the new $conf; it was left alone" >&2; return 1; }
+sync -- "$draft" || { rm -f -- "$draft" "$read"; return 1; }
+cmp -s -- "$read" "$conf" || { rm -f -- "$draft" "$read"; echo "$conf has changed meanwhile; it was left alone" >&2; return 1; }
+mv -f -- "$draft" "$conf" && rm -f -- "$read" && sync -- "${conf%/*}" || { rm -f -- "$draft" "$read"; return 1; }
 reload_samba

@@ -55,6 +55,8 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     samba::FUNCTIONS[4],
     samba::FUNCTIONS[5],
     samba::FUNCTIONS[6],
+    samba::FUNCTIONS[7],
+    samba::FUNCTIONS[8],
 ];
 
 /// The constant functions that steps on directories use on the host, by name.
@@ -92,7 +94,7 @@ pub fn text_of(facts: &HostFacts, path: &str) -> Known<String> {
 }
 
 /// What a failed command said, for a sentence.
-fn failure(reply: &Reply) -> Unknown {
+pub(super) fn failure(reply: &Reply) -> Unknown {
     let text = reply.err.trim();
     match text.lines().last() {
         Some(line) => format!("{line} (exit status {})", reply.status),

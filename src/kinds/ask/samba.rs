@@ -1,6 +1,8 @@
 //! The file server of a host (Samba, smb.conf(5)): what is installed and runs, what its own reader finds of a share, who its users are
 //! and whether they can log in. No password is ever in an answer.
 
+use std::collections::BTreeSet;
+
 use crate::model::{Guard, HostFacts, Question};
 
 use super::mounts::escape;
@@ -24,18 +26,20 @@ pub const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// The constant functions that questions use on the host.
-pub const FUNCTIONS: [(&str, &str); 7] = [
+pub const FUNCTIONS: [(&str, &str); 9] = [
     ("samba_facts", include_str!("samba_facts.sh")),
     ("samba_without", include_str!("samba_without.sh")),
     ("samba_share", include_str!("samba_share.sh")),
     ("samba_account", include_str!("samba_account.sh")),
+    ("samba_number", include_str!("samba_number.sh")),
+    ("samba_user", include_str!("samba_user.sh")),
     ("samba_login", include_str!("samba_login.sh")),
     ("samba_connections", include_str!("samba_connections.sh")),
     ("cifs_login", include_str!("cifs_login.sh")),
 ];
 
 /// The constant functions that steps use on the host.
-pub const STEP_FUNCTIONS: [(&str, &str); 9] = [
+pub const STEP_FUNCTIONS: [(&str, &str); 11] = [
     ("samba_accepts", include_str!("samba_accepts.sh")),
     ("reload_samba", include_str!("reload_samba.sh")),
     ("write_samba_share", include_str!("write_samba_share.sh")),
@@ -43,6 +47,8 @@ pub const STEP_FUNCTIONS: [(&str, &str); 9] = [
     ("edit_samba", include_str!("edit_samba.sh")),
     ("add_system_user", include_str!("add_system_user.sh")),
     ("set_samba_password", include_str!("set_samba_password.sh")),
+    ("add_samba_user", include_str!("add_samba_user.sh")),
+    ("drop_samba_user", include_str!("drop_samba_user.sh")),
     ("remove_samba_user", include_str!("remove_samba_user.sh")),
     ("try_samba_login", include_str!("try_samba_login.sh")),
 ];
@@ -211,6 +217,26 @@ pub fn read_account(facts: &HostFacts, user: &str) -> Known<bool> {
         (0, "absent") => Ok(false),
         _ => Err(failure(&reply)),
     }
+}
+
+/// Whose an account in Samba's own database is, and who may need it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Claim {
+    /// Larder made it: the host has a mark with its number.
+    pub is_marked: bool,
+    /// The shares that may need it, in lower case.
+    pub shares: BTreeSet<String>,
+}
+
+pub fn claim_question(user: &str) -> Question {
+    Question::new(["samba_user", user])
+}
+
+pub fn read_claim(facts: &HostFacts, user: &str) -> Known<Claim> {
+    let reply = facts.said(&claim_question(user))?;
+    let text = reply.out.strip_suffix("end\n").filter(|_| reply.status == 0).ok_or_else(|| failure(&reply))?;
+    let shares = text.lines().filter_map(|line| line.strip_prefix("named ")).map(str::to_owned).collect();
+    Ok(Claim { is_marked: text.lines().any(|line| line == "marked"), shares })
 }
 
 /// Where and as whom to log in. The password may be a mark.
@@ -401,6 +427,11 @@ mod tests {
         assert_eq!(read(0, "end\n"), Ok(Vec::new()));
         assert_eq!(read(0, "55 10.0.0.7\nend\n"), Ok(vec!["10.0.0.7 (smbd pid 55)".to_owned()]));
         assert!(read(0, "").is_err() && read(1, "end\n").is_err());
+        let read = |status, out: &str| read_claim(&facts(claim_question("u"), status, out, ""), "u");
+        assert_eq!(read(0, "end\n"), Ok(Claim::default()));
+        let shares = ["a b".to_owned(), "c".to_owned()].into();
+        assert_eq!(read(0, "marked\nnamed a b\nnamed c\nend\n"), Ok(Claim { is_marked: true, shares }));
+        assert!(read(0, "marked\n").is_err() && read(1, "end\n").is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The directory that is shared, and who may use it.
 
 use super::Look;
+use crate::kinds::ask::failure;
 use crate::kinds::ask::path::{FileType, Inode, Lineage};
 use crate::kinds::ask::people::{self, QemuUser};
 use crate::kinds::ask::samba::LoggedIn;
@@ -89,7 +90,12 @@ impl Look<'_> {
     }
 
     /// Whether the users get at what is shared: seen now, or tried by the last steps of the plan.
-    pub(super) fn judge_access(&self, verdict: &mut Verdict, lineage: &Lineage, logins: &[(String, LoggedIn)]) {
+    pub(super) fn judge_access(
+        &self,
+        verdict: &mut Verdict,
+        lineage: &Lineage,
+        logins: &[(String, LoggedIn)],
+    ) -> Result<(), String> {
         let at = self.sharing.path.as_str();
         let reads_only = !self.sharing.writable;
         if verdict.drafts().next().is_some() {
@@ -106,10 +112,10 @@ impl Look<'_> {
             }
             let want = if reads_only { "readable by its users" } else { "usable by its users" };
             verdict.differences.push(Difference::new("access", "not tried", want, Remedy::Run(drafts)));
-            return;
+            return Ok(());
         }
         if !lineage.exists() {
-            return;
+            return Ok(());
         }
         for user in &self.sharing.users {
             let said = logins.iter().find(|(name, _)| *name == user.name).map(|(_, said)| said);
@@ -122,7 +128,13 @@ impl Look<'_> {
                 continue;
             }
             let question = people::access_question(&user.name, at, reads_only);
-            if self.scene.host(self.host).said(&question).is_ok_and(|reply| reply.out.trim() == "no") {
+            let reply = self.scene.host(self.host).said(&question)?;
+            let can = match (reply.status, reply.out.trim()) {
+                (0, "yes") => true,
+                (0, "no") => false,
+                _ => return Err(format!("whether {} can use {at} could not be tried: {}", user.name, failure(&reply))),
+            };
+            if !can {
                 let how = if reads_only { "read" } else { "write" };
                 verdict.hazards.push(self.hazard(
                     HazardCode::NoAccess,
@@ -134,5 +146,6 @@ impl Look<'_> {
                 ));
             }
         }
+        Ok(())
     }
 }

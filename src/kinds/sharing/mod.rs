@@ -133,7 +133,7 @@ impl<'a> Look<'a> {
         if is_shared && lineage.exists() {
             self.judge_served(&mut verdict, &logins);
         }
-        self.judge_access(&mut verdict, &lineage, &logins);
+        self.judge_access(&mut verdict, &lineage, &logins)?;
         Ok(verdict)
     }
 

@@ -6,12 +6,10 @@ use super::{Look, Sharing, User};
 use crate::kinds::ask::people;
 use crate::kinds::ask::samba::{self, LoggedIn};
 use crate::kinds::host;
+use crate::kinds::media_share::host_of;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
 use crate::model::block::Attributes;
 use crate::model::{Block, Command, Guard, HazardCode};
-
-/// Where the state remembers which users of Samba were made for a share.
-const MADE: &str = "samba-users";
 
 /// What NT_STATUS says that a new password mends.
 const MENDED_BY_A_PASSWORD: [&str; 6] = [
@@ -46,6 +44,14 @@ impl Look<'_> {
             }
         }
         for name in newcomers {
+            if people::read_group(self.scene.host(self.host), name)?.is_some() {
+                verdict.hazards.push(self.hazard(
+                    HazardCode::Unsupported,
+                    format!("{} has a group {name} and no such user", self.host),
+                    "Nobody knows what that group opens: choose another name, or make the user there yourself.",
+                ));
+                continue;
+            }
             let draft = Draft::new(
                 "user",
                 format!("make the user {name}, who cannot log in"),
@@ -69,7 +75,6 @@ impl Look<'_> {
     /// The users in Samba's own database, with their passwords. Gives what came of their logins.
     pub(super) fn judge_accounts(&self, verdict: &mut Verdict) -> Result<Vec<(String, LoggedIn)>, String> {
         let facts = self.scene.host(self.host);
-        let mut made = self.made();
         let mut logins = Vec::new();
         for user in &self.sharing.users {
             let Some(password) = &user.password else { continue };
@@ -79,16 +84,18 @@ impl Look<'_> {
                 Command::new(["set_samba_password", &user.name]).with_stdin(format!("{password}\n{password}\n")),
             );
             let attribute = format!("password of {}", user.name);
+            samba::read_claim(facts, &user.name)?;
             if !samba::read_account(facts, &user.name)? {
-                made.insert(user.name.clone());
-                let draft = draft
+                let command =
+                    Command::new(["add_samba_user", &user.name]).with_stdin(format!("{password}\n{password}\n"));
+                let draft = Draft { command, ..draft }
                     .guarded([Guard {
                         what: format!("the user {} of Samba", user.name),
                         ask: samba::account_question(&user.name),
                         status: 0,
                         out: "absent\n".to_owned(),
                     }])
-                    .undone_by(Command::new(["smbpasswd", "-x", &user.name]))
+                    .undone_by(Command::new(["drop_samba_user", &user.name]))
                     .rolling_back();
                 // Two shares of one plan may have the user: the second finds it there.
                 let draft = match self.is_made_beside(&user.name) {
@@ -137,36 +144,41 @@ impl Look<'_> {
             }
             logins.push((user.name.clone(), said));
         }
-        self.drop_former_users(verdict, &mut made)?;
-        if !made.is_empty() || self.scene.remembered(self.address, self.host, MADE).is_some() {
-            verdict.memory.insert(MADE.to_owned(), serde_json::json!(made).to_string());
-        }
+        self.drop_former_users(verdict)?;
         Ok(logins)
     }
 
-    /// Users whom the block named before and does not name now: those that were made for it and that nobody else has go.
-    fn drop_former_users(&self, verdict: &mut Verdict, made: &mut BTreeSet<String>) -> Result<(), String> {
-        let is_wanted = |name: &String| self.sharing.users.iter().any(|user| user.name == *name);
-        for name in made.clone().into_iter().filter(|name| !is_wanted(name)) {
-            made.remove(&name);
-            self.drop_account(verdict, &name)?;
+    /// Users whom the block named before and does not name now: those that Larder made and that nobody else has go.
+    fn drop_former_users(&self, verdict: &mut Verdict) -> Result<(), String> {
+        let Some(previous) = self.scene.previous(self.address) else { return Ok(()) };
+        if host_of(previous).as_ref() != Some(self.host) {
+            return Ok(()); // what is there is taken away as a whole
         }
-        Ok(())
+        let Some(previous) = Sharing::of(previous) else { return Ok(()) };
+        let is_wanted = |former: &&User| self.sharing.users.iter().any(|user| user.name == former.name);
+        let former = previous.users.iter().filter(|former| !is_wanted(former));
+        former.map(|former| &former.name).try_for_each(|name| self.drop_account(verdict, name))
     }
 
-    /// Takes a user out of Samba's database, unless another share has it.
+    /// Takes an account out of Samba's database that carries the mark of Larder, unless a share that stays may need it.
     fn drop_account(&self, verdict: &mut Verdict, name: &str) -> Result<(), String> {
         if self.is_used_elsewhere(name) {
             return Ok(());
         }
         let facts = self.scene.host(self.host);
-        // Who is not named any more was not asked for; removing is guarded by itself.
-        if facts.said(&samba::account_question(name)).is_ok() && !samba::read_account(facts, name)? {
+        let claim = samba::read_claim(facts, name)?;
+        if !claim.is_marked {
+            return Ok(());
+        }
+        // Of several shares that leave a user together the last one takes it along. One that has left already waits for nobody.
+        let leave = self.shares_that_leave(name);
+        let (own, others): (Vec<_>, Vec<_>) = claim.shares.iter().partition(|share| self.own_shares().contains(*share));
+        if others.iter().any(|share| own.is_empty() || !leave.contains(*share)) {
             return Ok(());
         }
         let draft = Draft::new(
             "samba-user",
-            format!("remove the user {name} from Samba, unless a share there still names it; the system's stays"),
+            format!("remove the user {name} from Samba, unless a share there may still need it; the system's stays"),
             Command::new(["remove_samba_user", name]),
         )
         .without_inverse("the password cannot be read back");
@@ -175,15 +187,28 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// The same for all that were made for the share.
+    /// The same for all users of a share that goes.
     pub(super) fn drop_accounts(&self, verdict: &mut Verdict) -> Result<(), String> {
-        self.made().iter().try_for_each(|name| self.drop_account(verdict, name))
+        self.sharing.users.iter().try_for_each(|user| self.drop_account(verdict, &user.name))
     }
 
-    /// The users of Samba that were made for this share.
-    fn made(&self) -> BTreeSet<String> {
-        let text = self.scene.remembered(self.address, self.host, MADE);
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    /// What the share is and was called, as Samba compares names.
+    fn own_shares(&self) -> BTreeSet<String> {
+        let previous = self.scene.previous(self.address).and_then(Sharing::of);
+        previous.iter().chain([&self.sharing]).map(|sharing| sharing.share.to_ascii_lowercase()).collect()
+    }
+
+    /// The names of the other shares on the host that had a user when they were applied last and are not to have it now.
+    fn shares_that_leave(&self, name: &str) -> BTreeSet<String> {
+        let has = |sharing: &Sharing| sharing.users.iter().any(|user| user.name == name);
+        let recorded = self.scene.memory.iter().filter(|(address, _)| {
+            address.kind == self.address.kind
+                && **address != *self.address
+                && !self.scene.wanted.get(*address).and_then(Sharing::of).is_some_and(|sharing| has(&sharing))
+        });
+        let blocks = recorded.filter_map(|(_, memory)| memory.block.as_ref());
+        let blocks = blocks.filter(|block| host_of(block).as_ref() == Some(self.host));
+        blocks.filter_map(Sharing::of).map(|sharing| sharing.share.to_ascii_lowercase()).collect()
     }
 
     /// The other shares that are wanted on the host.

@@ -51,12 +51,16 @@ impl Look<'_> {
     }
 
     /// Whether a file below [`samba::DIRECTORY`] is this resource's: by its mark, or, where somebody has taken that out, because the
-    /// state says so.
-    pub(super) fn is_own_file(&self, text: &str) -> bool {
+    /// state says of this very file that it was.
+    pub(super) fn is_own_file(&self, file: &str, text: &str) -> bool {
         let mark = text.lines().next().and_then(|line| line.strip_prefix(MARK));
         match mark {
             Some(id) => self.scene.names(self.address).iter().any(|name| encode_id(name) == id.trim_end()),
-            None => self.scene.was_seen(self.address, self.host),
+            None => {
+                let recorded = self.scene.previous(self.address);
+                self.scene.was_seen(self.address, self.host)
+                    && recorded.and_then(Sharing::of).is_some_and(|recorded| recorded.file() == file)
+            }
         }
     }
 
@@ -80,7 +84,7 @@ impl Look<'_> {
             ));
             return Ok(false);
         }
-        if held.as_ref().is_some_and(|text| !self.is_own_file(text)) {
+        if held.as_ref().is_some_and(|text| !self.is_own_file(&file, text)) {
             verdict.hazards.push(self.hazard(
                 HazardCode::Foreign,
                 format!("{file} on {} belongs to another resource or configuration", self.host),

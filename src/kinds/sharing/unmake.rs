@@ -57,7 +57,7 @@ impl Look<'_> {
         let (file, share) = (sharing.file(), sharing.share.as_str());
         let configuration = samba::read_configuration(facts)?;
         let includes = samba::includes(&configuration, &file);
-        let held = samba::read_file(facts, &file)?.filter(|text| self.is_own_file(text));
+        let held = samba::read_file(facts, &file)?.filter(|text| self.is_own_file(&file, text));
         if held.is_none() && (includes.is_empty() || samba::read_file(facts, &file)?.is_some()) {
             return Ok(()); // it is gone already, or has become somebody else's
         }
