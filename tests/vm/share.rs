@@ -55,7 +55,7 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     assert_eq!(
         site.sh(
             "san",
-            "testparm -s 2>&1 >/dev/null | grep -i -e unknown -e error; stat -c '%a %U' /etc/samba/larder/*"
+            "testparm -s 2>&1 >/dev/null | grep -i -e unknown -e error; stat -c '%a %U' /etc/samba/larder/*.conf"
         ),
         "644 root\n"
     );
@@ -80,12 +80,12 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     assert!(log_in(&site, second, "ls").contains("a.iso"));
 
     // Drift by hand: each part, and all at once.
-    site.sh("san", "sed -i 's/read only = Yes/read only = No/' /etc/samba/larder/*");
+    site.sh("san", "sed -i 's/read only = Yes/read only = No/' /etc/samba/larder/*.conf");
     let plan = site.apply_exactly();
     assert_eq!(change(&plan, ADDRESS)["differences"][0]["attribute"], "read only");
     site.sh("san", "sed -i '/larder/d' /etc/samba/smb.conf");
     assert_eq!(actions(&site.apply_exactly(), ADDRESS, "san"), ["include", "check-access", "login"]);
-    site.sh("san", "systemctl disable --now smbd 2>/dev/null; smbpasswd -x larder; rm /etc/samba/larder/*");
+    site.sh("san", "systemctl disable --now smbd 2>/dev/null; smbpasswd -x larder; rm /etc/samba/larder/*.conf");
     site.apply_exactly();
     assert!(log_in(&site, second, "ls").contains("a.iso"));
     site.sh("san", "chmod 0700 /srv/media");
