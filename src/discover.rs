@@ -10,7 +10,8 @@ use crate::model::{Address, Block, Blocks, Facts, HazardCode, HostName, NestedBl
 use crate::plan::{Action, Change, Plan};
 
 /// Attributes of differences, and what of a block says that they are left as they are.
-const IGNORED_AS: [(&str, &str); 4] = [("fstab", "persist"), ("owner", "owner"), ("group", "group"), ("mode", "mode")];
+const IGNORED_AS: [(&str, &str); 5] =
+    [("fstab", "persist"), ("unit", "persist"), ("owner", "owner"), ("group", "group"), ("mode", "mode")];
 
 /// What belongs to the user that runs a guest while that runs.
 const OF_A_GUEST: [&str; 3] = ["owner", "group", "mode"];
@@ -81,6 +82,8 @@ fn objections(finding: &Finding, plan: &Plan) -> Vec<LeftOut> {
     for hazard in plan.hazards.iter().filter(|hazard| hazard.address == *address && hazard.blocks()) {
         let regard = match hazard.code {
             HazardCode::NoAccess => continue,
+            // A unit of somebody else stays as it is.
+            HazardCode::Foreign if differs_by_its_unit(plan, address, hazard.host.as_ref()) => continue,
             HazardCode::Unresponsive => Regard::Doubt,
             _ => Regard::Certain,
         };
@@ -106,6 +109,11 @@ fn objections(finding: &Finding, plan: &Plan) -> Vec<LeftOut> {
         }
     }
     all
+}
+
+fn differs_by_its_unit(plan: &Plan, address: &Address, host: Option<&HostName>) -> bool {
+    let mut changes = plan.changes.iter().filter(|change| change.address == *address);
+    changes.any(|change| change.differences.iter().any(|one| one.attribute == "unit" && Some(&one.host) == host))
 }
 
 fn ignored_as(attribute: &str) -> Option<&'static str> {

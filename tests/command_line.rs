@@ -59,6 +59,11 @@ fn each_end_has_its_exit_code() {
             "{words:?}"
         );
     }
+    let log = site.command(&["plan"]).env("LARDER_LOG", "larder=trace").output().expect("it runs").stderr;
+    let log = String::from_utf8_lossy(&log);
+    for line in ["evaluated ", "connected host=hv1", "answer host=hv2 question=", "asked host=hv2", "planned "] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
     site.write("host {").larder(&["plan"]).expect(1);
     site.larder(&["plam"]).expect(3);
     site.write(&wanted).larder(&["plan", "-out", "stale"]).expect(0);
@@ -69,7 +74,8 @@ fn each_end_has_its_exit_code() {
     assert!(matches!(run.exit, 4 | 7), "{} {}", run.exit, run.err);
     site.larder(&["apply", "stale"]).expect(4);
     site.apply();
-    site.larder(&["plan", "-detailed-exitcode"]).expect(0);
+    site.larder(&["plan", "-detailed-exitcode", "-out", "same"]).expect(0);
+    site.larder(&["apply", "same"]).expect(0).says("No step to carry out.");
     site.sh("hv1", "umount /srv/ram && chattr -i /srv/ram && chmod 755 /srv/ram && : >/srv/ram/guest.qcow2");
     site.larder(&["plan"]).expect(6).says("hides-data");
     site.larder(&["apply", "-auto-approve"]).expect(6);

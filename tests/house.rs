@@ -176,7 +176,7 @@ const EDGES: [(&str, &[&str], &[&str]); 6] = [
     (
         "the time",
         &["SystemTime", "Instant::now", "Timestamp::now", "Zoned::now"],
-        &["state/local.rs", "transport/exchange.rs", "apply/mod.rs", "lab/", "view/progress.rs", "commands/"],
+        &["state/local.rs", "transport/", "apply/mod.rs", "lab/", "view/progress.rs", "commands/"],
     ),
     (
         "the environment",

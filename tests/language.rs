@@ -15,5 +15,3 @@ mod kinds;
 mod modules;
 #[path = "language/recovery.rs"]
 mod recovery;
-#[path = "language/unknown.rs"]
-mod unknown;

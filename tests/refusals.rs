@@ -514,3 +514,71 @@ fn a_plan_file_takes_no_other_values_and_two_hosts_are_not_one_machine() {
     assert!(text.contains("same-machine"), "{text}");
     assert!(!directory.path().join("root").exists());
 }
+
+#[test]
+fn options_that_work_against_guests_are_named() {
+    let site = Site::up(&["hv1", "hv2"]);
+    // Programs that say that the hosts could mount NFS.
+    for host in ["hv1", "hv2"] {
+        site.sh(host, "cd /usr/local/bin && for name in mount.nfs modinfo; do ln -s /bin/true $name; done");
+    }
+    let nfs = |version: &str, options: &str| {
+        let inner = format!(
+            "options = [{options}]\n  nfs {{\n    server = \"192.0.2.9\"\n    export = \"/e\"\n    version = \"{version}\"\n  }}"
+        );
+        site.write(&(storage(&["hv1", "hv2"]) + &volume("nfs", "/srv/nfs", &inner)));
+    };
+    // The user's word goes before the default, once.
+    nfs("4.2", "\"soft\", \"noexec\"");
+    let said = site.larder(&["validate", "-json"]).expect(0).json();
+    assert_eq!(
+        (&said["warning_count"], &said["diagnostics"][0]["code"]),
+        (&1.into(), &"risky-option".into()),
+        "{said:#}"
+    );
+    let plan = site.plan();
+    let line =
+        "192.0.2.9:/e /srv/nfs nfs vers=4.2,noatime,soft,noexec,_netdev,nofail,x-larder.id=external_volume.nfs 0 0";
+    assert_eq!(common::edits(&plan, "hv1", "/etc/fstab").0, [line]);
+    for (version, options, name) in [
+        ("4.2", "\"hard\", \"soft\"", "hard and soft"),
+        ("4.2", "\"exec\", \"noexec\"", "exec and noexec"),
+        ("4.2", "\"timeo=30\", \"timeo=60\"", "timeo and timeo"),
+        ("4.2", "\"nolock\"", "version 3"),
+    ] {
+        nfs(version, options);
+        let said = site.larder(&["validate", "-json"]).expect(1).json();
+        assert_eq!(said["diagnostics"][0]["code"], "conflicting-options", "{options}");
+        assert!(said["diagnostics"][0]["summary"].as_str().expect("a text").contains(name), "{said:#}");
+    }
+    for (options, is_refused) in [("\"nolock\"", true), ("\"local_lock=posix\"", true), ("\"local_lock=none\"", false)]
+    {
+        nfs("3", options);
+        let plan = site.larder(&["plan", "-json"]).expect(if is_refused { 6 } else { 0 }).json();
+        assert_eq!(hazards(&plan).contains(&"split-brain".to_owned()), is_refused, "{options}: {:#}", plan["hazards"]);
+    }
+}
+
+#[test]
+fn nothing_is_made_on_the_disk_below_a_mount_that_is_missing() {
+    let site = Site::up(&["hv1"]);
+    // Declared as mounts, and nothing is mounted; the last two are.
+    site.sh(
+        "hv1",
+        "mkdir -p /srv/missing /srv/off/sub /srv/there && mount -t tmpfs t /srv/there && mkdir /srv/there/images
+         printf 'LABEL=x /srv/missing/ ext4 defaults 0 0\\nnas:/e /srv/off nfs noauto 0 0\\ntmpfs /srv/there tmpfs defaults 0 0\\n' >/etc/fstab",
+    );
+    let before = site.snapshot("hv1");
+    for (at, inside, names) in [
+        ("/srv/missing", "directory {}".to_owned(), ["LABEL=x", "/srv/missing"]),
+        ("/srv/off/sub/images", "directory {}".to_owned(), ["nas:/e", "/srv/off"]),
+        ("/srv/bound", bind("/srv/off/sub"), ["nas:/e", "/srv/off"]),
+    ] {
+        site.write(&(storage(&["hv1"]) + &volume("v", at, &inside)));
+        let plan = site.refused();
+        assert_hazard(&plan, "wrong-source", "external_volume.v", "hv1", &names, "Mount it first");
+        assert_eq!(site.snapshot("hv1"), before, "{at}");
+    }
+    site.write(&(storage(&["hv1"]) + &volume("v", "/srv/there/images", "directory {}")));
+    site.apply_exactly();
+}

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "vm/changes.rs"]
+mod changes;
 #[path = "vm/cifs.rs"]
 mod cifs;
 mod common;
 #[path = "vm/nfs.rs"]
 mod nfs;
+#[path = "vm/secrets.rs"]
+mod secrets;
 #[path = "vm/site.rs"]
 mod site;
+#[path = "vm/units.rs"]
+mod units;

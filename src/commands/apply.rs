@@ -147,6 +147,11 @@ pub(super) async fn run_file(
     if let Some(refusal) = refusal(&plan) {
         return Err(refusal);
     }
+    if plan.steps.is_empty() {
+        terminal.hint(
+            "No step to carry out. This is how the hosts were when the plan was made; they were not asked again.",
+        );
+    }
     let mut looked = connect(&workspace, &plan).await;
     let mut asked = asked(global, planning, None);
     asked.of_file = true;

@@ -232,7 +232,11 @@ impl Looked {
             state_path: &self.desired.settings.state_path,
             lab: workspace.lab.is_some(),
         };
-        plan::plan(&input).map_err(|problems| workspace.failure(Exit::Error, problems))
+        let started = Instant::now();
+        let plan = plan::plan(&input).map_err(|problems| workspace.failure(Exit::Error, problems))?;
+        let (steps, hazards) = (plan.steps.len(), plan.hazards.len());
+        tracing::debug!(hash = plan.hash, steps, hazards, elapsed = ?started.elapsed(), "planned");
+        Ok(plan)
     }
 
     pub(super) async fn close(self) {

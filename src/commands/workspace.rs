@@ -40,11 +40,14 @@ impl Workspace {
         variables: &Variables,
         further: Option<(&str, &str)>,
     ) -> Result<Self, Failure> {
+        let started = std::time::Instant::now();
         let directory = directory(global);
         let loaded = config::load_with(&directory, &inputs(variables), kinds::table(), further);
         let failed = |problems: Problems| Failure { exit: Exit::Error, problems, sources: loaded.sources.clone() };
         let Some(configuration) = loaded.configuration else { return Err(failed(loaded.problems)) };
         let evaluated = configuration.evaluate(None);
+        let (resources, problems) = (evaluated.desired.blocks.len(), evaluated.problems.len());
+        tracing::debug!(directory = %directory.display(), resources, problems, elapsed = ?started.elapsed(), "evaluated");
         let refused = refusals(&evaluated);
         let problems: Problems = loaded.problems.into_iter().chain(evaluated.problems).chain(refused).collect();
         if problems.iter().any(Problem::is_error) {

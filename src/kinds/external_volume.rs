@@ -56,7 +56,7 @@ static SCHEMA: Schema = Schema {
         A::optional(
             "persist",
             Type::Text,
-            "What mounts it at boot: \"fstab\" (default) or \"none\". Under `ignore_changes` /etc/fstab is left as it is once the volume is there.",
+            "What mounts it at boot: \"fstab\" (default), \"systemd\" (a mount unit) or \"none\". Under `ignore_changes` /etc/fstab and the unit are left as they are once the volume is there.",
         )
         .one_of(&["fstab", "systemd", "none"]),
     ],

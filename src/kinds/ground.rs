@@ -11,13 +11,15 @@ use super::ask::mounts::{self, Mounts};
 use super::ask::path::{FileType, Inode, Lineage};
 use super::ask::people::{self, QemuUser};
 use super::ask::system::{self, System};
+use super::ask::units::{self, Units};
 use super::ask::{Known, network_mounts, open_files};
 use super::scene::Scene;
 use super::verdict::{Difference, Draft, Remedy, Verdict};
 
 /// What every host is asked, whatever is placed on it. `watched` are the paths whose users must be known.
 pub fn questions(watched: &[String]) -> Vec<Question> {
-    let mut all = vec![system::question(), mounts::question(), network_mounts::question(), fstab::question()];
+    let mut all =
+        vec![system::question(), mounts::question(), network_mounts::question(), fstab::question(), units::question()];
     if !watched.is_empty() {
         all.push(open_files::question(watched));
     }
@@ -30,11 +32,15 @@ pub struct Ground {
     pub system: System,
     pub mounts: Mounts,
     pub fstab: Fstab,
+    /// None where systemd does not run.
+    pub units: Units,
 }
 
 impl Ground {
     pub fn read(facts: &HostFacts) -> Known<Self> {
-        Ok(Ground { system: system::read(facts)?, mounts: mounts::read(facts)?, fstab: fstab::read(facts)? })
+        let system = system::read(facts)?;
+        let units = if system.runs_systemd { units::read(facts)? } else { Units::default() };
+        Ok(Ground { system, mounts: mounts::read(facts)?, fstab: fstab::read(facts)?, units })
     }
 
     /// The hazard of a program that a step needs and the host lacks.

@@ -199,17 +199,21 @@ fn check(block: &Block, all: &Blocks) -> Problems {
     }
     // While it is not known which hosts a storage has, none is known not to be a member.
     let is_open = |needed: &Address| all.get(needed).is_some_and(|needed| needed.is_unknown("hosts"));
-    let volume = volume(block, all).filter(|_| !block.resources("hosts").is_empty());
+    let hosts = block.resources("hosts");
+    let volume = volume(block, all).filter(|_| !hosts.is_empty());
     let volume = volume.filter(|volume| !volume.depends_on.iter().any(is_open));
+    // Most name hosts that the storage names: no list of names is made for those.
+    let storage = volume.and_then(|volume| all.get(volume.resource("storage")?));
+    let volume = volume
+        .filter(|_| !storage.is_some_and(|storage| hosts.iter().all(|host| storage.resources("hosts").contains(host))));
     let members = volume.and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all)));
-    for host in block.resources("hosts").iter().map(host::name_of) {
-        if members.as_ref().is_some_and(|members| !members.contains(&host)) {
-            error(
-                format!("{host} is no member of the volume's storage"),
-                "Name hosts of the storage, or leave `hosts` out.",
-                "hosts",
-            );
-        }
+    let named = hosts.iter().map(host::name_of);
+    for host in members.iter().flat_map(|members| named.clone().filter(|host| !members.contains(host))) {
+        error(
+            format!("{host} is no member of the volume's storage"),
+            "Name hosts of the storage, or leave `hosts` out.",
+            "hosts",
+        );
     }
     problems
 }

@@ -46,8 +46,12 @@ static SCHEMA: Schema = Schema {
             "The mode that directories show, and files without execution; default \"0770\".",
         ),
         A::optional("options", Type::Texts, "Mount options, added to the kind's own."),
-        A::optional("persist", Type::Text, "What mounts it at boot: \"fstab\" (default) or \"none\".")
-            .one_of(&["fstab", "systemd", "none"]),
+        A::optional(
+            "persist",
+            Type::Text,
+            "What mounts it at boot: \"fstab\" (default), \"systemd\" (a mount unit) or \"none\".",
+        )
+        .one_of(&["fstab", "systemd", "none"]),
     ],
     blocks: &[],
 };

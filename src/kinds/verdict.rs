@@ -104,12 +104,13 @@ pub struct Witness {
     pub closes: Draft,
 }
 
-/// An edit of a text file on the host, by lines.
+/// An edit of a text file on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    pub path: &'static str,
-    pub remove: Vec<String>,
-    pub insert: Option<String>,
+pub enum Edit {
+    /// Some lines of a file that others edit too.
+    Lines { path: &'static str, remove: Vec<String>, insert: Option<String> },
+    /// A file that is written or removed as a whole; no text is no file.
+    Whole { path: String, before: String, after: String },
 }
 
 /// What is done about a difference.

@@ -15,6 +15,10 @@ pub fn escape_line(text: &str) -> String {
 }
 
 fn escaped(text: &str, keep: fn(char) -> bool) -> String {
+    // Most texts are names: nothing in them is looked at twice.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

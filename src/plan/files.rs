@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
+use crate::kinds::Edit;
 use crate::kinds::ask::fstab;
 use crate::model::{Facts, HostName};
 
@@ -20,26 +21,38 @@ pub struct FileChange {
 }
 
 pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
-    let mut texts: BTreeMap<(HostName, &'static str), (String, fstab::Edited)> = BTreeMap::new();
+    let mut lines: BTreeMap<(HostName, &'static str), (String, fstab::Edited)> = BTreeMap::new();
+    let mut texts: BTreeMap<(HostName, String), (String, String)> = BTreeMap::new();
     for step in steps {
-        let Some(edit) = &step.draft.edit else { continue };
-        let entry = match texts.entry((step.host.clone(), edit.path)) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let Ok(before) = fstab::read(facts.host(&step.host)) else { continue };
-                let after = fstab::Edited::of(&before.text);
-                entry.insert((before.text, after))
+        match &step.draft.edit {
+            Some(Edit::Lines { path, remove, insert }) => {
+                let entry = match lines.entry((step.host.clone(), path)) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        let Ok(before) = fstab::read(facts.host(&step.host)) else { continue };
+                        let after = fstab::Edited::of(&before.text);
+                        entry.insert((before.text, after))
+                    }
+                };
+                entry.1.edit(remove, insert.as_deref());
             }
-        };
-        entry.1.edit(&edit.remove, edit.insert.as_deref());
+            Some(Edit::Whole { path, before, after }) => {
+                let place = (step.host.clone(), path.clone());
+                texts.entry(place).or_insert_with(|| (before.clone(), String::new())).1.clone_from(after);
+            }
+            None => {}
+        }
     }
-    let texts = texts.into_iter().map(|(place, (before, after))| (place, before, after.text()));
+    texts.extend(
+        lines.into_iter().map(|((host, path), (before, after))| ((host, path.to_owned()), (before, after.text()))),
+    );
+    let texts = texts.into_iter().map(|(place, (before, after))| (place, before, after));
     let changed = texts.filter(|(_, before, after)| before != after);
     changed
         .map(|((host, path), before, after)| {
             let diff =
-                TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(path, path).to_string();
-            FileChange { host, path: path.to_owned(), diff }
+                TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(&path, &path).to_string();
+            FileChange { host, path, diff }
         })
         .collect()
 }

@@ -1042,7 +1042,7 @@ impl Making<'_> {
                     let have = verdict.observed.get(attribute);
                     let is_absent = verdict.standing == Standing::Absent;
                     if have == Some(recorded)
-                        || (have.is_none() && !is_absent && attribute != "fstab" && attribute != "mount")
+                        || (have.is_none() && !is_absent && !matches!(attribute.as_str(), "fstab" | "mount" | "unit"))
                     {
                         continue;
                     }

@@ -11,9 +11,10 @@ mod wire;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncRead;
+use tracing::{debug, trace};
 
 use crate::model::{Answer, Command, Connection, Guard, HostName, Question, Reach, Reply, Secrets, escape_line};
 use exchange::{Conversation, Sending, Side, Spawned};
@@ -39,6 +40,18 @@ pub enum Outcome {
     Changed { what: String, was: String, is: String },
     /// Nobody knows whether it ran, and why.
     Lost(String),
+}
+
+impl Outcome {
+    /// What the log calls it.
+    fn word(&self) -> &'static str {
+        match self {
+            Outcome::Done(_) => "done",
+            Outcome::Failed(_) => "failed",
+            Outcome::Changed { .. } => "not run: a guard no longer holds",
+            Outcome::Lost(_) => "lost",
+        }
+    }
 }
 
 /// The host is locked until the session ends, and until the last command that it started has ended.
@@ -67,6 +80,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// An open conversation with one host.
 pub struct Session {
+    /// What the log calls it.
+    host: String,
     talk: Conversation,
     next: Id,
     round_trips: u32,
@@ -99,9 +114,18 @@ pub async fn open(name: &HostName, connection: &Connection, scripts: &Scripts) -
                 ssh::spawn(words, connection.connect_timeout, &shell).await?
             }
         };
-        Session::begin(spawned, &executor, connection.connect_timeout.max(Duration::from_secs(1))).await
+        let session =
+            Session::begin(spawned, &executor, connection.connect_timeout.max(Duration::from_secs(1))).await?;
+        Ok(Session { host: name.to_string(), ..session })
     };
-    opened.await.map_err(|why| Unreachable(format!("host {name}: {why}")))
+    let started = Instant::now();
+    let opened: Result<Session, String> = opened.await;
+    let elapsed = started.elapsed();
+    match &opened {
+        Ok(_) => debug!(host = %name, ?elapsed, "connected"),
+        Err(why) => debug!(host = %name, ?elapsed, why = escape_line(why), "not reached"),
+    }
+    opened.map_err(|why| Unreachable(format!("host {name}: {why}")))
 }
 
 /// What a session sends to a host for these questions, and the command that reads it there: with it the same work can be done,
@@ -153,6 +177,7 @@ impl Session {
     /// Sends the executor and waits until it is ready.
     async fn begin(spawned: Spawned, executor: &Executor, patience: Duration) -> Result<Session, String> {
         let mut session = Session {
+            host: String::new(),
             talk: Conversation::new(spawned, &executor.nonce),
             next: 0,
             round_trips: 0,
@@ -200,11 +225,30 @@ impl Session {
             answers.insert(question.clone(), Answer::Unknown(unknown));
         }
         let ids: Vec<Id> = asked.keys().copied().collect();
+        let started = Instant::now();
         let (returned, why) = self.exchange(Sending::all(request.bytes()), &ids, Some(self.patience)).await;
+        debug!(host = %self.host, questions = ids.len(), elapsed = ?started.elapsed(), why, "asked");
         for (id, question) in asked {
-            answers.insert(question.clone(), answer(returned.get(&id), why.as_deref()));
+            let answer = answer(returned.get(&id), why.as_deref());
+            self.log(question, &answer);
+            answers.insert(question.clone(), answer);
         }
         answers
+    }
+
+    /// Says in the log how a question was answered, but not with what: a host's files may hold secrets that nobody told us.
+    fn log(&self, question: &Question, answer: &Answer) {
+        let question = || escape_line(&question.0.join(" "));
+        match answer {
+            Answer::Unknown(why) => {
+                let why = escape_line(&self.secrets.conceal(why.clone()));
+                trace!(host = %self.host, question = question(), why, "no answer");
+            }
+            Answer::Said(reply) => {
+                let (out, err) = (reply.out.len(), reply.err.len());
+                trace!(host = %self.host, question = question(), status = reply.status, out, err, "answer");
+            }
+        }
     }
 
     /// Runs a command, if each guard still holds at the last moment. `patience` is how long it may take; `None` waits as
@@ -274,14 +318,18 @@ impl Session {
             return Outcome::Lost(format!("the command was not sent: {why}"));
         }
         let secrets = Arc::clone(&self.secrets);
+        let started = Instant::now();
         let (mut returned, why) = self.exchange_telling(sending, &[id], patience, told).await;
         let why = why.unwrap_or_default();
-        match returned.remove(&id) {
+        let outcome = match returned.remove(&id) {
             Some(Returned { end: Some(end), out: Some(out), err: Some(err) }) => {
                 outcome(end, out, err, guard, &secrets)
             }
             _ => Outcome::Lost(format!("{why}: nobody knows whether the command ran to its end")),
-        }
+        };
+        let words = escape_line(&command.argv.join(" "));
+        debug!(host = %self.host, command = words, elapsed = ?started.elapsed(), end = outcome.word(), "ran");
+        outcome
     }
 
     /// Takes the lock of the host. It is freed by the kernel when the remote shell has ended, which it does after the

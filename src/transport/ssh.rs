@@ -302,8 +302,11 @@ impl ControlDirectory {
     fn create(base: &Path) -> std::io::Result<Self> {
         // Mode 0700 is what tempfile gives a directory.
         let directory = tempfile::Builder::new().prefix(CONTROL_PREFIX).tempdir_in(base)?;
-        let alive = File::create_new(directory.path().join(ALIVE))?;
+        // Under its name it is locked from the first moment: a sweep by another process would take it for one that was left behind.
+        let unnamed = directory.path().join("alive.new");
+        let alive = File::create_new(&unnamed)?;
         alive.lock()?;
+        std::fs::rename(&unnamed, directory.path().join(ALIVE))?;
         Ok(ControlDirectory { directory, _alive: alive })
     }
 }
@@ -373,5 +376,21 @@ mod tests {
         std::fs::write(dead.join(ALIVE), "").expect("written");
         sweep(base.path());
         assert!(living.path().exists() && !dead.exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_just_made_is_not_swept() {
+        let base = tempfile::tempdir().expect("a directory");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    sweep(base.path());
+                }
+            });
+            let made: Vec<_> = (0..300).map(|_| ControlDirectory::create(base.path())).collect();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(made.into_iter().all(|one| one.is_ok_and(|one| one.path().join(ALIVE).exists())));
+        });
     }
 }

@@ -3,24 +3,27 @@
 
 mod steps;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
+
+use foldhash::HashMap;
 
 pub use steps::{dot as plan_dot, mermaid as plan_mermaid};
 
 use crate::model::{Address, Blocks, escape_line};
 
+/// What stands for each resource in the text.
+type Nodes<'a> = HashMap<&'a Address, String>;
+
 /// The graph for Graphviz.
 pub fn dot(blocks: &Blocks) -> String {
-    let nodes: HashMap<&Address, String> =
-        blocks.keys().map(|address| (address, quoted(&escape_line(&address.to_string())))).collect();
+    let nodes: Nodes = blocks.keys().map(|address| (address, quoted(&escape_line(&address.to_string())))).collect();
     let mut text = "digraph larder {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for address in blocks.keys() {
-        let (id, shown) = (&nodes[address], label(&[escape_line(&address.to_string())]));
+        let id = &nodes[address];
         // A node is labelled with its name, in which Graphviz would read entities.
-        match shown == *id {
-            true => line(&mut text, &[id]),
-            false => line(&mut text, &[id, " [label = ", &shown, "]"]),
+        match id.contains('&') {
+            false => line(&mut text, &[id]),
+            true => line(&mut text, &[id, " [label = ", &label(&[escape_line(&address.to_string())]), "]"]),
         }
     }
     for (from, to) in edges(blocks, &nodes) {
@@ -32,7 +35,7 @@ pub fn dot(blocks: &Blocks) -> String {
 /// The graph for Mermaid.
 pub fn mermaid(blocks: &Blocks) -> String {
     let numbered = blocks.keys().enumerate();
-    let nodes: HashMap<&Address, String> = numbered.map(|(index, address)| (address, format!("n{index}"))).collect();
+    let nodes: Nodes = numbered.map(|(index, address)| (address, format!("n{index}"))).collect();
     let mut text = "flowchart LR\n".to_owned();
     for address in blocks.keys() {
         line(&mut text, &[&nodes[address], "[\"", &entities(&escape_line(&address.to_string())), "\"]"]);
@@ -81,10 +84,7 @@ fn line(text: &mut String, words: &[&str]) {
 }
 
 /// From a resource to each that it needs, by their nodes; what is not in the configuration is left out.
-fn edges<'a>(
-    blocks: &'a Blocks,
-    nodes: &'a HashMap<&Address, String>,
-) -> impl Iterator<Item = (&'a String, &'a String)> {
+fn edges<'a>(blocks: &'a Blocks, nodes: &'a Nodes) -> impl Iterator<Item = (&'a String, &'a String)> {
     blocks.iter().flat_map(move |(address, block)| {
         let from = &nodes[address];
         block.depends_on.iter().filter_map(move |address| Some((from, nodes.get(address)?)))

@@ -201,6 +201,66 @@ fn a_squashed_root_may_mount_what_the_qemu_user_can_use() {
     assert_eq!(site.sh("hv1", "grep -v '^#' /etc/fstab; ls -d /srv/bad 2>/dev/null; true"), fstab, "{}", run.out);
 }
 
+#[test]
+fn what_is_mounted_already_is_found_and_adopted() {
+    let site = up();
+    exports(&site, &["a", "b", "c"]);
+    let hosts: String =
+        ["hv1", "hv2"].map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).concat();
+    site.write(&hosts);
+    // As administrators write it: in fstab on both hosts, by a unit, by hand with `soft`.
+    for host in ["hv1", "hv2"] {
+        site.sh(host, &format!("mkdir -p /srv/nfs && echo '{}:/srv/a /srv/nfs nfs4 vers=4.2,noatime,_netdev 0 0' >>/etc/fstab && systemctl daemon-reload && mount /srv/nfs", server()));
+    }
+    site.sh(
+        "hv1",
+        &format!(
+            "mkdir -p /srv/unit /srv/hand
+             printf '[Mount]\\nWhat={0}:/srv/b\\nWhere=/srv/unit\\nType=nfs\\nOptions=vers=4.1,timeo=300\\n[Install]\\nWantedBy=remote-fs.target\\n' >/etc/systemd/system/srv-unit.mount
+             systemctl enable --now srv-unit.mount && mount -t nfs -o vers=4.2,soft,noexec {0}:/srv/c /srv/hand",
+            server()
+        ),
+    );
+    let before =
+        ["hv1", "hv2"].map(|host| site.sh(host, "cat /proc/self/mountinfo /etc/fstab; ls /etc/systemd/system"));
+    site.larder(&["discover", "hv1", "hv2", "-out", "found.hcl"]).expect(0).says("no step on any host");
+    let text = std::fs::read_to_string(site.path().join("found.hcl")).expect("the file");
+    for words in [
+        "external_volume \"nfs\"",
+        "external_volume \"unit\"",
+        "external_volume \"hand\"",
+        "\"soft\"",
+        "version = \"4.1\"",
+    ] {
+        assert!(text.contains(words), "no {words} in\n{text}");
+    }
+    let plan = site.larder(&["plan", "-json"]).expect(0).json();
+    assert_eq!(plan["steps"], json!([]), "{plan:#}");
+    assert_eq!(plan["changes"].as_array().map(Vec::len), Some(5), "{text}");
+    site.apply();
+    let after = ["hv1", "hv2"].map(|host| site.sh(host, "cat /proc/self/mountinfo /etc/fstab; ls /etc/systemd/system"));
+    assert_eq!(after, before);
+    site.assert_settled();
+}
+
+#[test]
+fn a_server_is_reached_by_its_ipv6_address() {
+    let site = up();
+    site.sh("san", "ip address add fd00::21/64 dev eth1 nodad");
+    site.sh("hv1", "ip address add fd00::11/64 dev eth1 nodad");
+    exports(&site, &["a"]);
+    site.sh("san", "echo '/srv/a fd00::/64(rw,no_subtree_check,no_root_squash)' >>/etc/exports && exportfs -ra");
+    site.write(&volume(&site, &["hv1"], "/srv/a", "").replace(&server(), "fd00::21"));
+    let plan = site.apply_exactly();
+    let line =
+        "[fd00::21]:/srv/a /srv/nfs nfs vers=4.2,hard,noatime,_netdev,nofail,x-larder.id=external_volume.nfs 0 0";
+    assert_eq!(edits(&plan, "hv1", "/etc/fstab").0, [line]);
+    assert!(mounted(&site, "hv1", AT).starts_with("[fd00::21]:/srv/a "));
+    // The same address, written in another way.
+    site.write(&volume(&site, &["hv1"], "/srv/a", "").replace(&server(), "fd00:0:0::21"));
+    assert!(!actions(&site.plan(), ADDRESS, "hv1").contains(&"unmount".to_owned()));
+}
+
 /// The name `nas`, which leads to the server on one machine and to another one on the second, with the same export path.
 fn two_servers_of_one_name(site: &Site) -> String {
     exports(site, &["a"]);

@@ -30,3 +30,17 @@ pub(crate) fn mounted(site: &Site, host: &str, path: &str) -> String {
     let output = site.try_on(host, &["findmnt", "-n", "-o", "SOURCE,OPTIONS", "-M", path]);
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
+
+/// The share `images` of the server, all of which is the user vmstore's, who has that password. It travels as a script, in no argument
+/// of a process that lasts.
+pub(crate) fn share(site: &Site, password: &str) {
+    let octal: String = password.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+    site.sh(
+        "san",
+        &format!(
+            "id vmstore >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin vmstore; mkdir -p /srv/smb/sub; chown -R vmstore: /srv/smb
+             printf '[global]\\nmap to guest = Never\\ndisable netbios = yes\\nload printers = no\\n[images]\\npath = /srv/smb\\nvalid users = vmstore\\nread only = no\\n' >/etc/samba/smb.conf
+             printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore && systemctl restart smbd"
+        ),
+    );
+}

@@ -12,9 +12,11 @@ mod names;
 mod object;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::declare::{Declarations, unexpected};
 use super::eval::{Evaluator, Found, MOST_STEPS, Scope};
@@ -210,7 +212,7 @@ impl<'a> World<'a> {
             facts,
             frames: Vec::new(),
             frames_of: modules.iter().map(|_| Vec::new()).collect(),
-            instances: HashMap::new(),
+            instances: HashMap::default(),
             blocks: Blocks::new(),
             in_error: BTreeSet::new(),
             near_error: BTreeSet::new(),
@@ -242,9 +244,9 @@ impl<'a> World<'a> {
             depends_on: Addresses::default(),
             is_sketch: false,
             variables: BTreeMap::new(),
-            locals: HashMap::new(),
+            locals: HashMap::default(),
             resources: declared.declarations.resources.iter().map(|_| nothing()).collect(),
-            kinds: HashMap::new(),
+            kinds: HashMap::default(),
             outputs: BTreeMap::new(),
             calls: BTreeMap::new(),
             path: declared.path.clone(),

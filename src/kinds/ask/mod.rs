@@ -18,6 +18,7 @@ pub mod people;
 pub mod selinux;
 pub mod space;
 pub mod system;
+pub mod units;
 
 use crate::model::Reply;
 
@@ -36,6 +37,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("directory_entries", include_str!("entries.sh")),
     ("image_facts", include_str!("image.sh")),
     ("image_listing", include_str!("image_listing.sh")),
+    ("mount_units", include_str!("mount_units.sh")),
     ("mounts_at", include_str!("mounts_at.sh")),
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
@@ -55,6 +57,7 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("check_access", include_str!("check_access.sh")),
     ("mount_network", include_str!("mount_network.sh")),
     ("is_absent", include_str!("is_absent.sh")),
+    ("is_still", include_str!("is_still.sh")),
     ("in_private", include_str!("in_private.sh")),
     ("place_for_image", include_str!("place_for_image.sh")),
     ("write_zeros", include_str!("write_zeros.sh")),
@@ -67,6 +70,8 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     fstab::EDIT,
     credentials::STEP_FUNCTIONS[0],
     credentials::STEP_FUNCTIONS[1],
+    units::STEP_FUNCTIONS[0],
+    units::STEP_FUNCTIONS[1],
 ];
 
 /// What a failed command said, for a sentence.

@@ -7,8 +7,10 @@ use crate::kinds::ask::Known;
 use crate::kinds::ask::device_names::DeviceNames;
 use crate::kinds::ask::fstab::{self, Entry};
 use crate::kinds::ask::mounts::{Mount, Mounts, is_within};
+use crate::kinds::ask::units::Unit;
 use crate::kinds::external_volume::is_unstable;
 use crate::kinds::ground::{Ground, belongs_to_the_system};
+use crate::kinds::mounting::{split_cifs, split_nfs};
 use crate::model::Size;
 
 use super::Regard;
@@ -33,6 +35,7 @@ pub enum Source {
     Bind { source: String },
     Tmpfs { size: Size },
     Device { path: String, fstype: String },
+    Nfs { server: String, export: String, version: String },
 }
 
 /// What is no volume, or could not be looked at.
@@ -136,6 +139,9 @@ const PLAIN_DIRECTORIES: &[&str] = &["/var/lib/libvirt/images"];
 /// File systems of a local disk that an `external_volume` can have on a device.
 const ON_DEVICES: &[&str] = &["btrfs", "ext4", "xfs"];
 
+/// Versions of NFS that an `external_volume` can have.
+const NFS_VERSIONS: &[&str] = &["3", "4.0", "4.1", "4.2"];
+
 /// Sorts the mounts of one host. `managed` are the paths that the configuration has there already, `named` those that
 /// somebody asked for by name.
 pub fn sort(ground: &Ground, names: &Known<DeviceNames>, managed: &dyn Fn(&str) -> bool, named: &[String]) -> Sorted {
@@ -205,17 +211,19 @@ pub fn sort(ground: &Ground, names: &Known<DeviceNames>, managed: &dyn Fn(&str) 
     sorted
 }
 
-/// What fstab mounts somewhere and is not mounted now: it may be a volume all the same.
+/// What fstab or a unit mounts somewhere and is not mounted now: it may be a volume all the same.
 fn unmounted(ground: &Ground, managed: &dyn Fn(&str) -> bool) -> Vec<Passed> {
     let mut all: Vec<Passed> = Vec::new();
-    for entry in ground.fstab.lines.iter().filter_map(|line| line.entry.as_ref()) {
+    let lines = ground.fstab.lines.iter().filter_map(|line| Some(("its line in /etc/fstab", line.entry.as_ref()?)));
+    let units = units(ground).filter_map(|unit| Some(("its mount unit", unit.entry.as_ref()?)));
+    for (what, entry) in lines.chain(units) {
         let at = fstab::normalised(&entry.target);
         let is_of_the_system =
             belongs_to_the_system(&at) || OF_THE_SYSTEM.iter().any(|directory| is_within(&at, directory));
         let is_there = !ground.mounts.at(&at).is_empty() || all.iter().any(|one| one.what == at);
         // Swap has no mount point.
         if entry.target.starts_with('/') && !is_of_the_system && !is_there && !managed(&at) {
-            let why = format!("not mounted now; its line in /etc/fstab mounts {} ({})", entry.source, entry.fstype);
+            let why = format!("not mounted now; {what} mounts {} ({})", entry.source, entry.fstype);
             all.push(Passed { what: at, why, regard: Regard::Certain });
         }
     }
@@ -235,8 +243,8 @@ fn objection(mount: &Mount, mounts: &Mounts) -> Option<(String, Regard)> {
     if OF_THE_KERNEL.contains(&fstype) {
         return usual("file systems of the kernel and of packages");
     }
-    if is_shared(fstype) {
-        return certain(unsupported(mount));
+    if is_shared(fstype) && !is_nfs(fstype) {
+        return certain(cifs_words(mount).unwrap_or_else(|| unsupported(mount)));
     }
     if belongs_to_the_system(at) || within(OF_THE_SYSTEM) {
         return usual("mounts of the system");
@@ -244,6 +252,9 @@ fn objection(mount: &Mount, mounts: &Mounts) -> Option<(String, Regard)> {
     let stacked = mounts.at(at).len();
     if stacked > 1 {
         return certain(format!("{stacked} mounts are stacked there; unmount those that do not belong there"));
+    }
+    if let Some(parent) = mounts.0.iter().find(|one| one.id == mount.parent && is_part_of(mount, one)) {
+        return certain(format!("a part of {} that its server has on another file system", parent.target));
     }
     mounts.covered(at).and_then(|cover| certain(format!("hidden behind {}, which was mounted later", cover.target)))
 }
@@ -275,6 +286,50 @@ fn is_shared(fstype: &str) -> bool {
     NAMES.contains(&fstype) || fstype.starts_with("fuse.")
 }
 
+/// What a block of a CIFS share would say, but for the password: that is the administrator's to give, and no block is complete
+/// without it.
+fn cifs_words(mount: &Mount) -> Option<String> {
+    if !matches!(mount.fstype.as_str(), "cifs" | "smb3") {
+        return None;
+    }
+    let (server, rest) = split_cifs(&mount.source)?;
+    let whole = format!("{rest}/{}", mount.root);
+    let mut parts = whole.split('/').filter(|part| !part.is_empty());
+    let share = parts.next()?.to_owned();
+    let path = parts.collect::<Vec<_>>().join("/");
+    let words = [
+        ("server", Some(server.as_str())),
+        ("share", Some(share.as_str())),
+        ("path", Some(path.as_str()).filter(|path| !path.is_empty())),
+        ("username", mount.option("username")),
+        ("domain", mount.option("domain")),
+        ("version", mount.option("vers")),
+    ];
+    let said: Vec<_> = words.iter().filter_map(|(name, value)| Some(format!("{name} = {:?}", (*value)?))).collect();
+    Some(format!(
+        "{} whose password only its administrator knows; write it as cifs with {} and a sensitive variable as the password",
+        mount.fstype,
+        said.join(", ")
+    ))
+}
+
+fn is_nfs(fstype: &str) -> bool {
+    matches!(fstype, "nfs" | "nfs4")
+}
+
+/// Whether the kernel made a mount by itself, where a walk below another one crossed to the next file system of the server.
+fn is_part_of(mount: &Mount, parent: &Mount) -> bool {
+    let below = |path: &str, directory: &str| {
+        let rest = path.strip_prefix(directory.trim_end_matches('/'))?;
+        rest.starts_with('/').then(|| rest.to_owned())
+    };
+    let of_source = below(&mount.source, &parent.source);
+    is_nfs(&mount.fstype)
+        && is_nfs(&parent.fstype)
+        && of_source.is_some()
+        && of_source == below(&mount.target, &parent.target)
+}
+
 fn unsupported(mount: &Mount) -> String {
     format!("{} from {}, which is not supported yet", mount.fstype, mount.source)
 }
@@ -284,10 +339,28 @@ fn counts_only_with_images(at: &str) -> bool {
     within(ONLY_WITH_IMAGES) && !within(FOR_IMAGES)
 }
 
-/// The lines of fstab that mount something at a path.
+/// What mounts something at a path at boot: lines of fstab, then units.
 pub fn lines_at<'a>(ground: &'a Ground, at: &str) -> Vec<&'a Entry> {
     let entries = ground.fstab.lines.iter().filter_map(|line| line.entry.as_ref());
-    entries.filter(|entry| fstab::normalised(&entry.target) == at).collect()
+    let units = units(ground).filter_map(|unit| unit.entry.as_ref());
+    entries.chain(units).filter(|entry| fstab::normalised(&entry.target) == at).collect()
+}
+
+/// What mounts a path at boot, as a block says it.
+pub fn persistence(ground: &Ground, at: &str) -> &'static str {
+    let is_there = |entry: &Entry| fstab::normalised(&entry.target) == at;
+    if ground.fstab.lines.iter().filter_map(|line| line.entry.as_ref()).any(is_there) {
+        "fstab"
+    } else if units(ground).filter_map(|unit| unit.entry.as_ref()).any(is_there) {
+        "systemd"
+    } else {
+        "none"
+    }
+}
+
+/// Mount units that something wants at boot.
+fn units(ground: &Ground) -> impl Iterator<Item = &Unit> {
+    ground.units.all_lasting().filter(|unit| ground.units.enabled_by(unit.name()).next().is_some())
 }
 
 fn is_bind(entry: &Entry) -> bool {
@@ -298,7 +371,12 @@ fn is_bind(entry: &Entry) -> bool {
 fn source(mount: &Mount, ground: &Ground, names: &Known<DeviceNames>) -> Result<Source, String> {
     let lines = lines_at(ground, &mount.target);
     if let Some(id) = lines.iter().find_map(|entry| entry.id()) {
-        return Err(format!("its line in /etc/fstab is marked as {id} of another configuration"));
+        let what = if persistence(ground, &mount.target) == "fstab" { "line in /etc/fstab" } else { "mount unit" };
+        return Err(format!("its {what} is marked as {id} of another configuration"));
+    }
+    // Two mounts of one export are one file system, and no bind mounts.
+    if is_nfs(&mount.fstype) && mount.root == "/" && !lines.iter().any(|entry| is_bind(entry)) {
+        return nfs_source(mount);
     }
     let is_subvolume =
         mount.fstype == "btrfs" && mount.option("subvol").is_some_and(|subvolume| subvolume == mount.root);
@@ -322,6 +400,16 @@ fn source(mount: &Mount, ground: &Ground, names: &Known<DeviceNames>) -> Result<
         }
         _ => Err(unsupported(mount)),
     }
+}
+
+/// The export, if the kernel shows a version that a block can name.
+fn nfs_source(mount: &Mount) -> Result<Source, String> {
+    let found =
+        split_nfs(&mount.source).zip(mount.option("vers")).filter(|(_, version)| NFS_VERSIONS.contains(version));
+    let ((server, export), version) = found.ok_or_else(|| unsupported(mount))?;
+    let [server, export, version] = [server, export, version].map(str::to_owned);
+    let export = fstab::normalised(&export);
+    Ok(Source::Nfs { server, export, version })
 }
 
 /// Of several mounts of a whole file system one is the volume, and the others are bind mounts of it: as fstab says, else the first
@@ -380,6 +468,7 @@ mod tests {
     use super::*;
     use crate::kinds::ask::fstab::Fstab;
     use crate::kinds::ask::system::System;
+    use crate::kinds::ask::units::Units;
     use crate::kinds::ask::{device_names, mounts};
     use crate::model::{Answer, HostFacts, Question, Reply};
     use proptest::prelude::*;
@@ -392,12 +481,21 @@ mod tests {
     const NAMES: &str = "block special file|8:11 /dev/disk/by-id/wwn-0x5\nblock special file|8:11 /dev/disk/by-partuuid/ab\n\
         block special file|8:21 /dev/sdc1\nblock special file|8:21 /dev/disk/by-id/ata-x\nblock special file|fd:1 /dev/mapper/vg-a\n";
 
+    fn nfs(server: &str, export: &str, version: &str) -> Source {
+        let [server, export, version] = [server, export, version].map(str::to_owned);
+        Source::Nfs { server, export, version }
+    }
+
     /// Sorts these lines of mountinfo, each without its first two numbers.
     fn sorted(lines: &[&str], fstab: &str, named: &[&str]) -> Sorted {
         let text: String = lines.iter().enumerate().map(|(at, line)| format!("{} 1 {line}\n", at + 10)).collect();
         let mounts = mounts::read(&said(mounts::question(), &format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n{text}")));
-        let ground =
-            Ground { system: System::default(), mounts: mounts.expect("a mount table"), fstab: Fstab::parse(fstab) };
+        let ground = Ground {
+            system: System::default(),
+            mounts: mounts.expect("a mount table"),
+            fstab: Fstab::parse(fstab),
+            units: Units::default(),
+        };
         let names = device_names::read(&said(device_names::question(), NAMES));
         let named: Vec<_> = named.iter().map(|path| (*path).to_owned()).collect();
         sort(&ground, &names, &|path| path == "/srv/managed", &named)
@@ -413,7 +511,7 @@ mod tests {
 
     #[test]
     fn what_could_be_a_volume_is_told_by_its_mount() {
-        let table: [(&[&str], &str, &str, Source); 13] = [
+        let table: [(&[&str], &str, &str, Source); 15] = [
             (&["8:1 /data/x /srv/x rw - ext4 /dev/sda1 rw"], "", "/srv/x", bind("/data/x")),
             (&["0:50 / /srv/x rw - tmpfs any rw,size=65536k"], "", "/srv/x", Source::Tmpfs { size: Size(64 << 20) }),
             (&["8:17 / /srv/x rw - xfs /dev/sdb1 rw"], "", "/srv/x", device("/dev/disk/by-id/wwn-0x5", "xfs")),
@@ -441,6 +539,19 @@ mod tests {
                 "/dev/vg/a /srv/x/ ext4 defaults 0 0",
                 "/srv/x",
                 device("/dev/vg/a", "ext4"),
+            ),
+            (
+                &["0:9 / /srv/x rw - nfs4 10.0.0.5:/e//x/ rw,vers=4.2,addr=10.0.0.5"],
+                "",
+                "/srv/x",
+                nfs("10.0.0.5", "/e/x", "4.2"),
+            ),
+            // Two mounts of one export.
+            (
+                &["0:9 / /srv/x rw - nfs nas:/e rw,vers=3", "0:9 / /srv/y rw - nfs [fd00::5]:/e rw,vers=3"],
+                "",
+                "/srv/y",
+                nfs("fd00::5", "/e", "3"),
             ),
             // btrfs has device numbers of its own.
             (
@@ -513,16 +624,16 @@ mod tests {
                 "mounts of containers",
             ),
             (
-                &["0:9 / /home/x rw - nfs4 10.0.0.5:/export rw"],
+                &["0:9 / /home/x rw - nfs4 10.0.0.5:/export rw,vers=4.3"],
                 "",
                 "/home/x",
                 "nfs4 from 10.0.0.5:/export, which is not supported yet",
             ),
             (
-                &["0:9 /sub /srv/x rw - cifs //nas/share rw"],
+                &["0:9 /sub /srv/x rw - cifs //nas/share rw,vers=3.1.1,username=u"],
                 "",
                 "/srv/x",
-                "cifs from //nas/share, which is not supported yet",
+                "write it as cifs with server = \"nas\", share = \"share\", path = \"sub\", username = \"u\", version = \"3.1.1\" and",
             ),
             (&["0:9 / /srv/x rw - fuse.glusterfs hv1:/v rw"], "", "/srv/x", "fuse.glusterfs from hv1:/v"),
             (
@@ -596,6 +707,23 @@ mod tests {
         assert_eq!(sorted.managed, ["/srv/managed".to_owned()].into());
         let passed: Vec<_> = sorted.passed.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(passed, ["/", "/srv/nfs", "/srv/nfs/images"], "what lies on a server is not looked at");
+    }
+
+    #[test]
+    fn what_the_kernel_mounts_below_an_export_is_a_part_of_it() {
+        let table = [
+            ("/srv/x/sub", "nas:/e/sub", "nfs4", true),
+            ("/srv/x/sub", "nas:/e/other", "nfs4", false),
+            ("/srv/x/sub", "other:/e/sub", "nfs4", false),
+            ("/srv/x/sub", "nas:/e/sub", "ext4", false),
+        ];
+        for (target, source, fstype, expected) in table {
+            let text = format!(
+                "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /srv/x rw - nfs4 nas:/e rw\n3 2 0:10 / {target} rw - {fstype} {source} rw\n"
+            );
+            let mounts = mounts::read(&said(mounts::question(), &text)).expect("mounts");
+            assert_eq!(is_part_of(&mounts.0[2], &mounts.0[1]), expected, "{target} {source}");
+        }
     }
 
     proptest! {

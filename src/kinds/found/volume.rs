@@ -8,6 +8,7 @@ use crate::kinds::ask::device::{self, Found};
 use crate::kinds::ask::image_listing::Listing;
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ask::path::{self, FileType};
+use crate::kinds::ask::units::Unit;
 use crate::kinds::external_volume::ExternalVolume;
 use crate::kinds::ground::{Ground, belongs_to_the_system};
 use crate::kinds::image_storage::ImageStorage;
@@ -15,7 +16,7 @@ use crate::kinds::mounting::{beyond_the_defaults, is_option_of_the_user};
 use crate::model::block::AttributeMap;
 use crate::model::{Address, Attribute, Block, Datum, HostFacts, HostName, Lifecycle, Mode, NestedBlock, Size};
 
-use super::mounts::{Candidate, Source, lines_at};
+use super::mounts::{Candidate, Source, lines_at, persistence};
 use super::names::word;
 use super::{Finding, Managed, Regard, person, reference, unwritable};
 
@@ -37,7 +38,7 @@ struct Spec {
     at: String,
     bytes: Bytes,
     options: Vec<String>,
-    is_in_fstab: bool,
+    persist: &'static str,
 }
 
 /// Where the bytes are. A device belongs to one host. What a tmpfs is mounted with says whose it is.
@@ -47,6 +48,7 @@ enum Bytes {
     Bind { source: String },
     Tmpfs { size: Size, owner: String, group: String, mode: Mode },
     Device { host: HostName, path: String, fstype: String, label: String },
+    Nfs { server: String, export: String, version: String },
 }
 
 /// Looks at a candidate; says why it is no volume, and how sure that is.
@@ -93,6 +95,10 @@ pub(super) fn look(
         Source::Tmpfs { size } => {
             Bytes::Tmpfs { size: *size, owner: owner.clone(), group: group.clone(), mode: inode.mode }
         }
+        Source::Nfs { server, export, version } => match unwritable(server).or_else(|| unwritable(export)) {
+            Some(why) => return Err(certain(&format!("an export whose name is {why}"))),
+            None => Bytes::Nfs { server: server.clone(), export: export.clone(), version: version.clone() },
+        },
         Source::Device { path, fstype } => {
             let label = label(path, fstype, candidate.mount.as_ref(), facts)?;
             Bytes::Device { host: host.clone(), path: path.clone(), fstype: fstype.clone(), label }
@@ -102,7 +108,7 @@ pub(super) fn look(
         at: at.to_owned(),
         options: candidate.mount.as_ref().map(|mount| options(mount, &bytes, ground)).unwrap_or_default(),
         bytes,
-        is_in_fstab: !lines_at(ground, at).is_empty(),
+        persist: persistence(ground, at),
     };
     let others = listing.as_ref().map_or(0, |listing| listing.others);
     Ok(FoundVolume { host: host.clone(), spec, owner, group, mode: inode.mode, others })
@@ -142,11 +148,28 @@ fn options(mount: &Mount, bytes: &Bytes, ground: &Ground) -> Vec<String> {
     let flags = beyond_the_defaults(mount, inherited).into_iter().map(str::to_owned);
     let in_force = of_lines.filter(|option| is_option_of_the_user(option) && mount.has_option(option)).cloned();
     for option in in_force.chain(flags) {
+        if matches!(bytes, Bytes::Nfs { .. }) && is_given_to_nfs(&option) {
+            continue;
+        }
         if unwritable(&option).is_none() && !options.contains(&option) {
             options.push(option);
         }
     }
+    if matches!(bytes, Bytes::Nfs { .. }) {
+        // What stands against the options that a volume on NFS has where it says nothing.
+        options.extend(["soft", "softerr"].into_iter().filter(|option| mount.has_option(option)).map(str::to_owned));
+        if !mount.has_option("noatime") {
+            options.push("relatime".to_owned());
+        }
+        options.dedup();
+    }
     options
+}
+
+/// Whether a volume on NFS has an option without saying it, or says it in another way.
+fn is_given_to_nfs(option: &str) -> bool {
+    let key = option.split('=').next().unwrap_or_default();
+    matches!(key, "hard" | "soft" | "softerr" | "noatime" | "relatime" | "vers" | "nfsvers")
 }
 
 /// The blocks of all volumes, with where each is.
@@ -173,9 +196,10 @@ pub(super) fn blocks(
         alike.entry(volume.spec.clone()).or_default().push(volume);
     }
     let mut names = managed.names(&ExternalVolume);
-    // A line of fstab that is marked with a name would be taken for the line of the new block.
+    // A line of fstab or a unit that is marked with a name would be taken for that of the new block.
     let marks = grounds.values().flat_map(|ground| &ground.fstab.lines).filter_map(|line| line.entry.as_ref()?.id());
-    for mark in marks.filter_map(|id| id.parse::<Address>().ok()) {
+    let units = grounds.values().flat_map(|ground| ground.units.all_lasting()).filter_map(Unit::id);
+    for mark in marks.chain(units).filter_map(|id| id.parse::<Address>().ok()) {
         names.give(&[mark.name.to_string()]);
     }
     let mut storage_names = managed.names(&ImageStorage);
@@ -280,12 +304,15 @@ fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], i
         Bytes::Directory => nested("directory", AttributeMap::new()),
         Bytes::Bind { source } => nested("bind", attributes([("source", text(source))])),
         Bytes::Tmpfs { size, .. } => nested("tmpfs", attributes([("size", Datum::Size(*size))])),
+        Bytes::Nfs { server, export, version } => {
+            nested("nfs", attributes([("server", text(server)), ("export", text(export)), ("version", text(version))]))
+        }
         Bytes::Device { path, fstype, label, .. } => {
             nested("device", attributes([("path", text(path)), ("fstype", text(fstype)), ("label", text(label))]))
         }
     };
-    if !spec.is_in_fstab && spec.bytes != Bytes::Directory {
-        all.extend(attributes([("persist", text("none"))]));
+    if spec.persist != "fstab" && spec.bytes != Bytes::Directory {
+        all.extend(attributes([("persist", text(spec.persist))]));
     }
     for member in members.iter().filter(|member| member.others > 0) {
         let files = if member.others == 1 { "file with another name lies" } else { "files with other names lie" };

@@ -7,11 +7,13 @@ use crate::model::block::Attributes;
 use crate::model::{Address, Command, HazardCode, Mode, Size};
 
 impl Look<'_> {
-    /// The entry that the volume is to have, if any.
+    /// The line that the volume is to have, if any.
     pub(super) fn fstab_entry(&self, uuid: Option<&str>) -> Option<Entry> {
-        if self.block.text("persist") == Some("none") {
-            return None;
-        }
+        self.boot_entry(uuid).filter(|_| !matches!(self.block.text("persist"), Some("none" | "systemd")))
+    }
+
+    /// What is to be mounted at boot, wherever that is written.
+    pub(super) fn boot_entry(&self, uuid: Option<&str>) -> Option<Entry> {
         if self.source == Source::Directory {
             return None;
         }
@@ -112,16 +114,37 @@ impl Look<'_> {
 
     /// Whether a line without Larder's mark mounts the same thing with at least the same options.
     pub(super) fn does_the_same(&self, line: &Line, wanted: &Entry) -> bool {
-        let Some(entry) = line.entry.as_ref().filter(|entry| entry.id().is_none()) else { return false };
+        let entry = line.entry.as_ref().filter(|entry| entry.id().is_none());
+        entry.is_some_and(|entry| self.is_entry_the_same(entry, wanted))
+    }
+
+    /// Whether a wanted option of NFS is what the line gets without saying it (nfs(5), mount(8)).
+    fn is_so_anyhow(&self, entry: &Entry, option: &str) -> bool {
+        let says_one_of = |names: &[&str]| entry.options.iter().any(|one| names.contains(&one.as_str()));
+        let version = |name: &str| option.strip_prefix("vers=").map(|version| format!("{name}={version}"));
+        matches!(self.source, Source::Nfs(_))
+            && match option {
+                "hard" => !says_one_of(&["soft", "softerr"]),
+                "relatime" => !says_one_of(&["noatime", "strictatime"]),
+                _ => version("nfsvers").is_some_and(|said| entry.options.contains(&said)),
+            }
+    }
+
+    pub(super) fn is_entry_the_same(&self, entry: &Entry, wanted: &Entry) -> bool {
         let own = |option: &&String| !option.starts_with("x-larder.") && *option != "nofail" && *option != "defaults";
         let is_tmpfs = matches!(self.source, Source::Tmpfs { .. });
-        let has =
-            |option: &String| entry.options.contains(option) || is_tmpfs && means_for_a_tmpfs(&entry.options, option);
+        let has = |option: &String| {
+            entry.options.contains(option)
+                || is_tmpfs && means_for_a_tmpfs(&entry.options, option)
+                || self.is_so_anyhow(entry, option)
+        };
         let has_all = wanted.options.iter().filter(own).all(has);
         let is_ro = |options: &[String]| options.iter().any(|option| option == "ro");
         fstab::normalised(&entry.target) == self.at
             && self.is_same_source(entry)
-            && (entry.fstype == wanted.fstype || entry.fstype == "auto")
+            && (entry.fstype == wanted.fstype
+                || entry.fstype == "auto"
+                || self.is_same_source(entry) && entry.fstype == "nfs4")
             && has_all
             && is_ro(&entry.options) == is_ro(&wanted.options)
             && !entry.options.iter().any(|option| option == "noauto")
@@ -148,7 +171,7 @@ pub(super) fn edit_draft(path: &str, old: Vec<String>, new: Option<String>, text
         (None, [one]) => draft.undone_by(words(&Some(one.clone()), &[])),
         _ => draft.without_inverse("several lines become one"),
     };
-    draft.editing(Edit { path: "/etc/fstab", remove: old, insert: new })
+    draft.editing(Edit::Lines { path: "/etc/fstab", remove: old, insert: new })
 }
 
 /// Options that mount(8), systemd and fstab(5) understand, and that are no state of a mount.

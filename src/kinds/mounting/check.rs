@@ -1,6 +1,7 @@
 //! What can be wrong with the words of a block whose volume is mounted, whatever its hosts say.
 
 use super::boot::is_for_boot_only;
+use super::dangers::check_options;
 use super::options::{FLAGS, option_differences};
 use crate::kinds::ask::fstab;
 use crate::kinds::ask::mounts::Mount;
@@ -14,14 +15,6 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
     let mut error = |code: &str, summary: String, detail: &str, place: Option<&Place>| {
         problems.push(Problem::error(code, summary, detail).at(place))
     };
-    if block.text("persist") == Some("systemd") {
-        error(
-            "not-supported",
-            "persist = \"systemd\" is not supported yet".to_owned(),
-            "Use \"fstab\" or \"none\".",
-            block.place_of("persist"),
-        );
-    }
     if let Some(at) = block.text("mount_point").filter(|at| ground::belongs_to_the_system(at)) {
         error(
             "system-directory",
@@ -45,6 +38,13 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
                 "Say it there.",
                 block.place_of("options"),
             );
+        } else if option.starts_with("x-systemd.") && block.text("persist") == Some("systemd") {
+            error(
+                "conflicting-attributes",
+                format!("the option {option} has no effect in a mount unit"),
+                "systemd reads such options in /etc/fstab only: remove it, or set persist = \"fstab\".",
+                block.place_of("options"),
+            );
         } else if is_larders_own(option) {
             error(
                 "invalid-value",
@@ -55,6 +55,7 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
             );
         }
     }
+    problems.extend(check_options(block));
     problems
 }
 

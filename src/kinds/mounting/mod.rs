@@ -8,12 +8,13 @@ use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode
 
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
-pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question};
+pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::options::shown_options;
 pub(in crate::kinds) use self::shared::prove_same;
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
 use super::ask::device::{self, Found};
+use super::ask::fstab;
 use super::ask::mounts::{Mount, is_within};
 use super::ask::network_mounts::{self, Reach};
 use super::ask::path::{self, FileType, Inode, Lineage};
@@ -22,6 +23,7 @@ use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
 mod check;
+mod dangers;
 mod disk;
 mod guests;
 mod mount;
@@ -29,6 +31,7 @@ mod network;
 mod options;
 mod shared;
 mod source;
+mod unit;
 mod unmount;
 
 /// How the blocks of a kind say where the bytes of a volume are; `None` for a block that is not complete.
@@ -240,6 +243,11 @@ impl Look<'_> {
             ));
             return;
         }
+        if let Some(hazard) = self.is_in_an_unmounted_place(self.at) {
+            verdict.standing = if self.lineage.exists() { Standing::Present } else { Standing::Absent };
+            verdict.hazards.push(hazard);
+            return;
+        }
         let wanted = self.wanted_root();
         match self.lineage.last() {
             None => {
@@ -281,7 +289,7 @@ impl Look<'_> {
                 ground::keep_first_guard(&mut verdict.differences);
             }
         }
-        self.tidy_fstab(verdict, None);
+        self.tidy_boot(verdict, None);
     }
 
     pub(super) fn observe_permissions(&self, verdict: &mut Verdict, inode: &Inode) {
@@ -294,6 +302,7 @@ impl Look<'_> {
     }
 
     pub(super) fn judge_mount(&self, verdict: &mut Verdict) -> Result<(), String> {
+        verdict.hazards.extend(self.hides_hosts_from_each_other());
         match self.mounted() {
             Mounted::Stacked(count) => {
                 verdict.standing = Standing::Present;
@@ -373,7 +382,8 @@ impl Look<'_> {
             }
             None => {}
         }
-        self.tidy_fstab(verdict, self.fstab_entry(self.uuid().as_deref()));
+        self.tidy_boot(verdict, self.uuid().as_deref());
+        self.reload_if_outdated(verdict);
         if let Some(inode) = self.lineage.last() {
             self.observe_permissions(verdict, inode);
             if matches!(self.source, Source::Cifs(_)) {
@@ -390,6 +400,34 @@ impl Look<'_> {
             ground::keep_first_guard(&mut verdict.differences);
         }
         Ok(())
+    }
+
+    /// A directory that is to lie on a mount that the host has at boot, and that is not there now: what was written to it would
+    /// land on the disk below, and be out of sight later.
+    pub(super) fn is_in_an_unmounted_place(&self, path: &str) -> Option<Hazard> {
+        let names = self.scene.names(self.address);
+        let lines = self.ground.fstab.lines.iter().filter_map(|line| Some(("/etc/fstab", line.entry.as_ref()?)));
+        let units =
+            self.ground.units.all_lasting().filter(|unit| self.ground.units.enabled_by(unit.name()).next().is_some());
+        let units = units.filter_map(|unit| Some((unit.path.as_str(), unit.entry.as_ref()?)));
+        let mut all = lines
+            .chain(units)
+            .filter(|(_, entry)| entry.target.starts_with('/') && !entry.id().is_some_and(|id| names.contains(&id)));
+        let (file, entry, target) = all.find_map(|(file, entry)| {
+            let target = fstab::normalised(&entry.target);
+            let is_missing = target != "/"
+                && is_within(path, &target)
+                && self.ground.mounts.at(&target).is_empty()
+                && !self.is_made_by_the_plan(&target);
+            is_missing.then_some((file, entry, target))
+        })?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{file} on {} mounts {} on {target}, and nothing is mounted there now", self.host, entry.source),
+            format!(
+                "Mount it first: `mount {target}`. Or remove it from {file}, if {path} is to be on the disk below."
+            ),
+        ))
     }
 
     /// Whether another block of the configuration makes this path.

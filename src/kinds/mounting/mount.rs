@@ -21,7 +21,8 @@ impl Look<'_> {
         };
         self.make_mount_point(verdict);
         self.judge_credentials(verdict)?;
-        self.tidy_fstab(verdict, self.fstab_entry(uuid.as_deref()));
+        self.tidy_boot(verdict, uuid.as_deref());
+        self.reload_if_outdated(verdict);
         let draft = self.mount_draft(uuid.as_deref());
         verdict.differences.push(Difference::new("mount", "not mounted", self.describe(), Remedy::Run(vec![draft])));
         let wanted = self.wanted_root();
@@ -55,6 +56,10 @@ impl Look<'_> {
     pub(super) fn source_is_there(&self, verdict: &mut Verdict) -> Result<bool, String> {
         match (&self.source, &self.device, &self.bound) {
             (Source::Bind { source }, _, Some(lineage)) => {
+                if let Some(hazard) = self.is_in_an_unmounted_place(source) {
+                    verdict.hazards.push(hazard);
+                    return Ok(false);
+                }
                 if lineage.last().is_some_and(|inode| inode.file_type == FileType::Directory)
                     || self.is_made_by_the_plan(source)
                 {

@@ -53,7 +53,7 @@ impl Nfs {
     /// Whether a source in fstab is this export.
     pub(super) fn is_written_as(&self, source: &str) -> bool {
         split_nfs(source).is_some_and(|(server, export)| {
-            squeezed(export) == squeezed(&self.export) && server.eq_ignore_ascii_case(&self.server)
+            squeezed(export) == squeezed(&self.export) && is_same_name(server, &self.server)
         })
     }
 }
@@ -77,7 +77,7 @@ impl Cifs {
     pub(super) fn is_written_as(&self, source: &str) -> bool {
         split_cifs(source).is_some_and(|(server, rest)| {
             squeezed(&rest).eq_ignore_ascii_case(&squeezed(&format!("{}/{}", self.share, self.path)))
-                && server.eq_ignore_ascii_case(&self.server)
+                && is_same_name(&server, &self.server)
         })
     }
 
@@ -90,7 +90,7 @@ impl Cifs {
 }
 
 /// `server:/export` and `[fd00::1]:/export`.
-fn split_nfs(source: &str) -> Option<(&str, &str)> {
+pub(in crate::kinds) fn split_nfs(source: &str) -> Option<(&str, &str)> {
     match source.strip_prefix('[') {
         Some(rest) => rest.split_once("]:"),
         None => source.split_once(":/").map(|(server, _)| (server, &source[server.len() + 1..])),
@@ -98,7 +98,7 @@ fn split_nfs(source: &str) -> Option<(&str, &str)> {
 }
 
 /// `//server/share/path`, with slashes of either kind, as `server` and `share/path`.
-fn split_cifs(source: &str) -> Option<(String, String)> {
+pub(in crate::kinds) fn split_cifs(source: &str) -> Option<(String, String)> {
     let source = source.replace('\\', "/");
     let (server, rest) = source.strip_prefix("//")?.split_once('/')?;
     Some((server.to_owned(), rest.to_owned()))
@@ -111,7 +111,13 @@ fn squeezed(path: &str) -> String {
 
 /// The kernel shows the server as it was written when it was mounted, and its address as an option.
 fn is_same_server(wanted: &str, written: &str, mount: &Mount) -> bool {
-    wanted.eq_ignore_ascii_case(written) || mount.option("addr").is_some_and(|address| address == wanted)
+    is_same_name(wanted, written) || mount.option("addr").is_some_and(|address| is_same_name(wanted, address))
+}
+
+/// Whether two texts name one server: an address may be written in several ways, a name in either case.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let address = |text: &str| text.parse::<std::net::IpAddr>().ok();
+    one.eq_ignore_ascii_case(other) || address(one).is_some_and(|one| address(other) == Some(one))
 }
 
 /// What a host is asked of the credentials of a resource.
@@ -227,12 +233,16 @@ mod tests {
             ("10.0.0.5", "//deleted", "nfs4", "10.0.0.5:/export/images", addr, false),
             ("10.0.0.5", "/", "ext4", "10.0.0.5:/export/images", addr, false),
             ("fd00::1", "/", "nfs4", "[fd00::1]:/export/images", "rw,addr=fd00::1", true),
+            ("fd00:0:0::1", "/", "nfs4", "[FD00::1]:/export/images", "rw,addr=fd00::1", true),
+            ("fd00:0:0::1", "/", "nfs4", "nas:/export/images", "rw,addr=fd00::1", true),
+            ("fd00::2", "/", "nfs4", "[fd00::1]:/export/images", "rw,addr=fd00::1", false),
         ];
         for (server, root, fstype, source, options, expected) in table {
             let mount = mount(root, fstype, source, options);
             assert_eq!(nfs(server).is_mounted_as(&mount), expected, "{server} {root} {fstype} {source}");
         }
         assert_eq!(nfs("fd00::1").source(), "[fd00::1]:/export/images");
+        assert!(nfs("fd00::1").is_written_as("[fd00:0::1]:/export/images/"));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Mount options: those that a volume is to have, those in force, and the remount between them.
 
 use super::boot::{is_for_boot_only, means_for_a_tmpfs};
+use super::dangers::exclude_each_other;
 use super::network::{Cifs, credentials_path};
 use super::{Look, Mounted, Source};
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ask::path::Inode;
+use crate::kinds::ask::units::unit_name;
 use crate::kinds::ask::{Known, open_files, people, space};
 use crate::kinds::ground::Permissions;
 use crate::kinds::verdict::{Difference, Draft, Remedy};
@@ -31,8 +33,7 @@ impl Look<'_> {
             options.extend(["hard", "noatime"].map(str::to_owned));
         }
         for option in self.block.texts("options") {
-            options.retain(|one| !one.contains('=') || key(one) != key(option));
-            options.retain(|one| !excludes(option, one));
+            options.retain(|one| !exclude_each_other(option, one));
             if !options.contains(option) {
                 options.push(option.clone());
             }
@@ -74,8 +75,13 @@ impl Look<'_> {
         [mode, uid, gid].into_iter().flatten().collect()
     }
 
-    /// The options of the one line that the volume has in fstab.
+    /// The options of the one line that the volume has in fstab, or of its mount unit.
     fn options_of_line(&self) -> Option<Vec<String>> {
+        if self.block.text("persist") == Some("systemd") {
+            let unit = self.ground.units.lasting(&unit_name(self.at))?;
+            let entry = unit.entry.as_ref().filter(|entry| self.is_same_source(entry));
+            return entry.map(|entry| entry.options.clone());
+        }
         match self.ground.fstab.lines_for(&self.scene.names(self.address), &[self.at]).as_slice() {
             [line] => line.entry.as_ref().filter(|entry| self.is_same_source(entry)).map(|entry| entry.options.clone()),
             _ => None,
@@ -258,19 +264,6 @@ fn is_flag(option: &str) -> bool {
     FLAGS.iter().any(|(on, off)| *on == option || *off == option)
 }
 
-/// Whether a user's option takes the place of one of the kind's own: they cannot both be.
-fn excludes(option: &str, own: &str) -> bool {
-    const ONE_OF: [&[&str]; 5] = [
-        &["hard", "soft", "softerr"],
-        &["noatime", "relatime", "strictatime", "atime"],
-        &["brl", "nobrl"],
-        &["rw", "ro"],
-        &["vers", "nfsvers"],
-    ];
-    let key = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
-    ONE_OF.iter().any(|group| group.contains(&key(option).as_str()) && group.contains(&key(own).as_str()))
-}
-
 /// Wanted options that are not in force, and flags in force that nobody wants.
 pub(in crate::kinds) fn option_differences<'a>(
     wanted: &[&'a str],
@@ -311,8 +304,11 @@ pub(in crate::kinds) fn option_differences<'a>(
                 mount.option("vers").is_some_and(|have| have == version || version == "default")
             }
             _ => {
-                matches!(option, "atime" | "silent" | "loud" | "fg" | "brl" | "auto" | "guest" | "sfu")
-                    || mount.has_option(option)
+                // No kernel since 2.6.25 has the last two (nfs(5)).
+                matches!(
+                    option,
+                    "atime" | "silent" | "loud" | "fg" | "brl" | "auto" | "guest" | "sfu" | "intr" | "nointr"
+                ) || mount.has_option(option)
             }
         }
     };

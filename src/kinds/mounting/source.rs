@@ -124,7 +124,9 @@ impl Look<'_> {
                 // What udev calls after the partition, mount(8) finds by that name.
                 Some(("PARTUUID", uuid)) => *path == format!("/dev/disk/by-partuuid/{}", uuid.trim_matches('"')),
                 _ => {
-                    entry.source == *path
+                    let uuid = entry.source.strip_prefix("/dev/disk/by-uuid/");
+                    uuid.is_some() && uuid.map(str::to_owned) == tag("UUID")
+                        || entry.source == *path
                         || matches!(&self.device, Some(Found::Device(device)) if device.is_named(&entry.source))
                 }
             },

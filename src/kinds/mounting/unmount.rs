@@ -222,6 +222,10 @@ impl Look<'_> {
                 Remedy::Run(vec![edit_draft(self.at, old, None, &self.ground.fstab.text)]),
             ));
         }
+        for unit in self.units_of_it() {
+            verdict.standing = Standing::Present;
+            self.remove_unit(&mut verdict, unit);
+        }
         self.drop_credentials(&mut verdict)?;
         if verdict.standing == Standing::Present || self.scene.remembered(self.address, self.host, "made").is_some() {
             verdict.differences.extend(self.release(self.at, &self.lineage));

@@ -1,0 +1,119 @@
+//! What mounts volumes at boot: mount units, lines in fstab, nothing.
+
+use serde_json::json;
+
+use crate::common::{Site, actions, change};
+use crate::site::{mounted, server};
+
+const NFS: &str = "external_volume.nfs";
+const BIND: &str = "external_volume.bind";
+
+fn up() -> Site {
+    let site = Site::of_machines(&["hv1", "san"]);
+    site.sh(
+        "san",
+        "mkdir -p /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a
+         echo '/srv/a 10.99.0.0/24(rw,no_subtree_check,no_root_squash)' >>/etc/exports
+         systemctl start nfs-server && exportfs -ra",
+    );
+    site.sh("hv1", "mkdir -p /data/b /data/c && chown 64055:kvm /data/* && chmod 0770 /data/*");
+    site
+}
+
+/// A volume on NFS and a bind mount that persist like this, and a bind mount that does not.
+fn volumes(site: &Site, persist: &str) -> String {
+    let volume = |name: &str, at: &str, persist: &str, inner: &str| {
+        format!(
+            "external_volume \"{name}\" {{\n  storage     = image_storage.main\n  mount_point = \"{at}\"\n  persist     = \"{persist}\"\n  {inner}\n}}\n"
+        )
+    };
+    let nfs = format!("nfs {{\n    server = \"{}\"\n    export = \"/srv/a\"\n  }}", server());
+    let bind = |source: &str| format!("bind {{\n    source = \"{source}\"\n  }}");
+    [
+        format!("host \"hv1\" {{\n{}}}\n", site.machines().connection("hv1")),
+        "image_storage \"main\" {\n  hosts = [host.hv1]\n  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode  = \"0770\"\n}\n".to_owned(),
+        volume("nfs", "/srv/my-images", persist, &nfs),
+        volume("bind", "/srv/bind", persist, &bind("/data/b")),
+        volume("now", "/srv/now", "none", &bind("/data/c")),
+    ]
+    .concat()
+}
+
+/// The lines of the kernel about the two volumes that persist.
+fn kernel(site: &Site) -> String {
+    site.sh("hv1", "grep -E ' /srv/(my-images|bind) ' /proc/self/mountinfo")
+}
+
+#[test]
+fn units_mount_at_boot_and_nothing_waits_for_a_dead_server() {
+    let site = up();
+    site.write(&volumes(&site, "systemd"));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, NFS, "hv1"), ["mkdir", "lock", "unit", "mount", "chown", "chmod", "check-access"]);
+    let shown = "systemctl show -p ActiveState -p FragmentPath -p UnitFileState --value -- 'srv-my\\x2dimages.mount'";
+    let active = site.sh("hv1", shown);
+    for words in ["active\n", "/etc/systemd/system/srv-my\\x2dimages.mount", "enabled"] {
+        assert!(active.contains(words), "{active}");
+    }
+
+    site.machines().reboot("hv1");
+    assert!(mounted(&site, "hv1", "/srv/my-images").starts_with(&format!("{}:/srv/a ", server())));
+    assert!(!mounted(&site, "hv1", "/srv/bind").is_empty());
+    assert_eq!(mounted(&site, "hv1", "/srv/now"), "", "nothing mounts at boot what does not persist");
+    let plan = site.apply_exactly();
+    let of = |address: &str| change(&plan, address)["hosts"]["hv1"].clone();
+    assert_eq!([NFS, BIND, "external_volume.now"].map(of), [json!("unchanged"), json!("unchanged"), json!("create")]);
+
+    // By hand another file system was put into the unit.
+    site.sh("hv1", "sed -i 's/^What=.*/What=tmpfs/;s/^Type=.*/Type=tmpfs/' /etc/systemd/system/srv-bind.mount; systemctl daemon-reload; systemctl disable srv-bind.mount");
+    assert_eq!(actions(&site.apply_exactly(), BIND, "hv1"), ["unit", "check-access"]);
+
+    // Moved to fstab and back, under a process that reads.
+    let before = kernel(&site);
+    for how in ["fstab", "systemd"] {
+        site.write(&volumes(&site, how));
+        site.apply_exactly();
+        assert_eq!(kernel(&site), before, "{how}");
+    }
+
+    // Nobody serves it: the host boots all the same, with everything else.
+    site.machines().freeze("san");
+    site.machines().power_cycle("hv1");
+    assert_eq!(mounted(&site, "hv1", "/srv/my-images"), "");
+    assert!(!mounted(&site, "hv1", "/srv/bind").is_empty());
+
+    // Removed: nothing is left, nothing comes back.
+    site.write(
+        &volumes(&site, "systemd")
+            .replace("external_volume \"bind\"", "external_volume \"other\"")
+            .replace("/srv/bind", "/srv/other"),
+    );
+    site.larder(&["apply", "-auto-approve", "-target", "external_volume.bind"]).expect(0);
+    assert_eq!(site.sh("hv1", "ls /etc/systemd/system/srv-*.mount"), "/etc/systemd/system/srv-my\\x2dimages.mount\n");
+    assert_eq!(site.sh("hv1", "find /etc/systemd/system -xtype l"), "");
+    assert_eq!(mounted(&site, "hv1", "/srv/bind"), "");
+}
+
+#[test]
+fn a_mount_that_systemd_would_undo_stays() {
+    let site = Site::of_machines(&["hv1"]);
+    site.sh("hv1", "mkdir -p /data/b /srv/bind && chown 64055:kvm /data/b && chmod 0770 /data/b");
+    // systemd knows a line that fstab has no more, of a device that is gone.
+    let line = "/data/b /srv/bind none bind,nofail,x-larder.id=external_volume.bind 0 0";
+    site.sh(
+        "hv1",
+        &format!(
+            "echo '/dev/disk/by-id/gone /srv/bind ext4 nofail,x-systemd.device-timeout=5s 0 0' >>/etc/fstab
+             systemctl daemon-reload; sed -i 's|^/dev/disk/by-id/gone.*|{line}|' /etc/fstab"
+        ),
+    );
+    site.write(&format!(
+        "host \"hv1\" {{\n{}}}\nimage_storage \"main\" {{\n  hosts = [host.hv1]\n}}\nexternal_volume \"bind\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/bind\"\n  bind {{\n    source = \"/data/b\"\n  }}\n}}\n",
+        site.machines().connection("hv1")
+    ));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, BIND, "hv1"), ["lock", "reload", "mount", "check-access"]);
+    site.sh("hv1", "udevadm settle; systemctl daemon-reload");
+    assert!(!mounted(&site, "hv1", "/srv/bind").is_empty());
+    site.assert_settled();
+}
