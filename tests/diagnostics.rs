@@ -295,7 +295,6 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         ("locals {\n  x = terraform.workspace\n}\n".to_owned(), "invalid-reference", "as a variable"),
         ("host \"i\" {\n  address         = \"y\"\n  connect_timeout = 30s\n}\n".to_owned(), "syntax", "in quotes: `\"10GiB\"`"),
         ("gluster_volume \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
-        ("media_share \"t\" {\n}\n".to_owned(), "not-supported", "does not have it"),
         (volume(&twice), "duplicate-block", "There may be one `tmpfs`"),
         (
             volume("  options = [\"size=1M\"]\n  tmpfs {\n    size = \"4MiB\"\n  }\n"),
@@ -363,4 +362,55 @@ fn no_excerpt_shows_the_value_of_a_sensitive_variable() {
     // What is public is shown.
     let (_, text) = said(&[("main.hcl", main), ("larder.vars.hcl", "password = \"a\"\nn = \"many\"\n")]);
     assert!(text.contains("n = \"many\""), "{text}");
+}
+
+#[test]
+fn a_share_is_refused_where_samba_would_read_something_else() {
+    let user = |name: &str, password: &str| {
+        format!("  user {{\n    name     = \"{name}\"\n    password = \"{password}\"\n  }}\n")
+    };
+    let share = |path: &str, more: &str| {
+        format!(
+            "host \"nas\" {{\n  address = \"x\"\n}}\nmedia_share \"iso\" {{\n  host = host.nas\n  path = \"{path}\"\n{more}}}\n"
+        )
+    };
+    let (at, larder) = ("/srv/media", user("larder", "hunter22"));
+    let named = |name: &str| share(at, &format!("  share = \"{name}\"\n{larder}"));
+    let table = [
+        (share("/etc/media", &larder), "system-directory", "belongs to the system"),
+        (share("/srv/%U", &larder), "invalid-value", "smb.conf cannot hold this path"),
+        (share("/srv/\\\"x\\\"", &larder), "invalid-value", "smb.conf cannot hold this path"),
+        (named("homes"), "invalid-value", "means something else to Samba"),
+        (named("IPC$"), "invalid-value", "means something else to Samba"),
+        (named("a]b"), "invalid-value", "no name of a share"),
+        (named("a/b"), "invalid-value", "no name of a share"),
+        (named(" a"), "invalid-value", "no name of a share"),
+        (named(""), "invalid-value", "no name of a share"),
+        (share(at, ""), "missing-block", "nobody may log in"),
+        (share(at, &user("root", "hunter22")), "invalid-value", "root is not served"),
+        (share(at, &user("a%b", "hunter22")), "invalid-value", "no name of a user"),
+        (share(at, &user("@staff", "hunter22")), "invalid-value", "no name of a user"),
+        (share(at, &(larder.clone() + &larder)), "invalid-value", "stands twice"),
+        (share(at, &user("larder", "")), "invalid-value", "`password` cannot be this"),
+        (share(at, &user("larder", "hunter\\n22")), "invalid-value", "`password` cannot be this"),
+        (share(at, &user("larder", &"hunter22".repeat(40))), "invalid-value", "`password` cannot be this"),
+        (share(at, "  user {\n    name = \"larder\"\n  }\n"), "missing-attribute", "password"),
+    ];
+    for (text, code, words) in table {
+        let (found, _) = said(&[("main.hcl", &text)]);
+        assert_eq!(found.len(), 1, "{text}{found:#?}");
+        let told = format!("{} {}", found[0]["summary"], found[0]["detail"]);
+        assert!(found[0]["code"] == code && told.contains(words), "{text}{found:#?}");
+    }
+    let twice = share(at, &larder)
+        + &share("/srv/other", &larder)
+            .replace("host \"nas\"", "host \"hv\"")
+            .replace("\"iso\"", "\"other\"")
+            .replacen("  path", "  share = \"ISO\"\n  path", 1);
+    let (found, _) = said(&[("main.hcl", &twice)]);
+    assert!(found[0]["code"] == "duplicate-path", "{found:#?}");
+    // Text that Samba takes as it is.
+    let fine = share("/srv/my media;#1", &format!("  share = \"My.media_1-$\"\n{}", user("La-r.der_1", " p,ä#' %w")));
+    let (found, _) = said(&[("main.hcl", &fine)]);
+    assert_eq!(found, Vec::<serde_json::Value>::new());
 }

@@ -56,7 +56,7 @@ fn table(readme: &str, heading: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 #[test]
 fn each_readme_names_the_inputs_the_outputs_and_the_example() {
     let index = read(modules().join("README.md"));
-    assert_eq!(names(), ["bind-pool", "directory-pool", "image-set", "nfs-pool"]);
+    assert_eq!(names(), ["bind-pool", "cifs-media", "directory-pool", "image-set", "nfs-pool"]);
     for name in names() {
         let directory = modules().join(&name);
         let (readme, main) = (read(directory.join("README.md")), read(directory.join("main.hcl")));
@@ -119,6 +119,22 @@ fn bind_pools_are_mounted_with_their_options_and_taken_away() {
     site.assert_settled();
     assert_eq!(site.sh("hv1", "findmnt -no TARGET /srv/fast || true").trim(), "");
     assert_eq!(site.sh("hv1", "findmnt -no TARGET /srv/safe").trim(), "/srv/safe");
+}
+
+/// Container hosts have neither Samba nor a kernel of their own: what the module makes there is tested on virtual machines.
+#[test]
+fn media_are_planned_on_their_server_and_their_hosts() {
+    let site = site("cifs-media", &["nas", "hv1"]);
+    let short = site.larder(&["plan", "-var", "media_password=short"]).expect(1);
+    assert!(short.err.contains("at least 8 characters") && !short.err.contains("short\""), "{}", short.err);
+    let run = site.larder(&["plan", "-json", "-var", "media_password=swordfish-17"]);
+    assert!(!run.out.contains("swordfish"), "{}", run.out);
+    let plan = run.json();
+    let place = |address: &str| {
+        common::change(&plan, address)["hosts"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(place("module.iso.media_share.media"), ["nas"]);
+    assert_eq!(place("module.iso.media_storage.media"), ["hv1"]);
 }
 
 #[test]

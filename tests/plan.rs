@@ -303,6 +303,41 @@ fn check_case(folder: &Path) {
     assert_eq!(expected, text, "{name}: the plan is\n{text}");
 }
 
+/// What is asked of a share only to say more about it.
+const SAID_BESIDE: [&str; 4] = ["can_read", "media_listing", "network_mounts", "samba_connections"];
+
+#[test]
+fn a_share_of_which_one_answer_is_missing_is_unknown_and_nothing_is_done() {
+    for case in ["share-as-wanted", "share-new"] {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan")).join(case);
+        let text = std::fs::read_to_string(folder.join("facts.json")).expect("facts");
+        let facts = recorded::read(&text).expect("facts");
+        let (nas, wanted) = (HostName::from("nas"), desired(&folder));
+        let HostFacts::Reached(answers) = facts.host(&nas) else { panic!("it answers") };
+        let weighty = answers.keys().filter(|question| {
+            let word = question.0.first().map_or("", String::as_str);
+            // The list of programs may have grown since; a group is asked for where the directory names one.
+            word != "system_facts" && !question.0.contains(&"group".to_owned()) && !SAID_BESIDE.contains(&word)
+        });
+        // While a user is to be made, nobody logs in.
+        let of_now = |question: &&Question| case == "share-as-wanted" || question.0[0] != "samba_login";
+        for question in weighty.filter(of_now) {
+            for spoilt in spoilt() {
+                let mut facts = facts.clone();
+                let Some(HostFacts::Reached(answers)) = facts.hosts.get_mut(&nas) else { panic!("it answers") };
+                let system = larder::kinds::ask::system::question();
+                let then = answers.keys().find(|one| one.0.first() == system.0.first()).cloned().expect("asked");
+                let said = answers.remove(&then).expect("said");
+                answers.insert(system, said);
+                answers.insert(question.clone(), spoilt.clone());
+                let plan = plan_of(&wanted, &facts, &State::default());
+                assert!(plan.steps.is_empty(), "{case}: {question:?} {spoilt:?}: {:#?}", plan.steps);
+                assert_eq!(plan.changes[0].action, plan::Action::Unknown, "{case}: {question:?} {spoilt:?}");
+            }
+        }
+    }
+}
+
 /// The options of the command line that a case is planned with.
 #[track_caller]
 fn options(folder: &Path) -> Request {

@@ -11,6 +11,8 @@ mod common;
 mod nfs;
 #[path = "vm/secrets.rs"]
 mod secrets;
+#[path = "vm/share.rs"]
+mod share;
 #[path = "vm/site.rs"]
 mod site;
 #[path = "vm/units.rs"]

@@ -71,13 +71,19 @@ fn volume(block: &Block, looked: &Looked, plan: &Plan) -> VolumeStatus {
 /// A media storage: how it stands on each of its hosts, and its files as the first host sees them that can.
 fn media(block: &Block, looked: &Looked, plan: &Plan) -> Option<MediaStatus> {
     let kind = kind_of(&block.address)?;
-    let media = kind.media(block)?;
+    let media = kind.media(block, &looked.desired.blocks)?;
     let members = kind.hosts(block, &looked.desired.blocks);
     let mut hosts = BTreeMap::new();
     let mut files = None;
     for host in members {
         let on = on_host(block, &media.directory, &host, looked, plan);
-        let mut told = MediaOnHost { state: on.state, message: on.message };
+        // What the server said in its own words stands behind what follows from it.
+        let mut messages: Vec<String> = on.message.into_iter().collect();
+        messages.extend(
+            kind.told(block, looked.facts.host(&host)).filter(|told| !messages.iter().any(|one| one.contains(told))),
+        );
+        let message = Some(messages.join("; ")).filter(|text| !text.is_empty());
+        let mut told = MediaOnHost { state: on.state, message };
         // What lies in the directory while nothing is mounted there is something else.
         if files.is_none() && matches!(told.state, Health::Ok | Health::Degraded) {
             match media_listing::read(looked.facts.host(&host), &media.directory) {

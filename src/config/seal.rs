@@ -1,5 +1,7 @@
 //! Takes credentials out of evaluated blocks: from here on a mark stands for each.
 
+use std::collections::BTreeMap;
+
 use crate::kinds;
 use crate::kinds::schema::AttributeSchema;
 use crate::model::block::AttributeMap;
@@ -21,9 +23,16 @@ pub(super) fn seal(blocks: &mut Blocks) -> Secrets {
             }
         };
         replace(&mut block.attributes, schema.attributes, "");
+        // Of blocks that may stand several times each has credentials of its own.
+        let mut count = BTreeMap::<String, usize>::new();
         for nested in &mut block.blocks {
             let known = schema.blocks.iter().find(|known| known.name == nested.name);
-            let within = format!("{}.", nested.name);
+            let number = count.entry(nested.name.clone()).or_default();
+            let within = match known.is_some_and(|known| known.many) {
+                true => format!("{}[{number}].", nested.name),
+                false => format!("{}.", nested.name),
+            };
+            *number += 1;
             replace(&mut nested.attributes, known.map_or(&[][..], |known| known.attributes), &within);
         }
     }

@@ -13,8 +13,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::block::Attributes;
-use crate::model::{Block, Blocks, Datum, HostName, Problems, Question};
+use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
+use super::ask::samba::{self, LoggedIn, Login};
 use super::ask::{media_listing, path, people, selinux, space};
 use super::mounting::{Cifs, Look, Source, check_mount, check_network, credentials_question, mount_point};
 use super::schema::{AttributeSchema as A, Schema, Type};
@@ -108,6 +109,7 @@ impl Kind for MediaStorage {
         all.extend(ground::people_questions(block));
         all.extend(source(block).and_then(|source| credentials_question(&block.address, &source)));
         all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
+        all.extend(login(block).map(|login| samba::client_login_question(&login)));
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
         let reads_only = block.boolean("writable") != Some(true);
         all.extend(["libvirt-qemu", "qemu"].map(|user| people::access_question(user, at, reads_only)));
@@ -130,7 +132,7 @@ impl Kind for MediaStorage {
         vec![mount_point(block).to_owned()]
     }
 
-    fn media(&self, block: &Block) -> Option<Media> {
+    fn media(&self, block: &Block, _all: &Blocks) -> Option<Media> {
         let text = |name: &str| block.text(name).unwrap_or_default().to_owned();
         Some(Media {
             directory: mount_point(block).to_owned(),
@@ -139,6 +141,23 @@ impl Kind for MediaStorage {
             username: text("username"),
         })
     }
+
+    fn told(&self, block: &Block, facts: &HostFacts) -> Option<String> {
+        let said = samba::read_client_login(facts, &login(block)?).ok()?;
+        (said != LoggedIn::Yes).then(|| said.message().to_owned())
+    }
+}
+
+/// How a host would log in to see why nothing is mounted.
+fn login(block: &Block) -> Option<Login<'_>> {
+    Some(Login {
+        directory: mount_point(block),
+        server: block.text("server")?,
+        share: block.text("share")?,
+        user: block.text("username")?,
+        password: block.text("password")?,
+        domain: block.text("domain"),
+    })
 }
 
 fn default_mount_point(block: &Block) -> Datum {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Address, Block, Blocks, Datum, HostName, Problems, Question};
+use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
 pub mod ask;
 mod backing;
@@ -14,10 +14,12 @@ pub mod ground;
 pub mod host;
 pub mod image;
 pub mod image_storage;
+pub mod media_share;
 pub mod media_storage;
 mod mounting;
 pub mod scene;
 pub mod schema;
+mod sharing;
 pub mod verdict;
 
 pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene};
@@ -95,7 +97,12 @@ pub trait Kind: Sync {
     }
 
     /// For kinds that hold installation media: what they are.
-    fn media(&self, _block: &Block) -> Option<Media> {
+    fn media(&self, _block: &Block, _all: &Blocks) -> Option<Media> {
+        None
+    }
+
+    /// What a server said on a host last, in its own words, where there are any.
+    fn told(&self, _block: &Block, _facts: &HostFacts) -> Option<String> {
         None
     }
 
@@ -117,6 +124,7 @@ pub fn table() -> &'static [&'static dyn Kind] {
         &image_storage::ImageStorage,
         &external_volume::ExternalVolume,
         &image::Image,
+        &media_share::MediaShare,
         &media_storage::MediaStorage,
     ]
 }

@@ -54,6 +54,8 @@ struct HeardOf {
 pub struct Scene<'a> {
     /// The blocks that are wanted, completed; while a recorded resource is unmade, the recorded ones.
     pub blocks: &'a Blocks,
+    /// The blocks that are wanted, while a recorded resource is unmade too.
+    pub wanted: &'a Blocks,
     pub facts: &'a Facts,
     pub memory: &'a BTreeMap<Address, Memory>,
     /// The paths of each host whose users were asked for.

@@ -1,5 +1,6 @@
 //! What a kind concludes for one resource on one host: how it stands, what differs, and the remedy of each difference.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Address, Command, Guard, Hazard, HazardCode, HostName, Impact, Inverse};
@@ -108,7 +109,7 @@ pub struct Witness {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
     /// Some lines of a file that others edit too.
-    Lines { path: &'static str, remove: Vec<String>, insert: Option<String> },
+    Lines { path: Cow<'static, str>, remove: Vec<String>, insert: Option<String> },
     /// A file that is written or removed as a whole; no text is no file.
     Whole { path: String, before: String, after: String },
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use crate::kinds::Edit;
-use crate::kinds::ask::fstab;
+use crate::kinds::ask::{self, fstab};
 use crate::model::{Facts, HostName};
 
 use super::graph::Ordered;
@@ -21,17 +21,17 @@ pub struct FileChange {
 }
 
 pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
-    let mut lines: BTreeMap<(HostName, &'static str), (String, fstab::Edited)> = BTreeMap::new();
+    let mut lines: BTreeMap<(HostName, String), (String, fstab::Edited)> = BTreeMap::new();
     let mut texts: BTreeMap<(HostName, String), (String, String)> = BTreeMap::new();
     for step in steps {
         match &step.draft.edit {
             Some(Edit::Lines { path, remove, insert }) => {
-                let entry = match lines.entry((step.host.clone(), path)) {
+                let entry = match lines.entry((step.host.clone(), path.to_string())) {
                     Entry::Occupied(entry) => entry.into_mut(),
                     Entry::Vacant(entry) => {
-                        let Ok(before) = fstab::read(facts.host(&step.host)) else { continue };
-                        let after = fstab::Edited::of(&before.text);
-                        entry.insert((before.text, after))
+                        let Ok(before) = ask::text_of(facts.host(&step.host), path) else { continue };
+                        let after = fstab::Edited::of(&before);
+                        entry.insert((before, after))
                     }
                 };
                 entry.1.edit(remove, insert.as_deref());
@@ -43,9 +43,7 @@ pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
             None => {}
         }
     }
-    texts.extend(
-        lines.into_iter().map(|((host, path), (before, after))| ((host, path.to_owned()), (before, after.text()))),
-    );
+    texts.extend(lines.into_iter().map(|(place, (before, after))| (place, (before, after.text()))));
     let texts = texts.into_iter().map(|(place, (before, after))| (place, before, after));
     let changed = texts.filter(|(_, before, after)| before != after);
     changed

@@ -476,6 +476,7 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
     let dependents = dependents(desired, state);
     let scene = Scene {
         blocks: desired,
+        wanted: desired,
         facts: input.facts,
         memory: &memory,
         watched: &watched,

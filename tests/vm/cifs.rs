@@ -128,7 +128,7 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
 }
 
 /// All files below a directory.
-fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(directory).expect("a directory").flatten();
     entries
         .flat_map(|entry| match entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -15,12 +15,13 @@ pub mod nfs_volumes;
 pub mod open_files;
 pub mod path;
 pub mod people;
+pub mod samba;
 pub mod selinux;
 pub mod space;
 pub mod system;
 pub mod units;
 
-use crate::model::Reply;
+use crate::model::{HostFacts, Reply};
 
 /// Why a fact is not known.
 pub type Unknown = String;
@@ -47,6 +48,13 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("selinux_boolean", include_str!("selinux_boolean.sh")),
     ("system_facts", include_str!("system.sh")),
     ("writers_below", include_str!("writers.sh")),
+    samba::FUNCTIONS[0],
+    samba::FUNCTIONS[1],
+    samba::FUNCTIONS[2],
+    samba::FUNCTIONS[3],
+    samba::FUNCTIONS[4],
+    samba::FUNCTIONS[5],
+    samba::FUNCTIONS[6],
 ];
 
 /// The constant functions that steps on directories use on the host, by name.
@@ -73,6 +81,15 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     units::STEP_FUNCTIONS[0],
     units::STEP_FUNCTIONS[1],
 ];
+
+/// The text of a file that steps edit, as the host told it; empty where the file is missing.
+pub fn text_of(facts: &HostFacts, path: &str) -> Known<String> {
+    match path {
+        "/etc/fstab" => fstab::read(facts).map(|fstab| fstab.text),
+        samba::CONFIGURATION => samba::read_configuration(facts),
+        path => samba::read_file(facts, path).map(Option::unwrap_or_default),
+    }
+}
 
 /// What a failed command said, for a sentence.
 fn failure(reply: &Reply) -> Unknown {

@@ -171,7 +171,7 @@ pub(super) fn edit_draft(path: &str, old: Vec<String>, new: Option<String>, text
         (None, [one]) => draft.undone_by(words(&Some(one.clone()), &[])),
         _ => draft.without_inverse("several lines become one"),
     };
-    draft.editing(Edit::Lines { path: "/etc/fstab", remove: old, insert: new })
+    draft.editing(Edit::Lines { path: "/etc/fstab".into(), remove: old, insert: new })
 }
 
 /// Options that mount(8), systemd and fstab(5) understand, and that are no state of a mount.

@@ -458,7 +458,7 @@ impl Look<'_> {
 ///
 /// # Errors
 /// It does not, or only with an error: nothing about the path can be known.
-fn check_reach(ground: &Ground, facts: &HostFacts, at: &str) -> Result<(), String> {
+pub(in crate::kinds) fn check_reach(ground: &Ground, facts: &HostFacts, at: &str) -> Result<(), String> {
     let of_others: Vec<_> =
         ground.mounts.0.iter().filter(|mount| mount.depends_on_others() && is_within(at, &mount.target)).collect();
     if of_others.is_empty() {
