@@ -1,5 +1,5 @@
 //! What mounts a volume at boot where `persist` is "systemd": a mount unit of its own (systemd.mount(5)). Units of somebody
-//! else are never changed.
+//! else are never changed; what would bring a volume back goes with its block.
 
 use super::{Look, Mounted, Source, file_system};
 use crate::kinds::ask::fstab::{self, Entry};
