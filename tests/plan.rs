@@ -264,12 +264,11 @@ fn check(base: &Plan, plan: &Plan, what: &str) {
     }
 }
 
-/// A plan of recorded facts, in a folder: the configuration, what the hosts said, and what the plan must be.
+/// What hosts said, in a folder.
 #[track_caller]
-fn check_case(folder: &Path) {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let read = |file: &str| std::fs::read_to_string(folder.join(file));
-    let mut facts = recorded::read(&read("facts.json").expect("facts")).unwrap_or_else(|why| panic!("{name}: {why}"));
+fn facts(folder: &Path) -> Facts {
+    let text = std::fs::read_to_string(folder.join("facts.json")).expect("facts");
+    let mut facts = recorded::read(&text).unwrap_or_else(|why| panic!("{}: {why}", folder.display()));
     // The list of programs that are asked for may grow; what was said of the machine stays true.
     for host in facts.hosts.values_mut() {
         let HostFacts::Reached(answers) = host else { continue };
@@ -279,6 +278,15 @@ fn check_case(folder: &Path) {
             answers.insert(now, answer);
         }
     }
+    facts
+}
+
+/// A plan of recorded facts, in a folder: the configuration, what the hosts said, and what the plan must be.
+#[track_caller]
+fn check_case(folder: &Path) {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let read = |file: &str| std::fs::read_to_string(folder.join(file));
+    let facts = facts(folder);
     let state = read("state.json").map_or_else(
         |_| State::default(),
         |text| State::parse(text.as_bytes()).unwrap_or_else(|problem| panic!("{name}: {problem}")),
@@ -441,4 +449,25 @@ fn record() {
         }
     });
     std::fs::write(folder.join("facts.json"), recorded::write(&facts).expect("text")).expect("a file");
+}
+
+#[test]
+fn what_is_ignored_stays_as_it_is_and_is_something_at_first() {
+    let plan = |case: &str| {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan")).join(case);
+        plan_of(&desired(&folder), &facts(&folder), &State::default())
+    };
+    let table = [
+        // The options of the line in fstab, not those of the block.
+        ("ignored-options-of-nfs", "hv2", "vers=4.2,hard,noatime,nconnect=2"),
+        ("changed-options-of-nfs", "hv2", "vers=4.2,hard,noatime,timeo=300"),
+        // What is mounted for the first time has to belong to somebody.
+        ("ignored-permissions-of-new-cifs", "hv1", "uid=64055,gid=104,file_mode=0660,dir_mode=0770"),
+    ];
+    for (case, host, expected) in table {
+        let plan = plan(case);
+        let mount = plan.steps.iter().find(|step| step.action == "mount" && step.host == HostName::from(host));
+        let words = &mount.unwrap_or_else(|| panic!("{case}: {:#?}", plan.steps)).command.argv;
+        assert!(words.iter().any(|word| word.contains(expected)), "{case}: {words:?}");
+    }
 }

@@ -48,6 +48,7 @@ pub(super) fn changes(steps: &[Ordered], facts: &Facts) -> Vec<FileChange> {
     let changed = texts.filter(|(_, before, after)| before != after);
     changed
         .map(|((host, path), before, after)| {
+            let [before, after] = [&before, &after].map(|text| fstab::without_passwords(text));
             let diff =
                 TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).header(&path, &path).to_string();
             FileChange { host, path, diff }

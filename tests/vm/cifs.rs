@@ -240,7 +240,9 @@ fn what_the_server_refuses_is_said_and_no_older_version_is_tried() {
         site.write(&text);
     };
     let fails = |words: &str| {
-        site.larder(&["apply", "-auto-approve"]).expect(1).says(words);
+        let run = site.larder(&["apply", "-auto-approve"]).says(words);
+        // The first time the directory of the storage has been made.
+        assert!(matches!(run.exit, 1 | 7), "{}", run.exit);
         assert_eq!(mounted(&site, "hv1", AT), "");
         let left = "cat /etc/fstab; ls -d /srv/smb /etc/larder/credentials 2>/dev/null; true";
         assert_eq!(site.sh("hv1", left), before, "{words}");

@@ -105,8 +105,13 @@ fn collect(sources: &Sources, body: &Body, end: u32, spans: &mut Vec<Span>) {
             shown.extend(source.map(|source| source.value.span));
             spans.extend(all_but(whole, &mut shown));
         } else {
-            let credentials = block.body.attributes.iter().filter(|said| is_credential(&said.name));
-            credentials.for_each(|said| written_out(&said.value, spans));
+            for said in &block.body.attributes {
+                let mut texts = Vec::new();
+                written_out(&said.value, &mut texts);
+                // An option of a mount may hold one too.
+                let is_one = |span: &Span| is_credential(&said.name) || is_option(sources.slice(*span));
+                spans.extend(texts.into_iter().filter(is_one));
+            }
             collect(sources, &block.body, latest, spans);
         }
     }
@@ -116,6 +121,11 @@ fn collect(sources: &Sources, body: &Body, end: u32, spans: &mut Vec<Span>) {
 fn is_credential(name: &str) -> bool {
     const NAMES: [&str; 5] = ["password", "passphrase", "secret", "token", "credentials"];
     NAMES.iter().any(|one| name.contains(one)) || did_you_mean(name, NAMES).is_some()
+}
+
+/// Whether a text gives a password as mount options do.
+fn is_option(text: &str) -> bool {
+    ["password", "pass", "passwd", "password2"].iter().any(|key| text.contains(&format!("{key}=")))
 }
 
 /// The texts of an expression that may end up in its value. What tells where the value comes from (a name, the argument of a call) is
@@ -132,7 +142,8 @@ fn written_out(expr: &Expr, spans: &mut Vec<Span>) {
         Node::Call(call) if !SOURCES.contains(&call.name.as_ref()) => {
             call.arguments.iter().for_each(|one| written_out(one, spans));
         }
-        Node::Variable(_) | Node::Attribute(..) | Node::Index(..) | Node::Splat(..) | Node::Item | Node::Call(_) => {}
+        Node::Attribute(of, ..) | Node::Index(of, _) | Node::Splat(of, _) => written_out(of, spans),
+        Node::Variable(_) | Node::Item | Node::Call(_) => {}
     }
 }
 

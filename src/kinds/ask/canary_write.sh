@@ -3,6 +3,5 @@
 runuser -u "$1" -- sh -c '
 cd -- "$1" || exit
 for old in "./$2".*; do [ ! -f "$old" ] || [ -h "$old" ] || rm -f -- "$old"; done
-dd if=/dev/null of="./$2.$3" conv=excl status=none || exit
-printf "%s\n" "$3" | dd of="./$2.$3" conv=nocreat,notrunc,fsync status=none || { rm -f -- "./$2.$3"; exit 1; }
+printf "%s\n" "$3" | dd of="./$2.$3" conv=excl,fsync status=none
 ' sh "$2" "$3" "$4" || { echo "$1 could not write a file into $2" >&2; return 1; }

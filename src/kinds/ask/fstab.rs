@@ -1,7 +1,11 @@
 //! /etc/fstab (fstab(5)): read as lines, so that an edit names the lines that it takes out and everything else stays
 //! byte for byte.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::model::{HostFacts, Question};
 
@@ -10,6 +14,20 @@ use super::{Known, failure};
 
 /// The option that marks a line as Larder's: `x-larder.id=ADDRESS`. mount(8) ignores options that begin with `x-`.
 pub const ID_OPTION: &str = "x-larder.id";
+
+/// A password among mount options (mount.cifs(8)), wherever they stand; a comma in it is doubled.
+static PASSWORD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"(?m)(^|[\s,="])(pass(?:word|wd)?2?=)((?:[^,\s"]|,,)+)"#).expect("a pattern"));
+
+/// The text without the passwords that somebody wrote into mount options.
+pub fn without_passwords(text: &str) -> Cow<'_, str> {
+    PASSWORD.replace_all(text, "$1$2(sensitive value)")
+}
+
+/// Whether it has a password among mount options. What shows it to a plan would show it to everybody.
+pub fn holds_password(text: &str) -> bool {
+    PASSWORD.is_match(text)
+}
 
 /// An entry of fstab, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,6 +252,45 @@ mod tests {
     use proptest::prelude::*;
 
     const TABLE: &str = "# hand-made; keep # this\nUUID=6f1c / ext4 defaults 0 1\n\n/dev/sdb1\t/srv//my\\040iso#1/\tiso9660\tro 0 0\r\nLABEL=x /data xfs noatime,x-larder.id=external_volume.a%22 0 0";
+
+    #[test]
+    fn an_edit_is_the_same_in_every_shell() {
+        let script = include_str!("fstab.sh");
+        let before = "# a\n/dev/sda1 / ext4 defaults 0 1\ntmpfs /x tmpfs size=1M 0 0\n";
+        let after = "# a\n/dev/sda1 / ext4 defaults 0 1\ntmpfs /x tmpfs size=2M 0 0\n";
+        for shell in [&["sh"][..], &["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let table = directory.path().join("fstab");
+            std::fs::write(&table, before).expect("a file");
+            let body =
+                script.replace("/etc/fstab", table.to_str().expect("UTF-8")).replace("systemctl daemon-reload", "true");
+            let new = "tmpfs /x tmpfs size=2M 0 0";
+            let run = format!("edit_fstab() {{\n{body}\n}}\nset -f\nedit_fstab \"$@\"");
+            let mut command = std::process::Command::new(shell[0]);
+            command.args(&shell[1..]).args(["-c", &run, "sh", new, "tmpfs /x tmpfs size=1M 0 0"]);
+            let Ok(output) = command.output() else { continue };
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{shell:?}: {said}");
+            assert_eq!(std::fs::read_to_string(&table).expect("a file"), after, "{shell:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_password_among_options_is_not_shown() {
+        let table = [
+            (
+                "//s/x /m cifs username=u,password=hun,,ter2,ro 0 0",
+                "//s/x /m cifs username=u,password=(sensitive value),ro 0 0",
+            ),
+            ("Options=pass=hunter2\nWhere=/x", "Options=pass=(sensitive value)\nWhere=/x"),
+            ("a b c password2=hunter2 0 0", "a b c password2=(sensitive value) 0 0"),
+            ("//s/x /m cifs credentials=/etc/c,bypass=no 0 0", "//s/x /m cifs credentials=/etc/c,bypass=no 0 0"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(without_passwords(text), shown);
+            assert_eq!(holds_password(text), text != shown);
+        }
+    }
 
     proptest! {
         #[test]

@@ -28,7 +28,9 @@ draft=$table.larder-new
 rm -f -- "$draft" && cp --preserve=all -- "$table" "$draft" || return 1
 end='
 '
-counted=$(
+was=$(sha256sum <"$table") || return 1
+# The redirection stands within: bash would open it only after what is in the brackets has run.
+counted=$( {
     left=$# written= hit=
     while IFS= read -r line || { [ -n "$line" ] && end=; }; do # the last line may have no newline
         hit=
@@ -47,7 +49,7 @@ counted=$(
         printf '%s\n' "$new" >&3 || exit 1
     fi
     printf '%s %s' "$left" "$hit"
-) 3>"$draft" || { rm -f -- "$draft"; echo "could not write $draft" >&2; return 1; }
+} 3>"$draft" ) || { rm -f -- "$draft"; echo "could not write $draft" >&2; return 1; }
 if [ "${counted% *}" != 0 ]; then
     rm -f -- "$draft"
     echo "/etc/fstab has changed: a line that was to be replaced is missing or stands there twice, or another line has the mount point" >&2
@@ -71,5 +73,10 @@ before=$(parse_errors "$table") && after=$(parse_errors "$draft") && [ "$after" 
     echo "findmnt --verify does not accept the new /etc/fstab; it was left alone" >&2
     return 1
 }
+if [ "$(sha256sum <"$table")" != "$was" ]; then
+    rm -f -- "$draft"
+    echo "/etc/fstab has changed at this moment: somebody else has written to it" >&2
+    return 1
+fi
 sync -- "$draft" && mv -f -- "$draft" "$table" && sync -- "${table%/*}" || { rm -f -- "$draft"; return 1; }
 [ ! -d /run/systemd/system ] || systemctl daemon-reload

@@ -1,7 +1,7 @@
 //! What mounts a volume at boot: its line in /etc/fstab.
 
 use super::{Look, Mounted, Source, file_system};
-use crate::kinds::ask::fstab::{self, Entry, Line, encode_id};
+use crate::kinds::ask::fstab::{self, Entry, Line, encode_id, holds_password, without_passwords};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
 use crate::model::block::Attributes;
 use crate::model::{Address, Command, Hazard, HazardCode, Mode, Size};
@@ -78,7 +78,7 @@ impl Look<'_> {
         if let ([line], Some(wanted)) = (lines.as_slice(), &wanted)
             && (Some(&line.text) == new.as_ref() || self.does_the_same(line, wanted))
         {
-            verdict.observed.insert("fstab".to_owned(), line.text.clone());
+            verdict.observed.insert("fstab".to_owned(), without_passwords(&line.text).into_owned());
             verdict.hazards.extend(self.boot_risk(line));
             return;
         }
@@ -88,7 +88,12 @@ impl Look<'_> {
         if let Some(line) = foreign {
             verdict.hazards.push(self.hazard(
                 HazardCode::WrongSource,
-                format!("/etc/fstab on {} mounts something else on {}: {}", self.host, self.at, line.text.trim()),
+                format!(
+                    "/etc/fstab on {} mounts something else on {}: {}",
+                    self.host,
+                    self.at,
+                    without_passwords(line.text.trim())
+                ),
                 "Remove the line, or choose another mount_point.",
             ));
             return;
@@ -98,7 +103,7 @@ impl Look<'_> {
         }
         let old: Vec<_> = lines.iter().map(|line| line.text.clone()).collect();
         if !old.is_empty() {
-            verdict.observed.insert("fstab".to_owned(), old.join("\n"));
+            verdict.observed.insert("fstab".to_owned(), without_passwords(&old.join("\n")).into_owned());
         }
         let is_there = !lines.is_empty() || matches!(self.mounted(), Mounted::Ours(_));
         if is_there && self.block.lifecycle.ignore_changes.contains("persist") {
@@ -106,11 +111,26 @@ impl Look<'_> {
             verdict.formerly.extend(ids.filter(|id| id != self.address));
             return;
         }
+        if let Some(hazard) = self.password_within("/etc/fstab", &old) {
+            verdict.hazards.push(hazard);
+            return;
+        }
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };
         let want = new.clone().unwrap_or_else(|| "absent".to_owned());
         let draft = edit_draft(self.at, old, new, &self.ground.fstab.text);
         let draft = if matches!(self.mounted(), Mounted::Ours(_)) { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new("fstab", have, want, Remedy::Run(vec![draft])));
+    }
+
+    /// Why a text of the host cannot be changed by a plan: it has a password in it, which would stand in the plan.
+    pub(super) fn password_within(&self, path: &str, texts: &[String]) -> Option<Hazard> {
+        texts.iter().any(|text| holds_password(text)).then(|| {
+            self.hazard(
+                HazardCode::Foreign,
+                format!("{path} on {} has a password among the mount options of {}", self.host, self.at),
+                "A plan that changes it would show the password. Move it into a file that `credentials=` names (mount.cifs(8)), or take it out by hand.",
+            )
+        })
     }
 
     /// What a line of somebody else's does to the boot of a host that lacks the storage (systemd.mount(5), `nofail`). Such a line is

@@ -4,6 +4,7 @@ use super::boot::is_for_boot_only;
 use super::dangers::check_options;
 use super::options::{FLAGS, option_differences};
 use crate::kinds::ask::fstab;
+use crate::kinds::ask::fstab::without_passwords;
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ground;
 use crate::model::block::Attributes;
@@ -24,10 +25,18 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
         );
     }
     for option in block.texts("options") {
-        if !is_one_option(option) {
+        if is_larders_own(option) {
             error(
                 "invalid-value",
-                format!("{option:?} is not one mount option"),
+                // Of `password=...` only the name.
+                format!("the option {} is Larder's to give", option.split('=').next().unwrap_or_default()),
+                "Remove it; `persist = \"none\"` mounts a volume only now.",
+                block.place_of("options"),
+            );
+        } else if !is_one_option(option) {
+            error(
+                "invalid-value",
+                format!("{:?} is not one mount option", without_passwords(option)),
                 "Write each option as an element of its own, without commas and white space.",
                 block.place_of("options"),
             );
@@ -43,14 +52,6 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
                 "conflicting-attributes",
                 format!("the option {option} has no effect in a mount unit"),
                 "systemd reads such options in /etc/fstab only: remove it, or set persist = \"fstab\".",
-                block.place_of("options"),
-            );
-        } else if is_larders_own(option) {
-            error(
-                "invalid-value",
-                // Of `password=...` only the name.
-                format!("the option {} is Larder's to give", option.split('=').next().unwrap_or_default()),
-                "Remove it; `persist = \"none\"` mounts a volume only now.",
                 block.place_of("options"),
             );
         }

@@ -43,14 +43,13 @@ const DANGERS: [Danger; 4] = [
 ];
 
 /// Options of which one at most can be in force, besides `x` and `nox`, and one key with two values.
-const ONE_OF: [&[&str]; 7] = [
+const ONE_OF: [&[&str]; 6] = [
     &["hard", "soft", "softerr"],
     &["noatime", "relatime", "strictatime", "atime", "norelatime"],
     &["rw", "ro"],
     &["sync", "async"],
     &["vers", "nfsvers"],
     &["barrier", "nobarrier"],
-    &["port", "rdma"],
 ];
 
 fn key(option: &str) -> &str {

@@ -7,11 +7,11 @@ use super::{Look, Mounted, Source};
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::ask::path::Inode;
 use crate::kinds::ask::units::unit_name;
-use crate::kinds::ask::{open_files, space};
+use crate::kinds::ask::{Known, open_files, people, space};
 use crate::kinds::ground::Permissions;
 use crate::kinds::verdict::{Difference, Draft, Remedy};
 use crate::model::block::Attributes;
-use crate::model::{Command, Hazard, HazardCode, Impact, Size};
+use crate::model::{Command, Hazard, HazardCode, HostFacts, Impact, Size};
 
 impl Look<'_> {
     /// The mount options that the volume is to have: the kind's own, then the user's.
@@ -86,6 +86,22 @@ impl Look<'_> {
             [line] => line.entry.as_ref().filter(|entry| self.is_same_source(entry)).map(|entry| entry.options.clone()),
             _ => None,
         }
+    }
+
+    /// The option that stands for an attribute whose changes are ignored, as it is in force, else as the line in fstab has it.
+    fn kept(&self, attribute: &str, option: &str) -> Option<String> {
+        if !self.block.lifecycle.ignore_changes.contains(attribute) {
+            return None;
+        }
+        let live = match self.mounted() {
+            Mounted::Ours(mount) => mount.option(option).map(str::to_owned),
+            _ => None,
+        };
+        let of_line = || {
+            let options = self.options_of_line()?;
+            options.iter().find_map(|one| one.strip_prefix(option)?.strip_prefix('=').map(str::to_owned))
+        };
+        Some(format!("{option}={}", live.or_else(of_line)?))
     }
 
     fn ignores_options(&self) -> bool {
@@ -187,14 +203,24 @@ impl Look<'_> {
     fn cifs_options(&self, cifs: &Cifs) -> Vec<String> {
         let wanted = self.wanted_root();
         let reads_only = cifs.reads_only.then(|| "ro".to_owned());
-        let mode = wanted.mode.map_or(0o755, |mode| mode.bits());
+        // What is left alone has to be something when it is mounted for the first time.
+        let facts = self.scene.host(self.host);
+        let number = |name: &str, read: fn(&HostFacts, &str) -> Known<Option<u32>>| {
+            self.block.text(name).and_then(|name| read(facts, name).ok().flatten())
+        };
+        let first = Permissions {
+            uid: number("owner", people::read_user),
+            gid: number("group", people::read_group),
+            mode: self.block.mode("mode"),
+        };
+        let mode = wanted.mode.or(first.mode).map_or(0o755, |mode| mode.bits());
         let all = [
             format!("credentials={}", credentials_path(self.address)),
             format!("vers={}", cifs.version),
-            format!("uid={}", wanted.uid.unwrap_or(0)),
-            format!("gid={}", wanted.gid.unwrap_or(0)),
-            format!("file_mode=0{:o}", mode & 0o666),
-            format!("dir_mode=0{mode:o}"),
+            self.kept("owner", "uid").unwrap_or_else(|| format!("uid={}", wanted.uid.or(first.uid).unwrap_or(0))),
+            self.kept("group", "gid").unwrap_or_else(|| format!("gid={}", wanted.gid.or(first.gid).unwrap_or(0))),
+            self.kept("mode", "file_mode").unwrap_or_else(|| format!("file_mode=0{:o}", mode & 0o666)),
+            self.kept("mode", "dir_mode").unwrap_or_else(|| format!("dir_mode=0{mode:o}")),
             // Locks of byte ranges bind everybody there, and QEMU trips over its own.
             "nobrl".to_owned(),
         ];

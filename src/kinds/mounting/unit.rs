@@ -1,5 +1,5 @@
 //! What mounts a volume at boot where `persist` is "systemd": a mount unit of its own (systemd.mount(5)). Units of somebody
-//! else are never changed.
+//! else are never changed; what would bring a volume back goes with its block.
 
 use super::{Look, Mounted, Source, file_system};
 use crate::kinds::ask::fstab::{self, Entry};
@@ -281,20 +281,37 @@ impl Look<'_> {
         let lines = unit.text.as_deref().unwrap_or("no text").lines();
         let text = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect::<Vec<_>>().join("; ");
         let links: Vec<_> = self.ground.units.enabled_by(unit.name()).collect();
-        if links.is_empty() { format!("{text} (disabled)") } else { text }
+        let text = fstab::without_passwords(&text);
+        if links.is_empty() { format!("{text} (disabled)") } else { text.into_owned() }
     }
 
     /// Takes a unit away; what is mounted stays mounted.
     pub(super) fn remove_unit(&self, verdict: &mut Verdict, unit: &Unit) {
         let (name, text) = (unit.name(), unit.text.clone().unwrap_or_default());
         verdict.observed.insert("unit".to_owned(), self.shown_unit(unit));
+        if let Some(hazard) = self.password_within(&unit.path, std::slice::from_ref(&text)) {
+            verdict.hazards.push(hazard);
+            return;
+        }
+        let target = self.boot_target();
+        let own = format!("{}/{target}.wants/{name}", units::DIRECTORY);
+        let is_enabled_otherwise = self.ground.units.enabled_by(name).any(|link| link != own);
         let draft = Draft::new(
             "unit",
             format!("disable and remove the mount unit {}", unit.path),
             Command::new(["remove_mount_unit", name, &text]),
-        )
-        .undone_by(Command::new(["write_mount_unit", name, self.boot_target(), ""]).with_stdin(&*text))
-        .editing(Edit::Whole { path: unit.path.clone(), before: text, after: String::new() });
+        );
+        let draft = match is_enabled_otherwise {
+            true => draft.without_inverse("other units want it too, and their links go with it"),
+            false => draft.undone_by(Command::new(["write_mount_unit", name, target, ""]).with_stdin(&*text)),
+        };
+        let draft = draft.editing(Edit::Whole { path: unit.path.clone(), before: text, after: String::new() });
+        // While nothing is mounted it alone would mount it: it comes back if what replaces it goes.
+        let draft = if matches!(self.mounted(), Mounted::Ours(_)) || is_enabled_otherwise {
+            draft
+        } else {
+            draft.rolling_back()
+        };
         verdict.differences.push(Difference::new("unit", unit.path.clone(), "absent", Remedy::Run(vec![draft])));
     }
 

@@ -212,7 +212,10 @@ impl Look<'_> {
             .filter(|line| line.entry.as_ref().is_some_and(is_ours))
             .map(|line| line.text.clone())
             .collect();
-        if !old.is_empty() {
+        if let Some(hazard) = self.password_within("/etc/fstab", &old) {
+            verdict.standing = Standing::Present;
+            verdict.hazards.push(hazard);
+        } else if !old.is_empty() {
             let have = old.join("\n");
             verdict.standing = Standing::Present;
             verdict.differences.push(Difference::new(
