@@ -4,6 +4,7 @@
 pub mod journal;
 pub mod record;
 pub mod report;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -158,7 +159,15 @@ async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Even
     let mut told = |bytes: u64, of: u64| {
         let _ = events.send(Event::StepProgress { id: step.id.clone(), bytes, of });
     };
-    match (session.run_long(&command.with_drawn(drawn), guard, &mut told).await, &order.rolls_back) {
+    let command = command.with_drawn(drawn);
+    let ran = match &command.upload {
+        None => session.run_long(&command, guard, &mut told).await,
+        Some(file) => match upload::send(session, &command, guard, file, &mut told).await {
+            Ok(outcome) => outcome,
+            Err(message) => return Outcome::Failed { message },
+        },
+    };
+    match (ran, &order.rolls_back) {
         (transport::Outcome::Done(_), None) => Outcome::Done,
         (transport::Outcome::Done(_), Some(_)) => Outcome::RolledBack,
         (transport::Outcome::Failed(reply), None) => Outcome::Failed { message: message(&reply) },

@@ -13,7 +13,10 @@ use crate::apply::journal::{self, Journal};
 use crate::apply::report::{Asked, Event, Leftover, Outcome as StepOutcome, Recorded, Report};
 use crate::apply::{self, Sessions, record};
 use crate::cli::{Approval, Global, Locking, Planning};
-use crate::model::{Address, Answer, Facts, Hazard, HostFacts, HostName, Problem, Secrets, Step, escape_line};
+use crate::model::block::AttributeMap;
+use crate::model::{
+    Address, Answer, Datum, Facts, Hazard, HostFacts, HostName, NestedBlock, Problem, Secrets, Step, escape_line,
+};
 use crate::plan::{Action, Change, Choice, Limit, Operation, Plan, Request, Targets};
 use crate::probe;
 use crate::state::file::beside;
@@ -21,6 +24,7 @@ use crate::state::{State, StateLock};
 use crate::transport::NotLocked;
 
 use super::look::{Looked, accepted, asked, look};
+use super::sources;
 use super::terminal::Terminal;
 use super::workspace::{holder, now};
 use super::{Exit, Failure, Outcome, Workspace, plan};
@@ -152,6 +156,10 @@ pub(super) async fn run_file(
             "No step to carry out. This is how the hosts were when the plan was made; they were not asked again.",
         );
     }
+    let changed = sources::check(&workspace.directory, &plan.steps);
+    if !changed.is_empty() {
+        return Err(Failure { exit: Exit::Stale, problems: changed, sources: BTreeMap::new() });
+    }
     let mut looked = connect(&workspace, &plan).await;
     let mut asked = asked(global, planning, None);
     asked.of_file = true;
@@ -190,7 +198,11 @@ fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Option<A
     };
     let missing = |secrets: &Secrets| texts().flat_map(|text| secrets.missing_in(&text)).collect::<BTreeSet<_>>();
     if missing(&Secrets::default()).is_empty() {
-        return Ok(None);
+        // What only looks at the hosts afterwards can do without: then it is not known whether a password is still right.
+        return match has_marks(plan) {
+            true => Ok(Workspace::open(global, &planning.variables).ok().map(|opened| opened.desired.secrets)),
+            false => Ok(None),
+        };
     }
     let secrets = Workspace::open(global, &planning.variables)?.desired.secrets;
     match missing(&secrets).into_iter().next() {
@@ -202,6 +214,17 @@ fn secrets(plan: &Plan, global: &Global, planning: &Planning) -> Result<Option<A
         )
         .into()),
     }
+}
+
+/// Whether any block of the plan has a credential.
+fn has_marks(plan: &Plan) -> bool {
+    fn any(attributes: &AttributeMap, blocks: &[NestedBlock]) -> bool {
+        let is_mark =
+            |value: &Datum| matches!(value, Datum::Text(text) if !Secrets::default().missing_in(text).is_empty());
+        attributes.values().any(|attribute| is_mark(&attribute.value))
+            || blocks.iter().any(|block| any(&block.attributes, &block.blocks))
+    }
+    plan.desired.values().any(|block| any(&block.attributes, &block.blocks))
 }
 
 /// What is no longer as the plan relies on, as far as it can be known before any step has run: then none runs. The guards of
@@ -390,8 +413,9 @@ async fn carry_out(
             Event::Started { plan: plan.hash.clone(), steps: plan.steps.len(), hosts: hosts.iter().cloned().collect() };
         // A receiver that is gone only means that nobody watches.
         let _ = events.send(started);
+        let steps = sources::located(&workspace.directory, &plan.steps);
         let (steps, sessions, problem) =
-            apply::carry_out(&plan.steps, at_once, sessions, &mut opened, &events, &running.cancel).await;
+            apply::carry_out(&steps, at_once, sessions, &mut opened, &events, &running.cancel).await;
         (report.steps, looked.sessions, trouble, journal) = (steps, sessions, problem, Some(opened));
         report.interrupted = running.cancel.is_cancelled();
         for host in hosts {

@@ -19,6 +19,7 @@ use crate::plan::{self, Limit, Operation, Plan, Request};
 use crate::probe;
 use crate::state::{State, moves};
 
+use super::sources::Sources;
 use super::workspace::Workspace;
 use super::{Exit, Failure};
 
@@ -70,7 +71,17 @@ pub(super) async fn look(
 ) -> Result<Looked, Failure> {
     let started = Instant::now();
     let request = request(workspace, planning, destroy)?;
-    let mut questions = questions(workspace, &workspace.desired, state, &request)?;
+    let (mut sources, mut desired) = (Sources::default(), workspace.desired.clone());
+    let mut measure = |desired: &mut Desired| match destroy {
+        // What goes needs no source.
+        true => Problems::new(),
+        false => sources.measure(&workspace.directory, &mut desired.blocks),
+    };
+    let problems = measure(&mut desired);
+    if !problems.is_empty() {
+        return Err(workspace.failure(Exit::Error, problems));
+    }
+    let mut questions = questions(workspace, &desired, state, &request)?;
     if workspace.desired.wants_facts {
         for (host, asked) in plan::questions_for_facts(&workspace.desired.blocks) {
             questions.entry(host).or_insert(asked);
@@ -78,7 +89,7 @@ pub(super) async fn look(
     }
     let (facts, sessions) = ask(workspace, questions).await;
     let mut looked = Looked {
-        desired: workspace.desired.clone(),
+        desired,
         facts,
         sessions,
         locked: BTreeSet::new(),
@@ -90,12 +101,14 @@ pub(super) async fn look(
     if let (true, Some(configuration)) = (looked.desired.wants_facts, &workspace.configuration) {
         let evaluated = configuration.evaluate(Some(&host_facts(&looked.facts)));
         let problems = super::workspace::refusals(&evaluated);
-        let problems: Problems = evaluated.problems.into_iter().chain(problems).collect();
+        let mut desired = evaluated.desired;
+        let unreadable = measure(&mut desired);
+        let problems: Problems = evaluated.problems.into_iter().chain(problems).chain(unreadable).collect();
         if problems.iter().any(Problem::is_error) {
             looked.close().await;
             return Err(workspace.failure(Exit::Error, problems));
         }
-        looked.desired = evaluated.desired;
+        looked.desired = desired;
         // What was said without facts was shown already.
         looked.warnings = problems.into_iter().filter(|problem| !workspace.warnings.contains(problem)).collect();
         looked.ask_more(workspace, state).await?;

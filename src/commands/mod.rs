@@ -14,6 +14,7 @@ mod man;
 mod output;
 mod plan;
 mod show;
+mod sources;
 mod state;
 mod status;
 mod terminal;

@@ -14,9 +14,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::block::Attributes;
-use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Place, Problem, Problems, Question};
+use crate::model::{Block, Blocks, Datum, Guard, HostFacts, HostName, Place, Problem, Problems, Question};
 
 use super::ask::{media_listing, path, people, samba, space};
+use super::mounting::check_reach;
+use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::sharing::{Look, Sharing};
 use super::verdict::Verdict;
@@ -163,6 +165,13 @@ impl Kind for MediaShare {
         })
     }
 
+    fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
+        let directory = Sharing::of(block)?.path;
+        let (state, guard) =
+            directory_state(block, &directory, scene, host).unwrap_or_else(|why| (RoomState::Unknown(why), Vec::new()));
+        Some(Room { directory, state, shared: false, volatile: false, cannot_reserve: None, guard })
+    }
+
     fn told(&self, block: &Block, facts: &HostFacts) -> Option<String> {
         let sharing = Sharing::of(block)?;
         let said = sharing.users.iter().filter_map(|user| {
@@ -187,6 +196,29 @@ impl Kind for MediaShare {
 /// The host of a share.
 pub(in crate::kinds) fn host_of(block: &Block) -> Option<HostName> {
     block.resource("host").map(host::name_of)
+}
+
+/// What media find in the directory of a share, and what must hold while they are written there.
+fn directory_state(
+    block: &Block,
+    directory: &str,
+    scene: &Scene,
+    host: &HostName,
+) -> Result<(RoomState, Vec<Guard>), String> {
+    let ground = scene.ground(host)?;
+    check_reach(&ground, scene.host(host), directory)?;
+    let lineage = path::read(scene.host(host), directory)?;
+    Ok(match lineage.last() {
+        // Another directory in its place is another one to look at.
+        Some(inode) if lineage.obstacle().is_none() => {
+            let what = format!("the directory {directory}");
+            let ask = Question::new(["stat", "-c", "%d %i", "--", directory]);
+            let out = format!("{} {}\n", inode.device, inode.inode);
+            (RoomState::Open { look_in: directory.to_owned() }, vec![Guard { what, ask, status: 0, out }])
+        }
+        Some(_) => (RoomState::Unknown(format!("{directory} is no directory of its own")), Vec::new()),
+        None => (RoomState::Later(format!("{} is made first", block.address)), Vec::new()),
+    })
 }
 
 fn default_share(block: &Block) -> Datum {

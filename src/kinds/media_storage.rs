@@ -128,7 +128,7 @@ impl Kind for MediaStorage {
         Look::at(block, source, scene, host).and_then(|look| look.unmake()).unwrap_or_else(Verdict::unknown)
     }
 
-    fn used_paths(&self, block: &Block) -> Vec<String> {
+    fn used_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
         vec![mount_point(block).to_owned()]
     }
 

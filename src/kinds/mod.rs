@@ -14,6 +14,7 @@ pub mod ground;
 pub mod host;
 pub mod image;
 pub mod image_storage;
+pub mod media_file;
 pub mod media_share;
 pub mod media_storage;
 mod mounting;
@@ -97,7 +98,7 @@ pub trait Kind: Sync {
     }
 
     /// The paths below which somebody may have files open that the resource must not take away: those in which images may be seen.
-    fn used_paths(&self, block: &Block) -> Vec<String> {
+    fn used_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
         self.image_directories(block)
     }
 
@@ -111,7 +112,13 @@ pub trait Kind: Sync {
         None
     }
 
-    /// For kinds that hold images: the room that images find on one host.
+    /// The file of the workstation that its content comes from, relative to the directory of the configuration. Before a plan is made
+    /// its `size` and `sha256` become attributes of the block; what the block says of them already is to be true.
+    fn source_file<'a>(&self, _block: &'a Block) -> Option<&'a str> {
+        None
+    }
+
+    /// For kinds that hold images or media: the room that these find on one host.
     fn room(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Option<Room> {
         None
     }
@@ -131,6 +138,7 @@ pub fn table() -> &'static [&'static dyn Kind] {
         &image::Image,
         &media_share::MediaShare,
         &media_storage::MediaStorage,
+        &media_file::MediaFile,
     ]
 }
 

@@ -34,6 +34,8 @@ pub struct AttributeSchema {
     pub required: bool,
     /// The value is a credential: it must never be shown or stored, whatever it was computed from.
     pub secret: bool,
+    /// A file of the workstation that must not lead out of the configuration, as those of functions.
+    pub inside: bool,
     /// Texts that are allowed; empty for no restriction.
     pub one_of: &'static [&'static str],
     /// One sentence for people, with unit and default.
@@ -42,7 +44,7 @@ pub struct AttributeSchema {
 
 impl AttributeSchema {
     pub const fn optional(name: &'static str, ty: Type, doc: &'static str) -> Self {
-        AttributeSchema { name, ty, required: false, secret: false, one_of: &[], doc }
+        AttributeSchema { name, ty, required: false, secret: false, inside: false, one_of: &[], doc }
     }
 
     pub const fn required(name: &'static str, ty: Type, doc: &'static str) -> Self {
@@ -51,6 +53,10 @@ impl AttributeSchema {
 
     pub const fn one_of(self, texts: &'static [&'static str]) -> Self {
         AttributeSchema { one_of: texts, ..self }
+    }
+
+    pub const fn inside(self) -> Self {
+        AttributeSchema { inside: true, ..self }
     }
 
     pub const fn secret(self) -> Self {

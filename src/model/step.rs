@@ -17,6 +17,19 @@ pub struct Command {
     pub argv: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// A file of the workstation that the command reads from its standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<Upload>,
+}
+
+/// A file of the workstation as it was when the plan was made. A plan never holds its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Relative to the directory of the configuration.
+    pub path: String,
+    pub bytes: u64,
+    /// In hexadecimal digits.
+    pub sha256: String,
 }
 
 impl Command {
@@ -25,7 +38,7 @@ impl Command {
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        Command { argv: words.into_iter().map(Into::into).collect(), stdin: None }
+        Command { argv: words.into_iter().map(Into::into).collect(), stdin: None, upload: None }
     }
 
     /// Stands for a text that each apply draws anew, the same in all of its steps: what no host can have seen before.
@@ -34,12 +47,18 @@ impl Command {
     /// The command with what was drawn in its place.
     pub fn with_drawn(&self, drawn: &str) -> Command {
         let argv = self.argv.iter().map(|word| if word == Self::DRAWN { drawn.to_owned() } else { word.clone() });
-        Command { argv: argv.collect(), stdin: self.stdin.clone() }
+        Command { argv: argv.collect(), ..self.clone() }
     }
 
     /// The same command with this text on its standard input.
     pub fn with_stdin(mut self, text: impl Into<String>) -> Self {
         self.stdin = Some(text.into());
+        self
+    }
+
+    /// The same command with this file on its standard input.
+    pub fn with_upload(mut self, file: Upload) -> Self {
+        self.upload = Some(file);
         self
     }
 }

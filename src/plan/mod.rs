@@ -359,7 +359,7 @@ fn watched(desired: &Blocks, state: &State) -> BTreeMap<HostName, Vec<String>> {
         for block in all.values() {
             let Some(kind) = kind_of(&block.address) else { continue };
             for host in hosts_of(block, all, state) {
-                paths.entry(host).or_default().extend(kind.used_paths(block));
+                paths.entry(host).or_default().extend(kind.used_paths(block, all));
             }
         }
     }

@@ -388,7 +388,7 @@ impl Session {
 
     fn revealed_command(&self, command: &Command) -> Result<Command, String> {
         let stdin = command.stdin.iter().cloned().collect::<Vec<_>>();
-        Ok(Command { argv: self.reveal(&command.argv)?, stdin: self.reveal(&stdin)?.pop() })
+        Ok(Command { argv: self.reveal(&command.argv)?, stdin: self.reveal(&stdin)?.pop(), upload: None })
     }
 
     fn reveal(&self, words: &[String]) -> Result<Vec<String>, String> {

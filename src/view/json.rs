@@ -44,6 +44,7 @@ fn step(step: &Step) -> Value {
         "summary": step.summary,
         "command": step.command.argv,
         "stdin": step.command.stdin,
+        "upload": step.command.upload,
         "after": step.after,
         "guard": step.guard.iter().map(guarded).collect::<Vec<_>>(),
         "impact": step.impact,
@@ -216,6 +217,7 @@ mod tests {
             "10.0.0.5:/export/images /srv/nfs nfs vers=4.2,hard,noatime,_netdev,nofail,x-larder.id=external_volume.nfs 0 0"
           ],
           "stdin": "first line\nsecond\tline\n",
+          "upload": null,
           "after": [
             "external_volume.nfs@hv1/mkdir"
           ],
@@ -247,6 +249,7 @@ mod tests {
             "/srv/nfs"
           ],
           "stdin": null,
+          "upload": null,
           "after": [],
           "guard": [
             "/srv/nfs (which did not exist) is as seen: stat -c '%F %i' -- /srv/nfs fails with 1"

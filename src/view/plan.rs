@@ -511,6 +511,9 @@ impl<'a> View<'a> {
                 say("input:  ", &format!("... and {}", count(lines.len() - SHOWN_INPUT, "more line")));
             }
         }
+        if let Some(file) = &step.command.upload {
+            say("input:  ", &format!("{} ({}, sha256 {})", escape(&file.path), Size(file.bytes), file.sha256));
+        }
         for guard in &step.guard {
             say("only if:", &guarded(guard));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::declare::Resource;
 use super::super::decode;
 use super::super::eval::Evaluator;
+use super::super::functions::file::is_inside;
 use super::super::modules::clean;
 use super::super::references::{Reference, in_block, references};
 use super::super::source::{Sources, Span};
@@ -139,6 +140,7 @@ impl<'a> Contents<'a> {
         if is_repeated {
             fits &= are_single(evaluator, schema.blocks, &blocks, self.resource.block.header);
         }
+        fits &= are_inside(evaluator, schema.attributes, &attributes);
         if !from.is_empty() {
             from_module(schema.attributes, &mut attributes, from);
             for block in &mut blocks {
@@ -350,6 +352,23 @@ impl<'a> Written<'a> {
 /// Whether a secret would be shown: a kind derives other values from most attributes, and says them in messages.
 fn is_revealed(known: &AttributeSchema, value: &Value) -> bool {
     value.is_sensitive_anywhere() && !known.secret && !is_reference(known.ty)
+}
+
+/// Whether files of the workstation stay where those stay that functions read. One that does not is reported.
+fn are_inside(evaluator: &mut Evaluator<'_>, schema: &[AttributeSchema], attributes: &AttributeMap) -> bool {
+    let mut all = true;
+    for known in schema.iter().filter(|known| known.inside) {
+        if let Some(Attribute { value: Datum::Text(path), place, .. }) = attributes.get(known.name)
+            && !path.starts_with("~/")
+            && !is_inside(evaluator, path)
+        {
+            let summary = format!("`{}` leads out of the directory of the configuration", known.name);
+            let detail = "Write an absolute path if that is meant, or put the file below the configuration.";
+            evaluator.problems.push(Problem::error("invalid-path", summary, detail).at(place.as_deref()));
+            all = false;
+        }
+    }
+    all
 }
 
 /// Files of the workstation are named from the module; from here on all paths start from the root.

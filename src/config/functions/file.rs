@@ -88,13 +88,18 @@ fn resolve(evaluator: &Evaluator<'_>, path: &str) -> Result<PathBuf, Fault> {
     if let Some(rest) = path.strip_prefix("~/") {
         return Ok(Path::new(&home(evaluator)?).join(rest));
     }
-    let full = evaluator.scope.directory().join(path);
-    if Path::new(path).is_absolute() || evaluator.scope.border().is_none_or(|border| is_within(&full, border)) {
-        return Ok(full);
+    if is_inside(evaluator, path) {
+        return Ok(evaluator.scope.directory().join(path));
     }
     let why =
         format!("`{path}` leads out of the directory of the configuration; whoever means that writes an absolute path");
     Err(Fault::argument(0, why))
+}
+
+/// Whether a path is absolute, or stays in the directory of the configuration.
+pub(in crate::config) fn is_inside(evaluator: &Evaluator<'_>, path: &str) -> bool {
+    let full = evaluator.scope.directory().join(path);
+    Path::new(path).is_absolute() || evaluator.scope.border().is_none_or(|border| is_within(&full, border))
 }
 
 /// Whether a path is below a directory as both are written.

@@ -7,7 +7,7 @@
 mod collection;
 mod conversion;
 mod encoding;
-mod file;
+pub(super) mod file;
 mod format;
 mod hardware;
 mod hash;

@@ -8,6 +8,7 @@ pub mod device_names;
 pub mod fstab;
 pub mod image_file;
 pub mod image_listing;
+pub mod media;
 pub mod media_listing;
 pub mod mounts;
 pub mod network_mounts;
@@ -43,6 +44,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
     ("can_read", include_str!("can_read.sh")),
+    ("media_facts", include_str!("media_facts.sh")),
     ("media_listing", include_str!("media_listing.sh")),
     ("can_use", include_str!("can_use.sh")),
     ("selinux_boolean", include_str!("selinux_boolean.sh")),

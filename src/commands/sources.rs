@@ -1,0 +1,127 @@
+//! Files of the workstation that a configuration wants on hosts: their sizes and digests, read once before a plan is made.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::kinds::kind_of;
+use crate::model::block::Attributes as _;
+use crate::model::{Attribute, Block, Blocks, Datum, Place, Problem, Problems, Size, Step, escape_line};
+
+/// What a file was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Measured {
+    bytes: u64,
+    sha256: String,
+}
+
+/// What was read in this run, by the path of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Sources(BTreeMap<String, Result<Measured, String>>);
+
+impl Sources {
+    /// Puts size and digest of each file into the block that wants it; a block that says something else is in error.
+    pub(super) fn measure(&mut self, directory: &Path, blocks: &mut Blocks) -> Problems {
+        let mut problems = Problems::new();
+        for block in blocks.values_mut() {
+            let Some(source) = kind_of(&block.address).and_then(|kind| kind.source_file(block)).map(str::to_owned)
+            else {
+                continue;
+            };
+            let measured = self.0.entry(source.clone()).or_insert_with(|| measure(&full_path(directory, &source)));
+            problems.extend(match measured {
+                Ok(measured) => note(block, &source, measured),
+                Err(why) => {
+                    let cure = "Put the file there, or correct `source`. Nothing was asked of any host.";
+                    let summary = format!("{} cannot be read: {why}", escape_line(&source));
+                    Some(Problem::error("source-unreadable", summary, cure).at(place(block, "source")))
+                }
+            });
+        }
+        problems
+    }
+}
+
+fn place<'a>(block: &'a Block, name: &str) -> Option<&'a Place> {
+    block.place_of(name).or(block.place.as_deref())
+}
+
+fn note(block: &mut Block, source: &str, measured: &Measured) -> Option<Problem> {
+    let differs = |name: &str, is: String| {
+        let summary = format!("{} is not the file that `{name}` is for: it has {is}", escape_line(source));
+        let cure = format!("Fetch the right file; or correct `{name}`, if this file can be trusted.");
+        Problem::error("source-changed", summary, cure).at(place(block, name))
+    };
+    if block.size("size").is_some_and(|size| size.0 != measured.bytes) {
+        return Some(differs("size", format!("{} bytes", measured.bytes)));
+    }
+    if block.text("sha256").is_some_and(|digest| digest != measured.sha256) {
+        return Some(differs("sha256", format!("the SHA-256 {}", measured.sha256)));
+    }
+    let values = [("size", Datum::Size(Size(measured.bytes))), ("sha256", Datum::text(measured.sha256.as_str()))];
+    for (name, value) in values {
+        block.attributes.entry(name.into()).or_insert_with(|| Attribute::default_value(value));
+    }
+    None
+}
+
+/// The files that the steps of a plan read are still those that it was made with.
+pub(super) fn check(directory: &Path, steps: &[Step]) -> Problems {
+    let changed = steps.iter().filter_map(|step| {
+        let planned = step.command.upload.as_ref()?;
+        let why = match measure(&full_path(directory, &planned.path)) {
+            Ok(now) if now.bytes == planned.bytes && now.sha256 == planned.sha256 => return None,
+            Ok(now) => format!("it has {} bytes and the SHA-256 {}", now.bytes, now.sha256),
+            Err(why) => format!("it cannot be read: {why}"),
+        };
+        let summary = format!("{} has changed since the plan was made: {why}", escape_line(&planned.path));
+        let cure = format!("Nothing was done ({} relies on it). Put the file back, or make a new plan.", step.id);
+        Some(Problem::error("source-changed", summary, cure))
+    });
+    changed.collect()
+}
+
+/// The steps with the paths of their files as this process can open them.
+pub(super) fn located(directory: &Path, steps: &[Step]) -> Vec<Step> {
+    let mut steps = steps.to_vec();
+    for upload in steps.iter_mut().filter_map(|step| step.command.upload.as_mut()) {
+        upload.path = full_path(directory, &upload.path).to_string_lossy().into_owned();
+    }
+    steps
+}
+
+fn full_path(directory: &Path, source: &str) -> PathBuf {
+    match source.strip_prefix("~/").zip(std::env::var_os("HOME")) {
+        Some((rest, home)) => Path::new(&home).join(rest),
+        None => directory.join(source),
+    }
+}
+
+fn measure(path: &Path) -> Result<Measured, String> {
+    let started = std::time::Instant::now();
+    // Some files wait until there is something to read.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let opened = std::fs::File::options().read(true).custom_flags(flags).open(path);
+    let mut file = opened.map_err(|error| error.to_string())?;
+    if !file.metadata().map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
+    let (mut digest, mut bytes, mut chunk) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => {
+                digest.update(&chunk[..count]);
+                bytes += count as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    tracing::debug!(path = %path.display(), bytes, elapsed = ?started.elapsed(), "read");
+    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Measured { bytes, sha256 })
+}

@@ -1,0 +1,88 @@
+//! A file in a repository of installation media: whether it is there, and which content it has.
+
+use crate::model::{HostFacts, Question};
+
+use super::{Known, failure};
+
+/// A file that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Medium {
+    pub is_regular: bool,
+    pub inode: u64,
+    pub size: u64,
+    /// Asked only of a regular file of the size that is wanted.
+    pub sha256: Option<String>,
+}
+
+/// Asks for a file, and for its digest if it has so many bytes; no host is asked for one while the size is not known.
+pub fn question(path: &str, size: Option<u64>) -> Question {
+    Question::new(["media_facts".to_owned(), path.to_owned(), size.map(|size| size.to_string()).unwrap_or_default()])
+}
+
+/// The file at a path; `None` where there is none.
+pub fn read(facts: &HostFacts, path: &str, size: Option<u64>) -> Known<Option<Medium>> {
+    let reply = facts.said(&question(path, size))?;
+    if reply.status == 0 {
+        let medium = parse(&reply.out).ok_or("the answer about the file makes no sense")?;
+        return match medium.is_regular && Some(medium.size) == size && medium.sha256.is_none() {
+            true => Err(format!("the digest of {path} was not told")),
+            false => Ok(Some(medium)),
+        };
+    }
+    let absent = ["No such file or directory", "Not a directory"];
+    match reply.out.is_empty() && absent.iter().any(|text| reply.err.trim_end().ends_with(text)) {
+        true => Ok(None),
+        false => Err(failure(&reply)),
+    }
+}
+
+fn parse(text: &str) -> Option<Medium> {
+    let mut lines = text.lines();
+    let words: Vec<_> = lines.next()?.split(' ').collect();
+    let [kind, _device, inode, size] = words.as_slice() else { return None };
+    let sha256 = match lines.next() {
+        None => None,
+        Some(line) => Some(line.strip_prefix("sha256 ").filter(|digest| is_digest(digest))?.to_owned()),
+    };
+    // The type bits of inode(7).
+    let is_regular = u32::from_str_radix(kind, 16).ok()? & 0o170000 == 0o100000;
+    Some(Medium { is_regular, inode: inode.parse().ok()?, size: size.parse().ok()?, sha256 })
+}
+
+/// Whether a text is a SHA-256 as sha256sum(1) prints it.
+pub fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Answer, Reply};
+
+    fn told(status: i32, out: &str, err: &str) -> Known<Option<Medium>> {
+        let reply = Reply { status, out: out.to_owned(), err: err.to_owned() };
+        read(&HostFacts::Reached([(question("/m/a", Some(5)), Answer::Said(reply))].into()), "/m/a", Some(5))
+    }
+
+    #[test]
+    fn a_file_is_there_or_absent_or_unknown() {
+        let digest = "a".repeat(64);
+        let whole = told(0, &format!("81a4 64769 12 5\nsha256 {digest}\n"), "").expect("known").expect("a file");
+        assert_eq!(whole, Medium { is_regular: true, inode: 12, size: 5, sha256: Some(digest.clone()) });
+        let other = told(0, "81a4 64769 12 6\n", "").expect("known").expect("a file");
+        assert_eq!((other.size, other.sha256), (6, None));
+        assert!(!told(0, "41ed 64769 12 5\n", "").expect("known").expect("a directory").is_regular);
+        assert_eq!(told(1, "", "stat: cannot statx '/m/a': No such file or directory\n"), Ok(None));
+        for (status, out, err) in [
+            (0, "81a4 64769 12 5\n", ""),
+            (0, "", ""),
+            (0, "81a4 64769 12 5\nsha256 abc\n", ""),
+            (1, "", "stat: cannot statx '/m/a': Input/output error\n"),
+            (1, "81a4 64769 12 5\n", "/m/a changes while it is read\n"),
+            (1, "81a4 64769 12 5\n", "sha256sum: /m/a: No such file or directory\n"),
+            (137, "", ""),
+        ] {
+            assert!(told(status, out, err).is_err(), "{status} {out:?} {err:?}");
+        }
+    }
+}

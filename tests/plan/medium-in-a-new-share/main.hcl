@@ -1,0 +1,20 @@
+host "nas" {
+  address = "192.0.2.5"
+}
+
+media_share "iso" {
+  host  = host.nas
+  path  = "/srv/media"
+  share = "media"
+  user {
+    name     = "larder"
+    password = "swordfish-17"
+  }
+}
+
+media_file "debian" {
+  share  = media_share.iso
+  source = "iso/debian.iso"
+  size   = 5
+  sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+}

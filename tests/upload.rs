@@ -1,0 +1,224 @@
+//! Files of the workstation on their way to a host: they arrive whole or not at all, whatever becomes of the file, of the host's
+//! directory or of the connection meanwhile.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command as Program;
+
+use common::Site;
+use larder::apply::journal::Journal;
+use larder::apply::report::{Event, Outcome};
+use larder::apply::{self, Sessions};
+use larder::kinds::{self, ask::media};
+use larder::model::step::Upload;
+use larder::model::{Answer, Command, Guard, HostFacts, HostName, Impact, Inverse, Question, Step};
+use larder::transport::{self, Session};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const HOST: &str = "hv1";
+const AT: &str = "/srv/media/debian iso.iso";
+
+async fn session(site: &Site) -> Session {
+    let host = HostName::from(HOST);
+    let connection = site.lab().connection(&host, None).unwrap();
+    transport::open(&host, &connection, &kinds::functions()).await.unwrap()
+}
+
+fn upload(path: &Path, more: &[&str]) -> Command {
+    let bytes = std::fs::metadata(path).unwrap().len();
+    let (size, sha256) = (bytes.to_string(), digest(path));
+    let words = ["upload_media", AT, &size, &sha256].into_iter().chain(more.iter().copied());
+    Command::new(words).with_upload(Upload { path: path.to_str().unwrap().to_owned(), bytes, sha256: sha256.clone() })
+}
+
+fn digest(path: &Path) -> String {
+    let output = Program::new("sha256sum").arg("--").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()[..64].to_owned()
+}
+
+fn random(path: &Path, bytes: usize) {
+    let words = ["-c", "head -c \"$1\" /dev/urandom >\"$2\"", "sh", &bytes.to_string()];
+    assert!(Program::new("sh").args(words).arg(path).status().unwrap().success());
+}
+
+/// Carries out one step; gives what came of it, and how far it told that it has come.
+async fn carry_out(site: &Site, command: Command, guard: Vec<Guard>) -> (Outcome, Vec<u64>) {
+    let step = Step {
+        id: "media_file.x@hv1/upload".into(),
+        address: "media_file.x".parse().unwrap(),
+        host: HOST.into(),
+        action: "upload".into(),
+        summary: String::new(),
+        command,
+        guard,
+        after: Vec::new(),
+        impact: Impact::None,
+        inverse: Inverse::None("a test".into()),
+        rolls_back: false,
+        cleans_up: false,
+        hazards: Vec::new(),
+    };
+    let sessions = Sessions::from([(HostName::from(HOST), session(site).await)]);
+    let mut journal = Journal::open(&site.path().join("journal")).unwrap();
+    let (events, mut told) = mpsc::unbounded_channel();
+    let (mut reports, sessions, trouble) =
+        apply::carry_out(&[step], 1, sessions, &mut journal, &events, &CancellationToken::new()).await;
+    assert!(trouble.is_none(), "{trouble:?}");
+    for mut session in sessions.into_values() {
+        // A failed upload leaves a session that can be used.
+        let answer = Question::new(["true"]);
+        assert!(matches!(session.ask(std::slice::from_ref(&answer)).await[&answer], Answer::Said(_)));
+        session.close().await;
+    }
+    let mut progress = Vec::new();
+    while let Ok(event) = told.try_recv() {
+        if let Event::StepProgress { bytes, .. } = event {
+            progress.push(bytes);
+        }
+    }
+    (reports.remove(0).outcome, progress)
+}
+
+#[track_caller]
+fn failure(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { message } => message.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the host says of the file, asked as a plan asks it.
+fn seen(site: &Site, size: u64) -> media::Medium {
+    site.wait(async {
+        let mut session = session(site).await;
+        let answers = session.ask(&[media::question(AT, Some(size))]).await;
+        session.close().await;
+        media::read(&HostFacts::Reached(answers), AT, Some(size)).unwrap().unwrap()
+    })
+}
+
+fn listing(site: &Site) -> String {
+    site.sh(HOST, "ls -A /srv/media")
+}
+
+#[test]
+fn a_file_arrives_whole_and_its_digest_is_known_until_it_changes() {
+    let site = Site::up(&[HOST]);
+    site.sh(HOST, "mkdir /srv/media; chgrp 20 /srv/media");
+    let source = site.path().join("source.iso");
+    random(&source, 40 << 20);
+    let (outcome, told) = site.wait(carry_out(&site, upload(&source, &[]), Vec::new()));
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(told, [8, 16, 24, 32, 40].map(|mebibytes| mebibytes << 20));
+    let of = format!("sha256sum '{AT}'; stat -c '%a %U %g' '{AT}'");
+    assert_eq!(site.sh(HOST, &of), format!("{}  {AT}\n644 root 20\n", digest(&source)));
+    assert_eq!(listing(&site), "debian iso.iso\n");
+    assert_eq!(site.sh(HOST, "stat -c %a /var/lib/larder /var/lib/larder/digests"), "755\n700\n");
+    let kept = "/var/lib/larder/digests/*";
+    assert_eq!(site.sh(HOST, &format!("set +f; head -n 1 {kept}")), format!("{}\n", digest(&source)));
+    assert_eq!(seen(&site, 40 << 20).sha256, Some(digest(&source)));
+    // What is kept is used, as a lie in it shows,
+    site.sh(HOST, &format!("sed -i '1s/.*/{}/' {kept}", "0".repeat(64)));
+    assert_eq!(seen(&site, 40 << 20).sha256, Some("0".repeat(64)));
+    // but of this very file alone, even if its size and its time of writing are as before; and not if anybody else could write it.
+    site.sh(
+        HOST,
+        &format!("t=$(stat -c %y '{AT}'); printf x | dd of='{AT}' conv=notrunc status=none; touch -d \"$t\" '{AT}'"),
+    );
+    let now = site.sh(HOST, &format!("sha256sum '{AT}'"))[..64].to_owned();
+    assert_ne!(now, digest(&source));
+    assert_eq!(seen(&site, 40 << 20).sha256, Some(now));
+    assert_eq!(seen(&site, 1).sha256, None, "a file of another size is another one");
+}
+
+#[test]
+fn a_source_that_changes_puts_nothing_into_place() {
+    let site = Site::up(&[HOST]);
+    site.sh(HOST, "mkdir /srv/media");
+    let source = site.path().join("source.iso");
+    type Change = fn(&Path);
+    let table: [(&str, Change); 4] = [
+        ("content is another", |source| random(source, 2 << 20)),
+        ("it has 5 bytes", |source| random(source, 5)),
+        ("it has 2097153 bytes", |source| random(source, (2 << 20) + 1)),
+        ("it cannot be read", |source| std::fs::remove_file(source).unwrap()),
+    ];
+    for (says, change) in table {
+        random(&source, 2 << 20);
+        let command = upload(&source, &[]);
+        change(&source);
+        let message = failure(&site.wait(carry_out(&site, command, Vec::new())).0);
+        assert!(message.contains(says) && message.contains("source-changed"), "{says}: {message}");
+        assert_eq!(listing(&site), "", "{says}");
+    }
+    // Cut short while it is read: a file of the kernel says that it has more bytes than it gives.
+    let short = Path::new("/sys/kernel/mm/transparent_hugepage/enabled");
+    let mut command = Command::new(["upload_media", AT, "4096", &"0".repeat(64)]);
+    command = command.with_upload(Upload { path: short.to_str().unwrap().into(), bytes: 4096, sha256: "0".repeat(64) });
+    let message = failure(&site.wait(carry_out(&site, command, Vec::new())).0);
+    assert!(message.contains("it is shorter than it was"), "{message}");
+    assert_eq!(listing(&site), "");
+}
+
+#[test]
+fn what_is_there_is_never_overwritten_but_by_its_inode() {
+    let site = Site::up(&[HOST]);
+    site.sh(HOST, &format!("mkdir /srv/media; echo before >'{AT}'"));
+    let source = site.path().join("source.iso");
+    random(&source, 1 << 20);
+    let message = failure(&site.wait(carry_out(&site, upload(&source, &[]), Vec::new())).0);
+    assert!(message.contains("File exists"), "{message}");
+    let message = failure(&site.wait(carry_out(&site, upload(&source, &["1"]), Vec::new())).0);
+    assert!(message.contains("no longer the file that was seen"), "{message}");
+    // Links lead nowhere.
+    site.sh(HOST, "echo else >/srv/else; ln -s /srv/else /srv/media/link");
+    let mut command = upload(&source, &[]);
+    command.argv[1] = "/srv/media/link".into();
+    failure(&site.wait(carry_out(&site, command, Vec::new())).0);
+    assert_eq!(site.sh(HOST, "rm /srv/media/link; cat /srv/else /srv/media/*"), "else\nbefore\n");
+    // Open files keep it as it is.
+    let guard = larder::kinds::ask::open_files::nobody(&[AT.to_owned()]);
+    let inode = site.sh(HOST, &format!("stat -c %i '{AT}'")).trim().to_owned();
+    site.sh(HOST, &format!("sh -c 'exec 3<\"{AT}\"; exec sleep 1000' >/dev/null 2>&1 & echo $! >/run/holder"));
+    let (outcome, _) = site.wait(carry_out(&site, upload(&source, &[&inode]), vec![guard.clone()]));
+    assert!(matches!(&outcome, Outcome::Changed { is, .. } if is.contains("sleep")), "{outcome:?}");
+    assert_eq!(listing(&site), "debian iso.iso\n");
+    site.sh(HOST, "kill $(cat /run/holder)");
+    common::machines::eventually("the file is closed", || {
+        !site.sh(HOST, "set +f; ls -l /proc/[0-9]*/fd 2>/dev/null || true").contains(AT)
+    });
+    assert_eq!(site.wait(carry_out(&site, upload(&source, &[&inode]), vec![guard])).0, Outcome::Done);
+    assert_eq!(site.sh(HOST, &format!("sha256sum '{AT}'"))[..64], digest(&source));
+    assert_eq!(listing(&site), "debian iso.iso\n");
+}
+
+#[test]
+fn an_upload_that_is_cut_off_leaves_nothing_in_sight_and_the_next_one_is_whole() {
+    let site = Site::up(&[HOST]);
+    site.sh(HOST, "mkdir /srv/media");
+    let source = site.path().join("source.iso");
+    random(&source, 30 << 20);
+    site.wait(async {
+        let mut session = session(&site).await;
+        let (mut write, mut read) = tokio::io::duplex(1 << 20);
+        // Half of it comes, and then the connection goes with the session.
+        let command = upload(&source, &[]);
+        let half = std::fs::read(&source).unwrap()[..15 << 20].to_vec();
+        let sent = tokio::io::AsyncWriteExt::write_all(&mut write, &half);
+        let run = session.upload(&command, &[], &mut read, 30 << 20, None);
+        tokio::select! {
+            outcome = run => panic!("{outcome:?}"),
+            sent = sent => sent.unwrap(),
+        }
+        session.close().await;
+    });
+    let seen = site.sh(HOST, "ls /srv/media");
+    assert_eq!(seen, "", "only what is hidden may be left");
+    assert_eq!(site.wait(carry_out(&site, upload(&source, &[]), Vec::new())).0, Outcome::Done);
+    assert_eq!(site.sh(HOST, &format!("sha256sum '{AT}'"))[..64], digest(&source));
+    common::machines::eventually("the first one has ended", || listing(&site) == "debian iso.iso\n");
+}
