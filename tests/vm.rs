@@ -7,6 +7,8 @@ mod changes;
 #[path = "vm/cifs.rs"]
 mod cifs;
 mod common;
+#[path = "vm/media.rs"]
+mod media;
 #[path = "vm/nfs.rs"]
 mod nfs;
 #[path = "vm/secrets.rs"]

@@ -1,0 +1,134 @@
+//! Files of the workstation in a share that Larder serves.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::common::{Run, Site, actions, assert_hazard, change, hazards};
+use crate::site::{server, up};
+
+const ADDRESS: &str = "media_file.debian";
+const AT: &str = "/srv/media/debian.iso";
+
+fn hosts(site: &Site, names: &[&str]) -> String {
+    names.iter().map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).collect()
+}
+
+const SHARE: &str = "media_share \"iso\" {\n  host = host.san\n  path = \"/srv/media\"\n  user {\n    name     = \"larder\"\n    password = \"swordfish-17\"\n  }\n}\n";
+
+fn storage() -> String {
+    format!(
+        "media_storage \"mounted\" {{\n  hosts    = [host.hv1]\n  server   = \"{}\"\n  share    = \"iso\"\n  username = \"larder\"\n  password = \"swordfish-17\"\n  depends_on = [media_share.iso]\n}}\n",
+        server()
+    )
+}
+
+const FILE: &str = "media_file \"debian\" {\n  source = \"iso/debian.iso\"\n  share  = media_share.iso\n}\n";
+
+/// A file of the workstation with content that nobody can guess.
+fn source(site: &Site, mebibytes: usize) {
+    std::fs::create_dir_all(site.path().join("iso")).expect("a directory");
+    let path = site.path().join("iso/debian.iso");
+    let script = format!("head -c {} /dev/urandom >\"$1\"", mebibytes << 20);
+    let made = std::process::Command::new("sh").args(["-c", &script, "sh"]).arg(&path).status().expect("it runs");
+    assert!(made.success());
+}
+
+fn digest(site: &Site) -> String {
+    let output = std::process::Command::new("sha256sum").arg(site.path().join("iso/debian.iso")).output();
+    String::from_utf8(output.expect("it runs").stdout).expect("a text")[..64].to_owned()
+}
+
+fn on(site: &Site, host: &str, path: &str) -> String {
+    site.sh(host, &format!("sha256sum {path}"))[..64].to_owned()
+}
+
+/// Runs the binary; gives the most memory that it had, in KiB, beside what it said.
+fn watched(site: &Site, arguments: &[&str]) -> (Run, u64) {
+    let mut child = site.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().expect("our own child").is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        most = most.max(now.unwrap_or(0));
+        std::thread::yield_now();
+    }
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (Run { exit: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }, most)
+}
+
+#[test]
+fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has_it_open() {
+    let site = up();
+    let all = hosts(&site, &["san", "hv1"]) + SHARE + &storage() + FILE;
+    site.write(&all);
+    let missing = site.larder(&["plan", "-json"]).expect(1);
+    assert!(missing.out.contains("source-unreadable") || missing.err.contains("source-unreadable"), "{missing:?}");
+    source(&site, 32);
+
+    // The share is made first, and then the file in the same apply.
+    let (run, most) = watched(&site, &["apply", "-auto-approve", "-json"]);
+    let run = run.expect(0);
+    assert!(most < 64 << 10, "{most} KiB");
+    let events = serde_json::Deserializer::from_str(&run.out).into_iter::<Value>().map(|event| event.expect("JSON"));
+    let told: Vec<u64> = (events.filter(|event| event["event"] == "step-progress"))
+        .map(|event| {
+            assert_eq!((&event["id"], &event["of"]), (&"media_file.debian@san/upload".into(), &(32u64 << 20).into()));
+            event["bytes"].as_u64().expect("a number")
+        })
+        .collect();
+    assert!(told.len() > 3 && told.is_sorted() && told.last() == Some(&(32 << 20)), "{told:?}");
+    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.sh("san", "stat -c '%a %U' /srv/media/debian.iso; ls -A /srv/media"), "644 root\ndebian.iso\n");
+    site.assert_settled();
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    for media in status["media"].as_array().expect("media") {
+        assert_eq!(media["files"], serde_json::json!([{"name": "debian.iso", "size": 32 << 20, "kind": "iso"}]));
+    }
+    let mounted = "/var/lib/larder/media/mounted/debian.iso";
+    assert_eq!(on(&site, "hv1", mounted), digest(&site));
+
+    // The digest that the host keeps is not believed once the file has changed.
+    site.sh(
+        "san",
+        &format!("t=$(stat -c %y {AT}); printf x | dd of={AT} conv=notrunc status=none; touch -d \"$t\" {AT}"),
+    );
+    assert_eq!(hazards(&site.plan()), ["data-loss"]);
+
+    // Another content, while a hypervisor has it open.
+    source(&site, 3);
+    site.sh("hv1", &format!("sh -c 'exec 3<{mounted}; exec sleep 1000' >/dev/null 2>&1 & echo $! >/run/holder"));
+    let plan = site.refused();
+    assert_hazard(&plan, "in-use", ADDRESS, "san", &["has /srv/media/debian.iso open"], "Stop the guest");
+    assert_hazard(&site.refused(), "in-use", ADDRESS, "san", &["is in use on san: smbd"], "another `name`");
+    site.larder(&["apply", "-auto-approve", "-accept", "data-loss@media_file.debian"]).expect(6);
+    site.sh("hv1", "kill $(cat /run/holder)");
+    crate::common::machines::eventually("the server has let go", || hazards(&site.plan()) == ["data-loss"]);
+    let before = on(&site, "san", AT);
+    assert_hazard(&site.refused(), "data-loss", ADDRESS, "san", &["has another content"], "another `name`");
+    assert_eq!(on(&site, "san", AT), before);
+    let plan = site.apply_exactly_with(&["-accept", "data-loss@media_file.debian"]);
+    assert_eq!(actions(&plan, ADDRESS, "san"), ["replace"]);
+    assert_eq!(on(&site, "san", AT), digest(&site));
+
+    // A plan file whose source is another one now changes nothing.
+    site.sh("san", &format!("rm {AT}"));
+    site.larder(&["plan", "-out", "saved.plan"]).expect(0);
+    source(&site, 3);
+    let stale = site.larder(&["apply", "saved.plan"]);
+    assert!(stale.exit != 0 && stale.err.contains("source-changed"), "{stale:?}");
+    assert_eq!(site.sh("san", "ls -A /srv/media"), "");
+
+    // What is there with the same content is adopted, and stays without its block.
+    site.apply_exactly();
+    std::fs::remove_dir_all(site.path().join("state")).expect("a state");
+    assert_eq!(change(&site.plan(), ADDRESS)["action"], "adopt");
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.write(&(hosts(&site, &["san", "hv1"]) + SHARE + &storage()));
+    assert_eq!(change(&site.plan(), ADDRESS)["action"], "forget");
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    assert_eq!(on(&site, "san", AT), digest(&site));
+}
