@@ -141,6 +141,8 @@ fn add_canary(looks: &[Look], verdicts: &mut BTreeMap<HostName, Verdict>) {
     if hearing.is_empty() {
         return;
     }
+    // What is mounted there now is not what will be, if it is mounted anew before.
+    let guard = if is_new(&witness) { Vec::new() } else { witness.room_guard() };
     let name = format!(".larder-canary.{}", witness.ground.system.machine_id);
     let command = |function: &str, look: &Look, more: &[&str]| {
         let user = look.ground.system.qemu.as_ref().map_or("root", |qemu| &qemu.name);
@@ -165,7 +167,7 @@ fn add_canary(looks: &[Look], verdicts: &mut BTreeMap<HostName, Verdict>) {
         format!("write a file of a new name into {}, for the other members to see", witness.at),
         command("canary_write", witness, &[]),
     )
-    .guarded(witness.room_guard())
+    .guarded(guard)
     .undone_by(remove.clone());
     let closes =
         Draft::new("canary-remove", format!("remove that file from {} again, in any case", witness.at), remove)
