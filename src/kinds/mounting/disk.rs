@@ -38,6 +38,10 @@ impl Look<'_> {
     ) -> bool {
         let before = verdict.hazards.len();
         let mut refuse = |code, message: String, cure: String| verdict.hazards.push(self.hazard(code, message, cure));
+        if let Some((why, cure)) = device.misnamed(&format!("{path} on {}", self.host)) {
+            refuse(HazardCode::DeviceDiffers, why, cure);
+            return false;
+        }
         let elsewhere = self
             .ground
             .mounts
