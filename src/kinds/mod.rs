@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
 pub mod ask;
+mod attaching;
 mod backing;
 pub mod external_volume;
 pub mod found;
@@ -14,6 +15,7 @@ pub mod ground;
 pub mod host;
 pub mod image;
 pub mod image_storage;
+pub mod iscsi_target;
 pub mod media_file;
 pub mod media_share;
 pub mod media_storage;
@@ -23,7 +25,7 @@ pub mod schema;
 mod sharing;
 pub mod verdict;
 
-pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene};
+pub use scene::{Attached, AttachedDisk, Dependent, Dependents, Heard, Media, Memory, Room, Scene};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict, Witness};
 
@@ -107,6 +109,19 @@ pub trait Kind: Sync {
         None
     }
 
+    /// For kinds that attach disks to hosts: what of it a host has now.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    fn attached(&self, _block: &Block, _facts: &HostFacts) -> Option<Result<Attached, String>> {
+        None
+    }
+
+    /// Whether disks may appear on a host when the steps of the resource have run there.
+    fn brings_disks(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> bool {
+        false
+    }
+
     /// What a server said on a host last, in its own words, where there are any.
     fn told(&self, _block: &Block, _facts: &HostFacts) -> Option<String> {
         None
@@ -135,6 +150,7 @@ pub fn table() -> &'static [&'static dyn Kind] {
         &host::Host,
         &image_storage::ImageStorage,
         &external_volume::ExternalVolume,
+        &iscsi_target::IscsiTarget,
         &image::Image,
         &media_share::MediaShare,
         &media_storage::MediaStorage,

@@ -30,6 +30,8 @@ pub enum HazardCode {
     SplitBrain,
     SlowAllocation,
     BootRisk,
+    PathLost,
+    SameInitiator,
     TooMuch,
 }
 
@@ -95,6 +97,8 @@ const TABLE: &[Row] = {
             "the file system cannot reserve space; allocation writes every byte",
         ),
         Row(BootRisk, "boot-risk", NotNeeded, "the host might not boot when the storage is missing"),
+        Row(PathLost, "path-lost", NotNeeded, "one of several paths to the storage does not work"),
+        Row(SameInitiator, "same-initiator", Never, "two hosts have one iSCSI name"),
         Row(TooMuch, "too-much", Never, "the plan destroys more than `apply { max_destroy }` allows"),
     ]
 };
