@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
+mod allocating;
 pub mod ask;
-mod backing;
 pub mod external_volume;
 pub mod found;
 pub mod ground;
