@@ -21,11 +21,12 @@ use super::ask::mounts::{self, is_within};
 use super::ask::{device, nfs_volumes, path, people, selinux, space};
 use super::ground;
 use super::mounting::{
-    Cifs, Look, Nfs, Source, check_mount, check_network, credentials_question, file_system, mount_point, prove_same,
+    Cifs, Look, Nfs, Source, canary, check_mount, check_network, compare, credentials_question, file_system,
+    mount_point,
 };
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
-use super::verdict::Verdict;
+use super::verdict::{Proof, Verdict};
 use super::{Kind, Scene, image_storage};
 
 #[derive(Debug)]
@@ -217,8 +218,12 @@ impl Kind for ExternalVolume {
         if block.boolean("shared") == Some(true) {
             prove_shared(block, scene, &hosts, &mut verdicts);
         }
-        prove_same(block, source, scene, &hosts, &mut verdicts);
+        compare(block, source, scene, &hosts, &mut verdicts);
         verdicts
+    }
+
+    fn prove(&self, block: &Block, scene: &Scene, verdicts: &BTreeMap<HostName, Verdict>) -> Option<Proof> {
+        canary(block, source, scene, verdicts)
     }
 
     fn unmake(&self, block: &Block, scene: &Scene, host: &HostName) -> Verdict {
