@@ -23,6 +23,7 @@ use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
 mod check;
+pub(in crate::kinds) mod cifs;
 mod dangers;
 mod disk;
 mod guests;
