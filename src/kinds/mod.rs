@@ -25,7 +25,7 @@ pub mod schema;
 mod sharing;
 pub mod verdict;
 
-pub use scene::{Attached, AttachedDisk, Dependent, Dependents, Heard, Media, Memory, Room, Scene};
+pub use scene::{Attached, AttachedDisk, Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Proof, Remedy, Standing, Verdict};
 
@@ -125,6 +125,11 @@ pub trait Kind: Sync {
     /// Whether disks may appear on a host when the steps of the resource have run there.
     fn brings_disks(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> bool {
         false
+    }
+
+    /// For kinds that serve or mount a CIFS share: which one, and where its files are seen on each host.
+    fn shows(&self, _block: &Block) -> Option<Shown> {
+        None
     }
 
     /// What a server said on a host last, in its own words, where there are any.
