@@ -18,7 +18,7 @@ impl Look<'_> {
 
     /// What pulls the unit in at boot.
     fn boot_target(&self) -> &'static str {
-        match self.source.is_network() {
+        match self.needs_network() {
             true => "remote-fs.target",
             false => "local-fs.target",
         }
@@ -49,7 +49,7 @@ impl Look<'_> {
             "# Larder wrote this and puts it back.\n[Unit]\nDescription={}\n",
             self.address.to_string().replace('%', "%%")
         );
-        if self.source.is_network() {
+        if self.needs_network() {
             text.push_str("Wants=network-online.target\nAfter=network-online.target\n");
         }
         if file_system(&entry.fstype).is_some_and(|one| one.pass > 0) {
