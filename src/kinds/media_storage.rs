@@ -17,7 +17,9 @@ use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Problems, Question
 
 use super::ask::samba::{self, LoggedIn, Login};
 use super::ask::{media_listing, path, people, selinux, space};
-use super::mounting::{Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point};
+use super::mounting::{
+    Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point, renewal_question,
+};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
 use super::{Kind, Media, Scene, ground, host};
@@ -107,6 +109,7 @@ impl Kind for MediaStorage {
         ];
         all.extend(ground::people_questions(block));
         all.extend(source(block).and_then(|source| credentials_question(&block.address, &source)));
+        all.extend(source(block).and_then(|source| renewal_question(block, &source)));
         all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
         all.extend(login(block).map(|login| samba::client_login_question(&login)));
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
@@ -117,7 +120,7 @@ impl Kind for MediaStorage {
 
     fn judge(&self, block: &Block, scene: &Scene) -> BTreeMap<HostName, Verdict> {
         let judged = self.hosts(block, scene.blocks).into_iter().map(|host| {
-            let verdict = Look::at(block, source, scene, &host).and_then(|look| look.judge());
+            let verdict = Look::at_or_broken(block, source, scene, &host).and_then(|look| look.judge());
             (host.clone(), verdict.unwrap_or_else(Verdict::unknown))
         });
         judged.collect()

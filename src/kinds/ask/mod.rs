@@ -59,6 +59,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     samba::FUNCTIONS[6],
     samba::FUNCTIONS[7],
     samba::FUNCTIONS[8],
+    samba::FUNCTIONS[9],
 ];
 
 /// The constant functions that steps on directories use on the host, by name.
