@@ -27,7 +27,7 @@ use super::mounting::{
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::verdict::{Proof, Verdict};
-use super::{Kind, Scene, image_storage};
+use super::{Kind, Scene, Shown, image_storage};
 
 #[derive(Debug)]
 pub struct ExternalVolume;
@@ -230,6 +230,10 @@ impl Kind for ExternalVolume {
 
     fn unmake(&self, block: &Block, scene: &Scene, host: &HostName) -> Verdict {
         Look::at(block, source, scene, host).and_then(|look| look.unmake()).unwrap_or_else(Verdict::unknown)
+    }
+
+    fn shows(&self, block: &Block) -> Option<Shown> {
+        Shown::of(&source(block)?, mount_point(block))
     }
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {

@@ -20,9 +20,10 @@ use super::ask::{media_listing, path, people, selinux, space};
 use super::mounting::{
     Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point, renewal_question,
 };
+use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
-use super::{Kind, Media, Scene, ground, host};
+use super::{Kind, Media, Scene, Shown, ground, host};
 
 #[derive(Debug)]
 pub struct MediaStorage;
@@ -142,6 +143,24 @@ impl Kind for MediaStorage {
             share: text("share"),
             username: text("username"),
         })
+    }
+
+    fn shows(&self, block: &Block) -> Option<Shown> {
+        Shown::of(&source(block)?, mount_point(block))
+    }
+
+    fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
+        let directory = mount_point(block).to_owned();
+        let look = Look::at_or_broken(block, source, scene, host);
+        let (state, guard) = match look.map(|look| (look.room_state(), look.room_guard())) {
+            // Without a guard something could be written while something else is mounted, or nothing.
+            Ok((RoomState::Open { .. }, guard)) if guard.is_empty() => {
+                (RoomState::Later(format!("the mount on {directory} is changed first")), guard)
+            }
+            Ok(found) => found,
+            Err(why) => (RoomState::Unknown(why), Vec::new()),
+        };
+        Some(Room { directory, state, shared: true, volatile: false, cannot_reserve: None, guard })
     }
 
     fn told(&self, block: &Block, facts: &HostFacts) -> Option<String> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
+mod allocating;
 pub mod ask;
-mod backing;
 pub mod external_volume;
 pub mod found;
 pub mod ground;
@@ -23,7 +23,7 @@ pub mod schema;
 mod sharing;
 pub mod verdict;
 
-pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene};
+pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Proof, Remedy, Standing, Verdict};
 
@@ -109,6 +109,11 @@ pub trait Kind: Sync {
 
     /// For kinds that hold installation media: what they are.
     fn media(&self, _block: &Block, _all: &Blocks) -> Option<Media> {
+        None
+    }
+
+    /// For kinds that serve or mount a CIFS share: which one, and where its files are seen on each host.
+    fn shows(&self, _block: &Block) -> Option<Shown> {
         None
     }
 

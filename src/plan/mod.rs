@@ -317,6 +317,24 @@ pub fn questions(
     Ok(all)
 }
 
+/// The wanted resources that a run is about.
+///
+/// # Errors
+/// When what the state has cannot move as the statements say.
+pub fn wanted(
+    desired: &Blocks,
+    state: &State,
+    statements: &Statements,
+    request: &Request,
+) -> Result<BTreeSet<Address>, Problems> {
+    if request.operation == Operation::Destroy {
+        return Ok(BTreeSet::new());
+    }
+    let state = moves::rename(state, &moves::resolve(state, &statements.moved)?);
+    let scope = Scope::of(desired, &state, &statements.removed, request.operation, &request.limit);
+    Ok(desired.keys().filter(|address| scope.has(address)).cloned().collect())
+}
+
 /// What any host is asked for the sake of its facts, when the configuration reads them.
 pub fn questions_for_facts(desired: &Blocks) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
     let hosts = desired.values().filter(|block| block.address.is(host::NAME));
