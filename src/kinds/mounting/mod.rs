@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
+pub(in crate::kinds) use self::broken::renewal_question;
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
@@ -22,6 +23,7 @@ use super::ground::{self, Ground, Permissions};
 use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
+mod broken;
 mod check;
 pub(in crate::kinds) mod cifs;
 mod dangers;
@@ -61,6 +63,8 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) device: Option<Found>,
     /// For a bind volume: its source directory.
     pub(super) bound: Option<Lineage>,
+    /// The error with which its mount answers, where it can be renewed; nothing is known then of what lies in it.
+    pub(super) broken: Option<String>,
 }
 
 /// How the mount point is taken.
@@ -124,6 +128,7 @@ impl<'a> Look<'a> {
             hazards,
             device,
             bound,
+            broken: None,
         })
     }
 }
@@ -191,6 +196,10 @@ impl Look<'_> {
                 format!("Larder is not root on {}", self.host),
                 "Log in as root, or set become = \"sudo\" in the host block.",
             ));
+        }
+        if let (Some(error), Mounted::Ours(mount)) = (&self.broken, self.mounted()) {
+            self.judge_broken(&mut verdict, mount, error)?;
+            return Ok(verdict);
         }
         if let Some(hazard) = ground::obstacle(&self.lineage, self.address, self.host) {
             verdict.standing = Standing::Present;
@@ -372,8 +381,10 @@ impl Look<'_> {
                 "That follows an error of the disk or the file system: look at `dmesg` there, and check the file system unmounted.",
             ));
         }
-        let is_rewritten = self.judge_credentials(verdict)?;
-        match self.remount(mount) {
+        let remount = self.remount(mount);
+        let is_rewritten =
+            (remount.is_some() || !self.leaves_credentials_to_others()?) && self.judge_credentials(verdict)?;
+        match remount {
             Some(difference) => verdict.differences.push(difference),
             // The kernel goes on with the old password until it connects anew, and fails then.
             None if is_rewritten && matches!(self.in_use(self.at), Ok(None)) => {
