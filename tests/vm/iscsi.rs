@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::machines::eventually;
-use crate::common::{Site, actions, assert_hazard, change};
+use crate::common::{Site, actions, assert_hazard, change, hazards};
 use crate::site::{lun, mounted, portals, server, storage, target, up};
 
 const IQN: &str = "iqn.2026-01.test.larder:array";
@@ -83,7 +83,9 @@ fn hosts_log_in_now_and_at_each_boot_and_leave_when_nobody_needs_the_disks() {
         ["hv1", "hv2"].iter().all(|host| site.sh(host, "cat /sys/class/iscsi_session/*/state").contains("FAILED"))
     });
     let plan = site.plan();
-    assert_hazard(&plan, "path-lost", ARRAY, "hv1", &["10.99.0.22:3260", "FAILED"], "network of the storage");
+    assert_eq!(hazards(&plan), [format!("path-lost {ARRAY}@hv1"), format!("path-lost {ARRAY}@hv2")]);
+    let told = plan["hazards"][0]["message"].as_str().expect("a message");
+    assert!(told.contains("10.99.0.22:3260") && told.contains("FAILED"), "{told}");
     assert_eq!(actions(&plan, ARRAY, "hv1"), [""; 0]);
     let shown = &status(&site)["targets"][0]["hosts"]["hv1"];
     assert_eq!([&shown["state"], &shown["disks"][0]["working_paths"]], [&json!("degraded"), &json!(1)]);
