@@ -17,7 +17,7 @@ use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Problems, Question
 
 use super::ask::samba::{self, LoggedIn, Login};
 use super::ask::{media_listing, path, people, selinux, space};
-use super::mounting::{Cifs, Look, Source, check_mount, check_network, credentials_question, mount_point};
+use super::mounting::{Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
@@ -30,14 +30,13 @@ static SCHEMA: Schema = Schema {
     doc: "A repository of installation media: a CIFS share that is mounted on hosts.",
     attributes: &[
         A::required("hosts", Type::Resources(&["host"]), "The hosts that mount it."),
-        A::required("server", Type::Text, "Name or address of the server."),
-        A::required("share", Type::Text, "The share."),
-        A::optional("path", Type::Text, "A directory below the share; default none."),
-        A::required("username", Type::Text, "Who logs in."),
-        A::required("password", Type::Text, "Written to a file on each host that only root can read.").secret(),
-        A::optional("domain", Type::Text, "The domain of the user; default none."),
-        A::optional("version", Type::Text, "Version of the protocol; default \"3.1.1\".")
-            .one_of(&["2.0", "2.1", "3.0", "3.0.2", "3.1.1"]),
+        cifs::SERVER,
+        cifs::SHARE,
+        cifs::PATH,
+        cifs::USERNAME,
+        cifs::PASSWORD,
+        cifs::DOMAIN,
+        cifs::VERSION,
         A::optional("mount_point", Type::Path, "The same on every host; default /var/lib/larder/media/NAME."),
         A::optional("writable", Type::Bool, "Default false: mounted read-only."),
         A::optional("owner", Type::Text, "Whose the files look, by name or number; default: the qemu user."),
@@ -69,7 +68,7 @@ impl Kind for MediaStorage {
 
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
         block.default_to("mount_point", default_mount_point(block));
-        block.default_to("version", Datum::text("3.1.1"));
+        block.default_to("version", Datum::text(cifs::DEFAULT_VERSION));
         block.default_to("writable", Datum::Bool(false));
         block.default_to("persist", Datum::text("fstab"));
         let mut problems = check_network(block);

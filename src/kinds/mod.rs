@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
+mod allocating;
 pub mod ask;
-mod backing;
 pub mod external_volume;
 pub mod found;
 pub mod ground;
@@ -25,7 +25,7 @@ pub mod verdict;
 
 pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
 use schema::Schema;
-pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict, Witness};
+pub use verdict::{Difference, Draft, Edit, Need, Proof, Remedy, Standing, Verdict};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
 ///
@@ -80,6 +80,11 @@ pub trait Kind: Sync {
     /// Holds what is wanted against what all its hosts said together.
     fn judge(&self, _block: &Block, _scene: &Scene) -> BTreeMap<HostName, Verdict> {
         BTreeMap::new()
+    }
+
+    /// How hosts show each other that they have the same, once it is known who has a part in the plan: `verdicts` holds those alone.
+    fn prove(&self, _block: &Block, _scene: &Scene, _verdicts: &BTreeMap<HostName, Verdict>) -> Option<Proof> {
+        None
     }
 
     /// What takes a recorded placement away again, without loss of data.
