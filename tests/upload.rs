@@ -282,3 +282,32 @@ fn what_goes_to_a_server_is_written_as_the_owner_of_the_directory_and_spares_oth
     changed(&site.wait(carry_out(&site, command, Vec::new())).0);
     assert_eq!(listing(&site), ".larder.BBBBBBBB\ndebian iso.iso\n");
 }
+
+#[test]
+fn a_digest_is_of_a_file_that_has_come_to_rest() {
+    let site = Site::up(&[HOST]);
+    // Whenever bytes are summed up, the file gets another time, as long as /run/times has more of them.
+    site.sh(
+        HOST,
+        &format!(
+            r#"mkdir -p /usr/local/sbin /srv/media; echo hello >'{AT}'; cd /usr/local/sbin
+            printf '#!/bin/sh\nread -r time rest </run/times; echo "$rest" >/run/times\n[ -z "$time" ] || touch -d "@$time" "{AT}"\nexec /usr/bin/sha256sum\n' >sha256sum
+            chmod 755 sha256sum"#
+        ),
+    );
+    let digest = site.sh(HOST, "echo hello | /usr/bin/sha256sum")[..64].to_owned();
+    // The first sum is that of the name.
+    for (times, is_known) in [("", true), ("1 2", true), ("1 2 3", true), ("1 2 3 4", false), ("1 2 3 4 5 6", false)] {
+        site.sh(HOST, &format!("echo {times} >/run/times"));
+        let said = site.wait(async {
+            let mut session = session(&site).await;
+            let answers = session.ask(&[media::question(AT, Some(6))]).await;
+            session.close().await;
+            media::read(&HostFacts::Reached(answers), AT, Some(6))
+        });
+        match is_known {
+            true => assert_eq!(said.unwrap().unwrap().sha256, Some(digest.clone()), "{times}"),
+            false => assert!(said.unwrap_err().contains("changes while it is read"), "{times}"),
+        }
+    }
+}
