@@ -113,7 +113,7 @@ fn a_medium_is_written_through_a_mount_that_may_write() {
     // Another content, while the other hypervisor has it open, and then not.
     site.write_source(21 << 20);
     site.sh("hv2", &format!("sh -c 'exec 3<{on_hv1}; exec sleep 1000' >/dev/null 2>&1 & echo $! >/run/holder"));
-    assert_hazard(&site.refused(), "in-use", ADDRESS, "hv1", &["it is in use on", "open"], "Stop the guest");
+    assert_hazard(&site.refused(), "in-use", ADDRESS, "hv1", &["it is in use on hv2: sleep", "open"], "Stop the guest");
     site.larder(&["apply", "-auto-approve", "-accept", "data-loss@media_file.debian"]).expect(6);
     site.sh("hv2", "kill $(cat /run/holder)");
     crate::common::machines::eventually("the server has let go", || hazards(&site.plan()) == ["data-loss"]);
