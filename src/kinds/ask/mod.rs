@@ -16,6 +16,7 @@ pub mod nfs_volumes;
 pub mod open_files;
 pub mod path;
 pub mod people;
+pub mod reflink;
 pub mod samba;
 pub mod selinux;
 pub mod space;
@@ -44,6 +45,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
     ("can_read", include_str!("can_read.sh")),
+    ("can_reflink", include_str!("can_reflink.sh")),
     ("media_facts", include_str!("media_facts.sh")),
     ("media_listing", include_str!("media_listing.sh")),
     ("can_use", include_str!("can_use.sh")),
