@@ -11,7 +11,7 @@ use super::device::Map;
 use super::{Known, device, failure};
 
 /// The constant functions that questions use on the host.
-pub const FUNCTIONS: [(&str, &str); 8] = [
+pub const FUNCTIONS: [(&str, &str); 11] = [
     ("iscsi_host", include_str!("iscsi_host.sh")),
     ("iscsi_files", include_str!("iscsi_files.sh")),
     ("iscsi_record", include_str!("iscsi_record.sh")),
@@ -19,6 +19,9 @@ pub const FUNCTIONS: [(&str, &str); 8] = [
     ("iscsi_sessions", include_str!("iscsi_sessions.sh")),
     ("iscsi_sids", include_str!("iscsi_sids.sh")),
     ("iscsi_above", include_str!("iscsi_above.sh")),
+    ("iscsi_is_one", include_str!("iscsi_is_one.sh")),
+    ("iscsi_kernel", include_str!("iscsi_kernel.sh")),
+    ("mounts_everywhere", include_str!("mounts_everywhere.sh")),
     ("iscsi_use", include_str!("iscsi_use.sh")),
 ];
 
@@ -352,6 +355,10 @@ fn sessions(text: &str) -> Option<Vec<Session>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Use {
     Mounted(String),
+    /// Mounted in the mount namespace of a process, which unmounting does not reach.
+    Elsewhere(String, String),
+    /// A user within the kernel: a btrfs of several disks, a target of this host, the heartbeat of a cluster.
+    Kernel(String),
     /// A device made of the disk: a logical volume, an array.
     Holder(String),
     /// A multipath device that would lose its last path that works.
@@ -365,6 +372,10 @@ impl fmt::Display for Use {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Use::Mounted(target) => write!(f, "it is mounted on {target}"),
+            Use::Elsewhere(pid, target) => {
+                write!(f, "it is mounted on {target} in the mount namespace of the process {pid}")
+            }
+            Use::Kernel(what) => write!(f, "the kernel has it for {what}"),
             Use::Holder(name) => write!(f, "the device {name} is made of it"),
             Use::LastPath(map) => write!(f, "it is the last path of the multipath device {map}"),
             Use::Swap(path) => write!(f, "{path} is in use as swap"),
@@ -384,6 +395,11 @@ pub fn read_use(facts: &HostFacts, iqn: &str, portal: &Portal) -> Known<Vec<Use>
         let (word, rest) = line.split_once(' ')?;
         Some(match word {
             "mounted" => Use::Mounted(super::mounts::unescape(rest)),
+            "elsewhere" => {
+                let (pid, target) = rest.split_once(' ')?;
+                Use::Elsewhere(pid.to_owned(), super::mounts::unescape(target))
+            }
+            "kernel" => Use::Kernel(rest.to_owned()),
             "holder" => Use::Holder(rest.to_owned()),
             "last-path" => Use::LastPath(rest.to_owned()),
             "swap" => Use::Swap(rest.to_owned()),
@@ -394,10 +410,17 @@ pub fn read_use(facts: &HostFacts, iqn: &str, portal: &Portal) -> Known<Vec<Use>
     uses.collect::<Option<_>>().ok_or_else(|| format!("who uses the disks of {iqn} at {portal} makes no sense"))
 }
 
-/// A guard that holds while nobody uses the disks of the sessions with a portal.
-pub fn nobody(iqn: &str, portal: &Portal) -> Guard {
+/// A guard that holds while nobody uses the disks of the sessions with a portal, when sessions with others of the target end as well.
+pub fn nobody(iqn: &str, portal: &Portal, going: &[Portal]) -> Guard {
     let what = format!("who uses the disks of {iqn} at {portal}");
-    Guard { what, ask: use_question(iqn, portal), status: 0, out: "end\n".to_owned() }
+    Guard { what, ask: function("iscsi_use", &leaving_words(iqn, portal, going)), status: 0, out: "end\n".to_owned() }
+}
+
+/// The words by which remote functions know a portal that is left together with others.
+pub fn leaving_words(iqn: &str, portal: &Portal, going: &[Portal]) -> Vec<String> {
+    let others = going.iter().filter(|other| *other != portal);
+    let others = others.flat_map(|other| std::iter::once("--".to_owned()).chain(other.words(iqn).into_iter().skip(1)));
+    portal.words(iqn).into_iter().chain(others).collect()
 }
 
 fn function(name: &str, words: &[String]) -> Question {
@@ -524,10 +547,13 @@ mod tests {
             assert_eq!(read_use(&said(use_question(IQN, &at), status, out), IQN, &at).is_ok(), is_known, "{out:?}");
             assert_eq!(read_sessions(&said(sessions_question(IQN), status, out), IQN).is_ok(), is_known, "{out:?}");
         }
-        let out = "holder vg-data\nlast-path mpatha\nmounted /srv/my\\040disk\nswap /dev/sdb2\nopen 77 qemu-system-x86\nend\n";
+        let out = "holder vg-data\nlast-path mpatha\nmounted /srv/my\\040disk\nswap /dev/sdb2\nopen 77 qemu-system-x86\nelsewhere 78 /a\\040b\nkernel the btrfs 77\nend\n";
         let uses = read_use(&said(use_question(IQN, &at), 0, out), IQN, &at).expect("uses");
         let told = uses.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(told.len(), 5);
+        assert_eq!(
+            told[5..],
+            ["it is mounted on /a b in the mount namespace of the process 78", "the kernel has it for the btrfs 77"]
+        );
         assert_eq!(
             (told[2].as_str(), told[4].as_str()),
             ("it is mounted on /srv/my disk", "qemu-system-x86 (process 77) has it open")

@@ -71,6 +71,9 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     iscsi::FUNCTIONS[5],
     iscsi::FUNCTIONS[6],
     iscsi::FUNCTIONS[7],
+    iscsi::FUNCTIONS[8],
+    iscsi::FUNCTIONS[9],
+    iscsi::FUNCTIONS[10],
     multipath::FUNCTION,
     samba::FUNCTIONS[9],
 ];

@@ -76,13 +76,14 @@ impl Look<'_> {
         let remedy = match self.in_use(leaving, portal, &sessions)? {
             Some(hazard) => Remedy::Never(hazard),
             None => {
-                let words = std::iter::once("iscsi_logout".to_owned()).chain(portal.words(iqn));
+                let words = iscsi::leaving_words(iqn, portal, leaving.portals);
+                let words = std::iter::once("iscsi_logout".to_owned()).chain(words);
                 let summary = match sessions.is_empty() {
                     true => format!("forget {iqn} at {portal}"),
                     false => format!("log out of {iqn} at {portal}, and forget it"),
                 };
                 let draft = Draft::new("logout", summary, Command::new(words))
-                    .guarded([iscsi::nobody(iqn, portal)])
+                    .guarded([iscsi::nobody(iqn, portal, leaving.portals)])
                     .without_inverse("credentials are not kept")
                     .destroying();
                 Remedy::Run(vec![draft])
