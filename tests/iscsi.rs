@@ -66,6 +66,7 @@ impl Stage {
                 ("/sys/module", "module"),
                 ("/etc/iscsi/nodes", "records"),
                 ("/var/lib/iscsi", "none"),
+                ("/etc/iscsi/", ""),
             ] {
                 body = body.replace(real, &self.at(own));
             }
@@ -256,6 +257,53 @@ fn a_path_may_go_while_the_device_mapper_uses_one_that_stays() {
                 Some(expected) => assert_eq!(said.as_deref(), Ok(*expected), "{status} {words:?} {state} in {shell:?}"),
                 None => assert!(said.expect_err("unknown").contains("is not known"), "{status}"),
             }
+        }
+    }
+}
+
+#[test]
+fn a_record_is_not_deleted_under_a_session() {
+    let stage = Stage::new();
+    let record = format!("records/{IQN}/10.0.0.5,3260,1/default");
+    stage.program("iscsiadm", "case \"$*\" in *\" -o delete \"*) echo deleted ;; *) exit 8 ;; esac >>asked");
+    for shell in SHELLS {
+        for has_session in [false, true] {
+            let _ = std::fs::remove_dir_all(stage.at("session"));
+            let _ = std::fs::remove_file(stage.at("asked"));
+            stage.file(&record, "node.startup = automatic");
+            stage.file("block/sdy/dev", "8:384");
+            if has_session {
+                stage.session(1, "10.0.0.5", &stage.at("block/sdy"));
+            }
+            let said = stage.call(shell, "", &["iscsi_forget", IQN, "3260", "10.0.0.5"]);
+            let deleted = std::fs::read_to_string(stage.at("asked")).is_ok();
+            assert_eq!((said.is_ok(), deleted), (!has_session, !has_session), "{said:?} in {shell:?}");
+        }
+    }
+}
+
+#[test]
+fn a_login_that_fails_leaves_the_record_of_a_session_that_came_meanwhile() {
+    for shell in SHELLS {
+        for has_session in [false, true] {
+            let stage = Stage::new();
+            let record = stage.at(&format!("records/{IQN}/10.0.0.5,3260,1"));
+            // Making the record finds somebody else logged in; the login itself fails.
+            let other = if has_session { "mv later session/session1;" } else { "" };
+            stage.program(
+                "iscsiadm",
+                &format!(
+                    "case \"$*\" in *discovery*) exit 5 ;; *' -o new '*) mkdir -p {record}; echo a = b >{record}/default; {other} ;; *' -o delete '*) rm -r {record} ;; *) exit 24 ;; esac"
+                ),
+            );
+            stage.file("block/sdy/dev", "8:384");
+            stage.session(1, "10.0.0.5", &stage.at("block/sdy"));
+            std::fs::rename(stage.at("session/session1"), stage.at("later")).expect("renamed");
+            let said = stage.call(shell, "exec </dev/null", &["iscsi_login", IQN, "3260", "10.0.0.5"]);
+            let said = said.expect_err("a login that fails");
+            let is_left = std::fs::exists(&record).expect("known");
+            assert_eq!(is_left, has_session, "{said} in {shell:?}");
+            assert!(said.contains("refuses the login"), "{said}");
         }
     }
 }

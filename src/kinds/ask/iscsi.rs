@@ -104,6 +104,15 @@ pub struct Initiator {
     /// `iqn.1993-08.org.debian:01:6a1c2f`; `None` where the host has given itself none yet.
     pub name: Option<String>,
     pub units: Vec<Unit>,
+    /// What the host decrypts at boot.
+    pub crypttab: Vec<Decrypted>,
+}
+
+/// A line of crypttab(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decrypted {
+    pub name: String,
+    pub source: String,
 }
 
 impl Initiator {
@@ -144,6 +153,14 @@ pub fn read_host(facts: &HostFacts) -> Known<Initiator> {
                     && !name.is_empty()
                 {
                     initiator.name.get_or_insert(name.to_owned());
+                }
+            }
+            "crypttab" => {
+                let mut words = value.split_whitespace();
+                if let (Some(name), Some(source)) = (words.next(), words.next())
+                    && !name.starts_with('#')
+                {
+                    initiator.crypttab.push(Decrypted { name: name.to_owned(), source: source.to_owned() });
                 }
             }
             "unit" => match value.split_once('=') {
@@ -483,9 +500,11 @@ mod tests {
 
     #[test]
     fn a_debian_host_is_understood() {
-        let out = "program iscsiadm\nname ## why\nname InitiatorName=iqn.1993-08.org.debian:01:6a1c\nunit Id=open-iscsi.service\nunit LoadState=loaded\nunit ActiveState=inactive\nunit UnitFileState=disabled\nunit \nunit Id=iscsi.service\nunit LoadState=not-found\nunit ActiveState=inactive\nunit UnitFileState=\nunit \nunit Id=iscsid.socket\nunit LoadState=loaded\nunit ActiveState=active\nunit UnitFileState=enabled\nend\n";
+        let out = "program iscsiadm\ncrypttab # a comment\ncrypttab \ncrypttab data\tUUID=7  none luks\nname ## why\nname InitiatorName=iqn.1993-08.org.debian:01:6a1c\nunit Id=open-iscsi.service\nunit LoadState=loaded\nunit ActiveState=inactive\nunit UnitFileState=disabled\nunit \nunit Id=iscsi.service\nunit LoadState=not-found\nunit ActiveState=inactive\nunit UnitFileState=\nunit \nunit Id=iscsid.socket\nunit LoadState=loaded\nunit ActiveState=active\nunit UnitFileState=enabled\nend\n";
         let initiator = read_host(&said(host_question(), 0, out)).expect("an initiator");
         assert!(initiator.has_iscsiadm && initiator.runs());
+        let [line] = initiator.crypttab.as_slice() else { panic!("{initiator:?}") };
+        assert_eq!((line.name.as_str(), line.source.as_str()), ("data", "UUID=7"));
         assert_eq!(initiator.name.as_deref(), Some("iqn.1993-08.org.debian:01:6a1c"));
         assert_eq!(
             initiator.boot().map(|unit| (unit.id.as_str(), unit.enabled.as_str())),

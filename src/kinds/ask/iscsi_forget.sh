@@ -1,7 +1,10 @@
-# iscsi_forget IQN PORT ADDRESS: deletes the records of a portal, if there are any, and what a broken run left of one.
+# iscsi_forget IQN PORT ADDRESS [ADDRESS]: deletes the records of a portal, if there are any, and what a broken run left of one. With a
+# session they stay: it lives by them.
 rm -f -- /etc/iscsi/.larder-new /var/lib/iscsi/.larder-new
 files=$(iscsi_files "$1" "$2" "$3") || return 1
 [ -n "$files" ] || return 0
+sids=$(iscsi_sids "$@") || return 1
+[ -z "$sids" ] || { printf 'the record of %s stays, because there is a session with it\n' "$3:$2" >&2; return 1; }
 portal=$3:$2
 case $3 in *:*) portal=[$3]:$2 ;; esac
 said=$(timeout -k 5 60 iscsiadm -m node -o delete -T "$1" -p "$portal" 2>&1) && return 0

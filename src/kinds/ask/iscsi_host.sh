@@ -1,5 +1,5 @@
 # iscsi_host: how a host is an initiator of iSCSI: lines `program NAME`, `name LINE` for each line of the file with its own name,
-# `unit NAME=VALUE` for what systemd says of each unit, an empty value between two of them; then a line `end`.
+# `crypttab LINE` for each line of that, `unit NAME=VALUE` for what systemd says of each unit, an empty value between two of them; then a line `end`.
 for program in iscsiadm multipath; do
     ! command -v "$program" >/dev/null || printf 'program %s\n' "$program"
 done
@@ -7,6 +7,10 @@ file=/etc/iscsi/initiatorname.iscsi
 if [ -e "$file" ]; then
     text=$(cat -- "$file") || return 1
     printf '%s\n' "$text" | while IFS= read -r line; do printf 'name %s\n' "$line"; done
+fi
+if [ -e /etc/crypttab ]; then
+    text=$(cat /etc/crypttab) || return 1
+    printf '%s\n' "$text" | while IFS= read -r line; do printf 'crypttab %s\n' "$line"; done
 fi
 if [ -d /run/systemd/system ]; then
     text=$(systemctl show -p Id -p LoadState -p UnitFileState -p ActiveState -- open-iscsi.service iscsi.service \

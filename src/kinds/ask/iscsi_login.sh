@@ -35,7 +35,7 @@ if [ -z "$files" ]; then
     made=yes
 fi
 if ! printf '%s\n' "$settings" | iscsi_set "$1" "$2" "$3"; then
-    [ -z "$made" ] || iscsi_forget "$1" "$2" "$3"
+    [ -z "$made" ] || iscsi_forget "$@"
     return 1
 fi
 # iscsid gives up by itself after two minutes where nobody answers.
@@ -53,6 +53,6 @@ case $status in
 24) why="$portal refuses the login. Compare user and password, and whether the storage knows $(cat /etc/iscsi/initiatorname.iscsi 2>/dev/null)." ;;
 *) why="the login to $portal failed." ;;
 esac
-[ -z "$made" ] || iscsi_forget "$1" "$2" "$3"
+[ -z "$made" ] || iscsi_forget "$@"
 printf '%s iscsiadm said: %s (%s)\n' "$why" "$(printf '%s\n' "$said" | tail -n 2 | tr '\n' ' ')" "$status" >&2
 return 1

@@ -1,9 +1,8 @@
 //! Logging out: never under anybody, and never where that is not known.
 
 use super::{Look, with};
-use crate::kinds::ask::fstab::{Entry, normalised};
 use crate::kinds::ask::iscsi::{self, Portal, Session, Use};
-use crate::kinds::ask::{device_names, multipath};
+use crate::kinds::ask::multipath;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict};
 use crate::model::{Command, Hazard, HazardCode};
 
@@ -135,42 +134,14 @@ impl Look<'_> {
                 return refused(why, &flush(&map.name));
             }
         }
-        if let Some((file, entry)) = self.mounted_at_boot(sessions)? {
-            return refused(
-                format!("{file} mounts {} on {}", entry.source, entry.target),
-                "Remove that first, if nobody needs it: the host would wait for the disk at the next boot.",
-            );
+        if let Some((why, cure)) = self.wanted_at_boot(sessions)? {
+            return refused(why, cure);
         }
         Ok(None)
     }
 
     /// Whether what is mounted at a path is a volume of ours that nobody is to have any more.
-    fn goes(&self, target: &str) -> bool {
+    pub(super) fn goes(&self, target: &str) -> bool {
         self.scene.watched(self.host).iter().any(|path| path == target) && !self.scene.stays(target, self.host)
-    }
-
-    /// What would mount a disk of these sessions at the next boot, and where that stands.
-    fn mounted_at_boot(&self, sessions: &[&Session]) -> Result<Option<(String, Entry)>, String> {
-        let names = device_names::read(self.facts())?;
-        let numbers: Vec<&str> = sessions
-            .iter()
-            .flat_map(|session| &session.disks)
-            .flat_map(|disk| std::iter::once(&disk.number).chain(&disk.above))
-            .map(String::as_str)
-            .collect();
-        let is_of_it = |entry: &Entry| {
-            let path = match entry.source.split_once('=') {
-                Some((tag @ ("UUID" | "PARTUUID"), value)) => {
-                    format!("/dev/disk/by-{}/{}", tag.to_lowercase(), value.trim_matches('"'))
-                }
-                _ => entry.source.clone(),
-            };
-            names.number(&path).is_some_and(|number| numbers.contains(&number))
-                && !self.goes(&normalised(&entry.target))
-        };
-        let lines = self.ground.fstab.lines.iter().filter_map(|line| Some(("/etc/fstab", line.entry.as_ref()?)));
-        let units = self.ground.units.all_lasting().filter_map(|unit| Some((unit.path.as_str(), unit.entry.as_ref()?)));
-        let found = lines.chain(units).find(|(_, entry)| is_of_it(entry));
-        Ok(found.map(|(file, entry)| (file.to_owned(), entry.clone())))
     }
 }

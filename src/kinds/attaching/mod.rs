@@ -12,6 +12,7 @@ use super::ground::Ground;
 use super::scene::{Attached, AttachedDisk};
 use super::verdict::{Standing, Verdict};
 
+mod boot;
 mod leave;
 mod paths;
 mod portal;

@@ -76,7 +76,7 @@ impl Look<'_> {
         let draft = match is_complete {
             true if wrong.is_empty() => return Ok(()),
             true => self.set(portal)?,
-            false => self.login(portal, records.is_empty())?,
+            false => self.login(portal, records.is_empty() && state == "logged out")?,
         };
         let mut differences = wrong;
         if records.is_empty() {
@@ -118,7 +118,7 @@ impl Look<'_> {
     }
 
     /// The step that logs in, and lets the host do so at each boot.
-    fn login(&self, portal: &Portal, makes_record: bool) -> Result<Draft, String> {
+    fn login(&self, portal: &Portal, makes_all: bool) -> Result<Draft, String> {
         let iqn = &self.wanted.iqn;
         let how = match &self.wanted.chap {
             Some(_) => format!(" {}", self.wanted.shown_chap()),
@@ -132,9 +132,9 @@ impl Look<'_> {
             command("iscsi_login").with_stdin(self.wanted.settings(self.had_chap())),
         )
         .guarded([iscsi::record_guard(self.facts(), iqn, portal)?]);
-        Ok(match makes_record {
+        Ok(match makes_all {
             true => draft.undone_by(command("iscsi_logout")),
-            false => draft.without_inverse("the record was there before, and what it said is not kept"),
+            false => draft.without_inverse("the session or the record was there before, and what it said is not kept"),
         })
     }
 
