@@ -70,6 +70,7 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     ("canary_see", include_str!("canary_see.sh")),
     ("canary_write", include_str!("canary_write.sh")),
     ("check_access", include_str!("check_access.sh")),
+    ("mount_as_before", include_str!("mount_as_before.sh")),
     ("mount_network", include_str!("mount_network.sh")),
     ("is_absent", include_str!("is_absent.sh")),
     ("is_still", include_str!("is_still.sh")),
@@ -85,6 +86,7 @@ pub const STEP_FUNCTIONS: &[(&str, &str)] = &[
     fstab::EDIT,
     credentials::STEP_FUNCTIONS[0],
     credentials::STEP_FUNCTIONS[1],
+    credentials::STEP_FUNCTIONS[2],
     units::STEP_FUNCTIONS[0],
     units::STEP_FUNCTIONS[1],
 ];

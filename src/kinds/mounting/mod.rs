@@ -11,6 +11,7 @@ pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_n
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::options::shown_options;
+use self::restore::Former;
 pub(in crate::kinds) use self::shared::{canary, compare};
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
@@ -32,6 +33,7 @@ mod guests;
 mod mount;
 mod network;
 mod options;
+mod restore;
 mod shared;
 mod source;
 mod unit;
@@ -347,6 +349,7 @@ impl Look<'_> {
             Mounted::Previous(mount) => {
                 verdict.standing = Standing::Present;
                 self.unmount(verdict, mount, self.at);
+                self.put_back(verdict, mount, Former::InPlace);
                 self.mount(verdict)?;
             }
             Mounted::Nothing => self.mount(verdict)?,
