@@ -485,7 +485,11 @@ pub(in crate::kinds) fn check_reach(ground: &Ground, facts: &HostFacts, at: &str
         return Err(format!("whether {} answers was not asked; it may have been mounted just now", mount.target));
     }
     match mounts.silent_above(at) {
-        Some(target) => Err(format!("{target} does not answer")),
+        Some(target) => {
+            let of = of_others.iter().find(|mount| mount.target == target);
+            let of = of.map(|mount| format!(" ({} {})", mount.fstype, mount.source)).unwrap_or_default();
+            Err(format!("{target} does not answer{of}"))
+        }
         None => match mounts.at(at) {
             Some(Reach::Fails(why)) => Err(format!(
                 "{at} does not work any more: {why}. See on the server whether it still gives it away; then `umount {at}` here, and apply again"
