@@ -162,7 +162,7 @@ fn a_change_that_fails_leaves_the_volume_mounted_as_it_was() {
         "mkdir -p /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a && \
          echo '/srv/a 10.99.0.0/24(rw,no_subtree_check,no_root_squash)' >/etc/exports && systemctl start nfs-server",
     );
-    share(&site, "swordfish-17");
+    serve(&site, "swordfish-17");
     let write = |options: &str, password: &str| {
         std::fs::write(site.path().join("password"), password).expect("a file");
         site.write(&format!(
