@@ -37,6 +37,8 @@ pub struct Draft {
     pub destroys: bool,
     /// The witness of the [`Proof`] that it is part of: all steps of its placement come after what that one does first.
     pub hears: Option<HostName>,
+    /// It comes last of its placement, and that it fails is no reason to take anything back.
+    pub cleans_up: bool,
 }
 
 impl Draft {
@@ -55,6 +57,7 @@ impl Draft {
             needs_all_members: false,
             destroys: false,
             hears: None,
+            cleans_up: false,
         }
     }
 
@@ -90,6 +93,10 @@ impl Draft {
 
     pub fn destroying(self) -> Self {
         Draft { destroys: true, ..self }
+    }
+
+    pub fn cleaning_up(self) -> Self {
+        Draft { cleans_up: true, ..self }
     }
 
     pub fn hearing(self, witness: &HostName) -> Self {

@@ -73,7 +73,9 @@ pub(super) fn order(
         let Some(one) = slots[at].take() else { continue };
         let mut after: BTreeSet<StepId> = before[at].iter().flat_map(|from| tails[*from].clone()).collect();
         let mut used = BTreeMap::<&str, usize>::new();
-        for draft in &one.drafts {
+        let (last, first): (Vec<_>, Vec<_>) = one.drafts.into_iter().partition(|draft| draft.cleans_up);
+        let drafts = [first, last].concat();
+        for draft in &drafts {
             let count = used.entry(draft.action).or_default();
             *count += 1;
             let suffix = if *count > 1 { format!("-{count}") } else { String::new() };
@@ -90,13 +92,13 @@ pub(super) fn order(
                 impact: draft.impact,
                 inverse: draft.inverse.clone(),
                 rolls_back: draft.rolls_back,
-                cleans_up: one.part == Part::Closes,
+                cleans_up: one.part == Part::Closes || draft.cleans_up,
                 hazards: draft.hazards.clone(),
             });
             after = [id].into();
         }
         tails[at] = after;
-        ordered.extend(one.drafts.into_iter().map(|draft| Ordered {
+        ordered.extend(drafts.into_iter().map(|draft| Ordered {
             address: one.address.clone(),
             host: one.host.clone(),
             draft,
