@@ -11,6 +11,8 @@ mod common;
 mod media;
 #[path = "vm/nfs.rs"]
 mod nfs;
+#[path = "vm/ocfs2.rs"]
+mod ocfs2;
 #[path = "vm/secrets.rs"]
 mod secrets;
 #[path = "vm/share.rs"]

@@ -31,7 +31,7 @@ use super::{Kind, Scene, backing, host, is_elsewhere, kind_of};
 pub struct Image;
 
 /// Kinds that hold images.
-const VOLUMES: &[&str] = &["external_volume"];
+const VOLUMES: &[&str] = &["external_volume", "ocfs2_volume"];
 
 static SCHEMA: Schema = Schema {
     doc: "A guest's disk image in a volume.",

@@ -8,6 +8,7 @@ use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems,
 
 pub mod ask;
 mod backing;
+mod clustering;
 pub mod external_volume;
 pub mod found;
 pub mod ground;
@@ -18,6 +19,8 @@ pub mod media_file;
 pub mod media_share;
 pub mod media_storage;
 mod mounting;
+pub mod ocfs2_cluster;
+pub mod ocfs2_volume;
 pub mod scene;
 pub mod schema;
 mod sharing;
@@ -87,6 +90,12 @@ pub trait Kind: Sync {
         Verdict::default()
     }
 
+    /// Whether its hosts must know each other before anything is built on it: what needs it waits for all of its hosts, and of a host
+    /// that leaves, first what was built on it goes, then the others are told, and its own part last.
+    fn knows_each_other(&self) -> bool {
+        false
+    }
+
     /// The resource without whose very content this one is worthless (the backing image of an overlay), and where this one may be seen.
     fn built_on(&self, _block: &Block, _all: &Blocks) -> Option<(Address, Vec<String>)> {
         None
@@ -135,6 +144,8 @@ pub fn table() -> &'static [&'static dyn Kind] {
         &host::Host,
         &image_storage::ImageStorage,
         &external_volume::ExternalVolume,
+        &ocfs2_cluster::Ocfs2Cluster,
+        &ocfs2_volume::Ocfs2Volume,
         &image::Image,
         &media_share::MediaShare,
         &media_storage::MediaStorage,
@@ -158,6 +169,11 @@ pub fn is_elsewhere(old: &Block, new: &Block) -> bool {
 /// The kind of a resource.
 pub fn kind_of(address: &Address) -> Option<&'static dyn Kind> {
     kind(&address.kind)
+}
+
+/// Whether what needs a resource needs it on all of its hosts (see [`Kind::knows_each_other`]).
+pub fn knows_each_other(address: &Address) -> bool {
+    kind_of(address).is_some_and(Kind::knows_each_other)
 }
 
 /// All remote functions by name: those of questions and those of steps.

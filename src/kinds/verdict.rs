@@ -37,6 +37,8 @@ pub struct Draft {
     pub destroys: bool,
     /// The member whose [`Witness`] it hears: all steps of its placement come after that, and it falls away with it.
     pub hears: Option<HostName>,
+    /// Steps of a later stage wait for those of all earlier ones, on every host of the resource. Within a placement stages only rise.
+    pub stage: u8,
 }
 
 impl Draft {
@@ -55,6 +57,7 @@ impl Draft {
             needs_all_members: false,
             destroys: false,
             hears: None,
+            stage: 0,
         }
     }
 
@@ -90,6 +93,10 @@ impl Draft {
 
     pub fn destroying(self) -> Self {
         Draft { destroys: true, ..self }
+    }
+
+    pub fn in_stage(self, stage: u8) -> Self {
+        Draft { stage, ..self }
     }
 
     pub fn hearing(self, witness: &HostName) -> Self {
@@ -191,6 +198,14 @@ impl Verdict {
         self.differences.iter().flat_map(|difference| match &difference.remedy {
             Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts.as_slice(),
             Remedy::Never(_) | Remedy::Record => &[],
+        })
+    }
+
+    /// The same, to be changed.
+    pub fn drafts_mut(&mut self) -> impl Iterator<Item = &mut Draft> {
+        self.differences.iter_mut().flat_map(|difference| match &mut difference.remedy {
+            Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts.as_mut_slice(),
+            Remedy::Never(_) | Remedy::Record => &mut [],
         })
     }
 }

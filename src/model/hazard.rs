@@ -31,6 +31,9 @@ pub enum HazardCode {
     SlowAllocation,
     BootRisk,
     TooMuch,
+    NeedsOffline,
+    Unreachable,
+    FencingRisk,
 }
 
 /// How far acceptance reaches.
@@ -95,6 +98,14 @@ const TABLE: &[Row] = {
             "the file system cannot reserve space; allocation writes every byte",
         ),
         Row(BootRisk, "boot-risk", NotNeeded, "the host might not boot when the storage is missing"),
+        Row(NeedsOffline, "needs-offline", Never, "the change is possible only while the whole cluster is offline"),
+        Row(Unreachable, "unreachable", Never, "a host of a cluster does not reach another one on the cluster's port"),
+        Row(
+            FencingRisk,
+            "fencing-risk",
+            NotNeeded,
+            "a host of a cluster might hang, or be reset, where that need not be",
+        ),
         Row(TooMuch, "too-much", Never, "the plan destroys more than `apply { max_destroy }` allows"),
     ]
 };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::kinds::ask::mounts::is_within;
-use crate::kinds::{Draft, Witness, kind_of};
+use crate::kinds::{Draft, Witness, kind_of, knows_each_other};
 use crate::model::{Address, Block, Blocks, HostName, Problem, Problems, Step, StepId};
 use crate::state::State;
 
@@ -16,12 +16,14 @@ pub(super) struct Placed {
     /// Whether they take the placement away.
     pub(super) unmakes: bool,
     pub(super) part: Part,
+    /// Of its drafts, which all have the same once they are put in order.
+    stage: u8,
     pub(super) drafts: Vec<Draft>,
 }
 
 impl Placed {
     pub(super) fn own(address: &Address, host: &HostName, unmakes: bool, drafts: Vec<Draft>) -> Self {
-        Placed { address: address.clone(), host: host.clone(), unmakes, part: Part::Own, drafts }
+        Placed { address: address.clone(), host: host.clone(), unmakes, part: Part::Own, stage: 0, drafts }
     }
 
     pub(super) fn of_witness(address: &Address, host: &HostName, witness: &Witness) -> [Self; 2] {
@@ -58,6 +60,7 @@ pub(super) fn order(
 ) -> Result<(Vec<Step>, Vec<Ordered>), Problems> {
     let recorded: Blocks =
         state.resources.iter().map(|(address, record)| (address.clone(), record.block.clone())).collect();
+    let placed = by_stage(placed);
     let edges = edges(&placed, desired, &recorded);
     let sequence = sequence(placed.len(), &edges).map_err(|circle| vec![circle_problem(&circle, &placed)])?;
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); placed.len()];
@@ -66,18 +69,18 @@ pub(super) fn order(
     }
     let mut steps: Vec<Step> = Vec::new();
     let mut ordered = Vec::new();
+    let mut used = BTreeMap::<String, usize>::new();
     // The last steps of each placement; one without steps passes on those that it waits for.
     let mut tails: Vec<BTreeSet<StepId>> = vec![BTreeSet::new(); placed.len()];
     let mut slots: Vec<Option<Placed>> = placed.into_iter().map(Some).collect();
     for at in sequence {
         let Some(one) = slots[at].take() else { continue };
         let mut after: BTreeSet<StepId> = before[at].iter().flat_map(|from| tails[*from].clone()).collect();
-        let mut used = BTreeMap::<&str, usize>::new();
         for draft in &one.drafts {
-            let count = used.entry(draft.action).or_default();
+            let name = format!("{}@{}/{}", one.address, one.host, draft.action);
+            let count = used.entry(name.clone()).or_default();
             *count += 1;
-            let suffix = if *count > 1 { format!("-{count}") } else { String::new() };
-            let id = format!("{}@{}/{}{suffix}", one.address, one.host, draft.action);
+            let id = if *count > 1 { format!("{name}-{count}") } else { name };
             steps.push(Step {
                 id: id.clone(),
                 address: one.address.clone(),
@@ -105,35 +108,87 @@ pub(super) fn order(
     Ok((steps, ordered))
 }
 
+/// Each placement cut where a new stage begins.
+fn by_stage(placed: Vec<Placed>) -> Vec<Placed> {
+    let mut cut = Vec::with_capacity(placed.len());
+    for mut one in placed {
+        let whole = std::mem::take(&mut one.drafts);
+        let piece = |stage: u8, drafts: Vec<Draft>| Placed {
+            address: one.address.clone(),
+            host: one.host.clone(),
+            unmakes: one.unmakes,
+            part: one.part,
+            stage,
+            drafts,
+        };
+        let mut stage = whole.first().map_or(0, |draft| draft.stage);
+        let mut drafts = Vec::new();
+        for draft in whole {
+            if draft.stage > stage {
+                cut.push(piece(stage, std::mem::take(&mut drafts)));
+                stage = draft.stage;
+            }
+            drafts.push(draft);
+        }
+        cut.push(piece(stage, drafts));
+    }
+    cut
+}
+
 /// Which placement waits for which: pairs of positions, from before to after.
 fn edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(usize, usize)> {
-    let mut at: BTreeMap<(&Address, &HostName, bool), usize> = BTreeMap::new();
+    let mut at: BTreeMap<(&Address, &HostName, bool), Vec<usize>> = BTreeMap::new();
     let mut of: BTreeMap<(&Address, bool), Vec<usize>> = BTreeMap::new();
     for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
-        at.insert((&one.address, &one.host, one.unmakes), position);
+        at.entry((&one.address, &one.host, one.unmakes)).or_default().push(position);
         of.entry((&one.address, one.unmakes)).or_default().push(position);
     }
     let mut edges = witness_edges(placed, &at);
+    edges.extend(stage_edges(placed, &at, &of));
     for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
         let blocks = if one.unmakes { recorded } else { desired };
         let Some(block) = blocks.get(&one.address) else { continue };
         for needed in reaches(block, blocks) {
-            // On the same host where there is a placement; else all of them.
-            let others = match at.get(&(needed, &one.host, one.unmakes)) {
-                Some(other) => vec![*other],
-                None => of.get(&(needed, one.unmakes)).cloned().unwrap_or_default(),
-            };
-            for other in others {
-                edges.insert(if one.unmakes { (position, other) } else { (other, position) });
+            // On the same host where there is a placement and that is enough; else all of them.
+            let here = at.get(&(needed, &one.host, one.unmakes)).filter(|_| !knows_each_other(needed));
+            for other in here.or_else(|| of.get(&(needed, one.unmakes))).into_iter().flatten() {
+                edges.insert(if one.unmakes { (position, *other) } else { (*other, position) });
             }
+            // Those that stay are told when nothing is built on the one that leaves any more.
+            if one.unmakes && knows_each_other(needed) {
+                edges.extend(of.get(&(needed, false)).into_iter().flatten().map(|other| (position, *other)));
+            }
+        }
+        if one.unmakes && knows_each_other(&one.address) {
+            edges.extend(of.get(&(&one.address, false)).into_iter().flatten().map(|other| (*other, position)));
         }
     }
     edges.extend(path_edges(placed, desired, recorded));
     edges
 }
 
+/// The pieces of a placement follow each other, and each stage of a resource waits for the earlier ones on all of its hosts.
+fn stage_edges(
+    placed: &[Placed],
+    at: &BTreeMap<(&Address, &HostName, bool), Vec<usize>>,
+    of: &BTreeMap<(&Address, bool), Vec<usize>>,
+) -> BTreeSet<(usize, usize)> {
+    let pieces = at.values().flat_map(|pieces| pieces.windows(2).map(|pair| (pair[0], pair[1])));
+    let mut edges: BTreeSet<_> = pieces.collect();
+    for all in of.values() {
+        for later in all.iter().filter(|later| placed[**later].stage > 0) {
+            let earlier = all.iter().filter(|earlier| placed[**earlier].stage < placed[*later].stage);
+            edges.extend(earlier.map(|earlier| (*earlier, *later)));
+        }
+    }
+    edges
+}
+
 /// A witness opens behind its own steps and before those that hear it, and closes behind all of them.
-fn witness_edges(placed: &[Placed], own: &BTreeMap<(&Address, &HostName, bool), usize>) -> BTreeSet<(usize, usize)> {
+fn witness_edges(
+    placed: &[Placed],
+    own: &BTreeMap<(&Address, &HostName, bool), Vec<usize>>,
+) -> BTreeSet<(usize, usize)> {
     let mut opens: BTreeMap<(&Address, &HostName), usize> = BTreeMap::new();
     let mut closes = opens.clone();
     for (position, one) in placed.iter().enumerate() {
@@ -145,7 +200,8 @@ fn witness_edges(placed: &[Placed], own: &BTreeMap<(&Address, &HostName, bool), 
     }
     let mut edges = BTreeSet::new();
     for (witness, opening) in &opens {
-        edges.extend(own.get(&(witness.0, witness.1, false)).map(|first| (*first, *opening)));
+        let before = own.get(&(witness.0, witness.1, false));
+        edges.extend(before.into_iter().flatten().map(|first| (*first, *opening)));
         edges.extend(closes.get(witness).map(|closing| (*opening, *closing)));
     }
     for (position, one) in placed.iter().enumerate() {

@@ -1147,12 +1147,13 @@ fn without_what_they_need(
     for (index, one) in wanted() {
         at.entry(&one.address).or_default().insert(&one.host, index);
     }
-    // On the same host where there is a placement; else all of them.
+    // On the same host where there is a placement and that is enough; else all of them.
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); placed.len()];
     for (index, one) in wanted() {
         let needed = desired.get(&one.address).into_iter().flat_map(|block| &block.depends_on);
-        for hosts in needed.filter(|needed| **needed != one.address).filter_map(|needed| at.get(needed)) {
-            match hosts.get(&one.host) {
+        let needed = needed.filter(|needed| **needed != one.address);
+        for (needed, hosts) in needed.filter_map(|needed| Some((needed, at.get(needed)?))) {
+            match hosts.get(&one.host).filter(|_| !kinds::knows_each_other(needed)) {
                 Some(here) => followers[*here].push(index),
                 None => hosts.values().for_each(|there| followers[*there].push(index)),
             }

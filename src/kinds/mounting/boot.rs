@@ -1,6 +1,6 @@
 //! What mounts a volume at boot: its line in /etc/fstab.
 
-use super::{Look, Mounted, Source, file_system};
+use super::{Look, Mounted, Source, clustered, file_system};
 use crate::kinds::ask::fstab::{self, Entry, Line, encode_id, holds_password, without_passwords};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
 use crate::model::block::Attributes;
@@ -23,8 +23,12 @@ impl Look<'_> {
             options.push("defaults".to_owned());
         }
         let is_new = self.options_that_stay().is_none();
-        if is_new && self.source.is_network() && !options.iter().any(|option| option == "_netdev") {
+        let is_of_others = self.source.is_network() || self.clustered.is_some();
+        if is_new && is_of_others && !options.iter().any(|option| option == "_netdev") {
             options.push("_netdev".to_owned());
+        }
+        if is_new && self.clustered.is_some() && !options.iter().any(|option| option == clustered::ORDER) {
+            options.push(clustered::ORDER.to_owned());
         }
         if is_new && !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
             options.push("nofail".to_owned());

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Look, Source};
 use crate::kinds::ask::device::{self, Device, Found};
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
-use crate::model::{Command, HazardCode, Size};
+use crate::model::{Command, Hazard, HazardCode, Size};
 
 /// A local file system: the longest label, the smallest device, the pass of fsck(8), all from the mkfs programs' man pages.
 pub(in crate::kinds) struct FileSystem {
@@ -37,30 +37,11 @@ impl Look<'_> {
         format: bool,
     ) -> bool {
         let before = verdict.hazards.len();
+        verdict.hazards.extend(self.is_elsewhere(device, path));
         let mut refuse = |code, message: String, cure: String| verdict.hazards.push(self.hazard(code, message, cure));
-        let elsewhere = self
-            .ground
-            .mounts
-            .0
-            .iter()
-            .find(|mount| device.is_source_of(mount) && mount.target != self.at && !self.was_at(&mount.target));
-        if let Some(mount) = elsewhere {
-            refuse(
-                HazardCode::WrongSource,
-                format!("{path} on {} is mounted on {}", self.host, mount.target),
-                format!("Unmount it there, or set mount_point = \"{}\".", mount.target),
-            );
-        }
         if device.tag("TYPE") == Some(fstype) {
-            if let Some((uuid, old)) = device.tag("UUID").and_then(|uuid| Some((uuid, self.replaced(uuid)?))) {
-                refuse(
-                    HazardCode::WrongSource,
-                    format!(
-                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
-                        self.host
-                    ),
-                    "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
-                );
+            if let Some(hazard) = self.is_another(device, path) {
+                refuse(hazard.code, hazard.message, hazard.cure);
             }
             let found = device.label();
             if found != label && !self.was_ours(device) {
@@ -112,6 +93,28 @@ impl Look<'_> {
             }
         }
         verdict.hazards.len() == before
+    }
+
+    /// A device that is mounted at another place.
+    pub(super) fn is_elsewhere(&self, device: &Device, path: &str) -> Option<Hazard> {
+        let is_another = |target: &str| target != self.at && !self.was_at(target);
+        let mount = self.ground.mounts.0.iter().find(|mount| device.is_source_of(mount) && is_another(&mount.target))?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{path} on {} is mounted on {}", self.host, mount.target),
+            format!("Unmount it there, or set mount_point = \"{}\".", mount.target),
+        ))
+    }
+
+    /// A device that holds another file system than when it was applied last.
+    pub(super) fn is_another(&self, device: &Device, path: &str) -> Option<Hazard> {
+        let uuid = device.tag("UUID")?;
+        let old = self.replaced(uuid)?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+            "Bring the disk back that was there, or give the new one a resource of its own.",
+        ))
     }
 
     /// Whether the state knows this file system as the volume's: the label may have been changed in the configuration.

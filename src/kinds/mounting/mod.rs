@@ -6,9 +6,11 @@ use std::rc::Rc;
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
+pub(in crate::kinds) use self::clustered::prove_same_device;
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
+use self::clustered::Clustered;
 use self::options::shown_options;
 pub(in crate::kinds) use self::shared::prove_same;
 pub(in crate::kinds) use self::source::Source;
@@ -23,6 +25,7 @@ use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
 mod check;
+mod clustered;
 mod dangers;
 mod disk;
 mod guests;
@@ -60,6 +63,8 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) device: Option<Found>,
     /// For a bind volume: its source directory.
     pub(super) bound: Option<Lineage>,
+    /// For a volume that several hosts mount from one device.
+    pub(super) clustered: Option<Clustered>,
 }
 
 /// How the mount point is taken.
@@ -104,6 +109,7 @@ impl<'a> Look<'a> {
             Source::Device { path, .. } => Some(device::read(facts, path)?),
             _ => None,
         };
+        let clustered = Clustered::of(block, &source, device.as_ref(), scene, host)?;
         let bound = match &source {
             Source::Bind { source } => Some(path::read(facts, source)?),
             _ => None,
@@ -123,6 +129,7 @@ impl<'a> Look<'a> {
             hazards,
             device,
             bound,
+            clustered,
         })
     }
 }
@@ -363,6 +370,7 @@ impl Look<'_> {
             }
             verdict.memory.insert("uuid".to_owned(), uuid);
         }
+        self.judge_clustered(verdict);
         let is_readonly = mount.super_options.split(',').any(|option| option == "ro");
         if is_readonly && !mount.has_option_of_mount("ro") && !self.options().iter().any(|option| option == "ro") {
             verdict.hazards.push(self.hazard(

@@ -1,0 +1,93 @@
+//! OCFS2 on a disk that several hypervisors see: from nothing to guests' images, and hosts that come, go and restart.
+
+use serde_json::json;
+
+use crate::common::machines::{Machines, eventually};
+use crate::common::{Site, actions, change, hazards};
+use crate::site::mounted;
+
+const CLUSTER: &str = "ocfs2_cluster.vms";
+const VOLUME: &str = "ocfs2_volume.data";
+const AT: &str = "/srv/data";
+const DEVICE: &str = "/dev/disk/by-id/wwn-0x5000c500000000a1";
+
+/// Three hosts, of which these are the members of the storage and of the cluster.
+fn site_of(site: &Site, members: &[&str], more: &str) -> String {
+    let hosts: String = ["hv1", "hv2", "hv3"]
+        .map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name)))
+        .concat();
+    let list = members.iter().map(|name| format!("host.{name}")).collect::<Vec<_>>().join(", ");
+    let addresses =
+        members.iter().map(|name| format!("{name} = \"{}\"", Machines::address(name))).collect::<Vec<_>>().join(", ");
+    format!(
+        "{hosts}image_storage \"main\" {{\n  hosts = [{list}]\n  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode  = \"0770\"\n}}\n\
+         ocfs2_cluster \"vms\" {{\n  nodes     = [{list}]\n  addresses = {{ {addresses} }}\n}}\n\
+         ocfs2_volume \"data\" {{\n  storage     = image_storage.main\n  cluster     = ocfs2_cluster.vms\n  device      = \"{DEVICE}\"\n  mount_point = \"{AT}\"\n  format      = true\n}}\n{more}"
+    )
+}
+
+const IMAGE: &str = "image \"web\" {\n  volume     = ocfs2_volume.data\n  format     = \"raw\"\n  size       = \"64MiB\"\n  allocation = \"falloc\"\n}\n";
+
+/// The nodes that have the volume mounted, as the disk tells.
+fn nodes_of_disk(site: &Site, host: &str) -> Vec<String> {
+    let said = site.sh(host, &format!("mounted.ocfs2 -f {DEVICE}"));
+    let line = said.lines().nth(1).unwrap_or_default().replace(',', " ");
+    let mut nodes: Vec<_> = line.split_whitespace().filter(|word| word.starts_with("hv")).map(str::to_owned).collect();
+    nodes.sort();
+    nodes
+}
+
+#[test]
+fn a_blank_disk_becomes_a_volume_of_two_hosts_in_one_apply_and_a_third_one_joins_and_leaves() {
+    let site = Site::of_machines(&["hv1", "hv2", "hv3"]);
+    site.write(&site_of(&site, &["hv1", "hv2"], IMAGE));
+    let plan = site.apply_exactly();
+    assert_eq!(
+        actions(&plan, CLUSTER, "hv1"),
+        ["cluster-conf", "cluster-boot", "enable", "start"],
+    );
+    assert_eq!(
+        actions(&plan, VOLUME, "hv1"),
+        ["reach", "format", "mkdir", "lock", "fstab", "mount", "chown", "chmod", "check-access"],
+    );
+    assert_eq!(
+        actions(&plan, VOLUME, "hv2"),
+        ["reach", "check-blank", "mkdir", "lock", "fstab", "mount", "chown", "chmod", "check-access"],
+    );
+    assert_eq!(hazards(&plan).iter().filter(|code| *code != "fencing-risk").count(), 0, "{:#}", plan["hazards"]);
+    let conf = site.sh("hv1", "cat /etc/ocfs2/cluster.conf");
+    assert_eq!(conf, site.sh("hv2", "cat /etc/ocfs2/cluster.conf"), "the same bytes on each");
+    assert_eq!(nodes_of_disk(&site, "hv2"), ["hv1", "hv2"]);
+    site.sh("hv1", &format!("runuser -u libvirt-qemu -- sh -c 'echo guest >{AT}/f' && cp --reflink=always {AT}/f {AT}/g"));
+    assert_eq!(site.sh("hv2", &format!("cat {AT}/f {AT}/g; stat -c '%s %U' {AT}/web.raw")), "guest\nguest\n67108864 libvirt-qemu\n");
+
+    // Both restart, and everything is as it was.
+    for host in ["hv1", "hv2"] {
+        site.machines().reboot(host);
+        eventually("it is mounted", || mounted(&site, host, AT).contains("heartbeat=local"));
+    }
+    site.assert_settled();
+    assert_eq!(nodes_of_disk(&site, "hv1"), ["hv1", "hv2"]);
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    let volume = &status["volumes"][0];
+    assert_eq!([&volume["hosts"]["hv1"]["state"], &volume["hosts"]["hv2"]["state"]], [&json!("ok"), &json!("ok")]);
+
+    // A third one joins while the others go on.
+    site.write(&site_of(&site, &["hv1", "hv2", "hv3"], IMAGE));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, CLUSTER, "hv1"), ["cluster-conf", "register"]);
+    assert_eq!(actions(&plan, CLUSTER, "hv3"), ["cluster-conf", "cluster-boot", "enable", "start"]);
+    assert_eq!(change(&plan, VOLUME)["hosts"], json!({"hv1": "unchanged", "hv2": "unchanged", "hv3": "create"}));
+    assert_eq!(nodes_of_disk(&site, "hv1"), ["hv1", "hv2", "hv3"]);
+    assert_eq!(site.sh("hv3", &format!("cat {AT}/f")), "guest\n");
+
+    // And leaves again.
+    site.write(&site_of(&site, &["hv1", "hv2"], IMAGE));
+    let plan = site.apply_exactly();
+    assert_eq!(actions(&plan, VOLUME, "hv3"), ["unmount", "fstab", "unlock", "rmdir"]);
+    assert_eq!(actions(&plan, CLUSTER, "hv3"), ["unregister", "cluster-boot", "cluster-conf"]);
+    assert_eq!(actions(&plan, CLUSTER, "hv2"), ["cluster-conf", "register"]);
+    assert_eq!(nodes_of_disk(&site, "hv1"), ["hv1", "hv2"]);
+    assert_eq!(site.sh("hv3", "ls /etc/ocfs2/cluster.conf /srv/data 2>/dev/null; grep x-larder /etc/fstab; true"), "");
+    assert_eq!(site.sh("hv1", "ls /sys/kernel/config/cluster/vms/node"), "hv1\nhv2\n");
+}
