@@ -195,7 +195,11 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
         Some((Standing::Absent, _)) => {
             (Health::Missing, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
         }
-        Some((Standing::Present, true)) => (Health::Ok, String::new()),
+        // What is only told is worth a look too.
+        Some((Standing::Present, true)) => match hazards.iter().find(|hazard| !hazard.blocks() && !hazard.accepted) {
+            Some(hazard) => (Health::Degraded, hazard.message.clone()),
+            None => (Health::Ok, String::new()),
+        },
         Some((Standing::Present, false)) => match hazards.first() {
             Some(hazard) if hazard.code == HazardCode::WrongSource => (Health::WrongSource, hazard.message.clone()),
             Some(hazard) if hazard.code == HazardCode::Unresponsive => (Health::Unresponsive, hazard.message.clone()),

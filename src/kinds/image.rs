@@ -511,7 +511,7 @@ impl Wanted<'_> {
         let volume = base.resource("volume").ok_or("the volume of the backing image is not known")?;
         let room = scene.room(volume, self.host).ok_or_else(|| format!("{volume} is not known"))?;
         let at = in_directory(&room.directory, base);
-        let mut guard = room.guard;
+        let mut guard = room.guard.clone();
         let places: Vec<String> = places(base, scene.blocks).collect();
         guard.push(open_files::nobody_writes(&places));
         let look_in = match room.state {
@@ -522,10 +522,7 @@ impl Wanted<'_> {
         };
         let facts = scene.host(self.host);
         let Some(file) = image_file::read(facts, &look_in)? else { return Ok(Under::There { at, guard }) };
-        let hosts = match room.shared {
-            true => Image.hosts(base, scene.blocks),
-            false => vec![self.host.clone()],
-        };
+        let hosts = self.sharing(base, &room, scene);
         if let Some((host, by)) = users(scene, &hosts, &places)?.into_iter().find(|(_, one)| one.writes) {
             return Ok(Under::Written { at, guard, host, by });
         }
@@ -685,6 +682,14 @@ impl Wanted<'_> {
             .then(|| format!("{} is not mounted, so that nobody knows what is there", volume.address))
     }
 
+    /// The hosts on which a guest may have the image open: all that mount its volume, whatever hosts the image names. QEMU's locks do
+    /// not reach from one host to another on every file system.
+    fn sharing(&self, image: &Block, room: &Room, scene: &Scene) -> Vec<HostName> {
+        let volume = volume(image, scene.blocks).filter(|_| room.shared);
+        let members = volume.and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, scene.blocks)));
+        members.unwrap_or_else(|| vec![self.host.clone()])
+    }
+
     /// Who uses the image on this host, by whichever name the volume gives it.
     fn users(&self, scene: &Scene) -> Result<Vec<open_files::Use>, String> {
         let found = users(scene, std::slice::from_ref(self.host), &self.places(scene))?;
@@ -724,11 +729,7 @@ impl Wanted<'_> {
         let overlay = backing::overlay_of(self.block, scene, self.host, self.room.shared)?;
         let base = self.block.resource("backing").map(|base| format!("it is an overlay of {base}"));
         let chained = overlay.map(|overlay| format!("{overlay} is an overlay of it")).or(base);
-        // A guest on any member that shares the volume.
-        let hosts = match self.room.shared {
-            true => Image.hosts(self.block, scene.blocks),
-            false => vec![self.host.clone()],
-        };
+        let hosts = self.sharing(self.block, self.room, scene);
         let users = users(scene, &hosts, &self.places(scene))?;
         let remedy = match (users.first(), lost) {
             _ if chained.is_some() => Remedy::Never(self.hazard(

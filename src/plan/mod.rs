@@ -20,6 +20,7 @@ use crate::config::Statements;
 use crate::kinds::{
     self, Dependent, Dependents, Draft, Heard, Memory, Remedy, Scene, Standing, Verdict, host, kind_of,
 };
+use crate::model::hazard::Acceptance;
 use crate::model::moved;
 use crate::model::problem::in_order;
 use crate::model::{
@@ -1091,7 +1092,9 @@ impl Making<'_> {
             for (host, verdict) in verdicts {
                 // What somebody has accepted is as wanted: otherwise it would be asked again at each plan.
                 let is_as_wanted = verdict.differences.iter().all(|one| one.remedy == Remedy::Record);
-                let is_settled = is_as_wanted && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
+                let stops = |hazard: &Hazard| hazard.code.acceptance() != Acceptance::NotNeeded;
+                let is_settled =
+                    is_as_wanted && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard) || !stops(hazard));
                 let found = Found {
                     standing: verdict.standing.clone(),
                     is_settled,

@@ -1,5 +1,8 @@
 //! OCFS2 on a disk that several hypervisors see: from nothing to guests' images, and hosts that come, go and restart.
 
+use larder::plan::Request;
+use larder::state::State;
+use larder::transport::recorded;
 use serde_json::json;
 
 use crate::common::machines::{Machines, eventually};
@@ -90,4 +93,60 @@ fn a_blank_disk_becomes_a_volume_of_two_hosts_in_one_apply_and_a_third_one_joins
     assert_eq!(nodes_of_disk(&site, "hv1"), ["hv1", "hv2"]);
     assert_eq!(site.sh("hv3", "ls /etc/ocfs2/cluster.conf /srv/data 2>/dev/null; grep x-larder /etc/fstab; true"), "");
     assert_eq!(site.sh("hv1", "ls /sys/kernel/config/cluster/vms/node"), "hv1\nhv2\n");
+}
+
+/// What hosts say now to a plan of the configuration, as tests/plan keeps it; the configuration itself, and the state.
+fn record(site: &Site, folder: &str) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plan").join(folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let loaded = larder::config::load(site.path(), &larder::config::Inputs::default(), larder::kinds::table());
+    let desired = loaded.configuration.unwrap_or_else(|| panic!("{:#?}", loaded.problems)).evaluate(None).desired;
+    let state = std::fs::read(site.state()).map_or_else(|_| State::default(), |text| State::parse(&text).expect("a state"));
+    let asked = larder::plan::questions(&desired.blocks, &state, &desired.statements, &Request::default());
+    let functions = larder::kinds::functions();
+    let asked = asked.expect("nothing collides");
+    let facts = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let (facts, sessions) = larder::probe::gather(asked, &functions, &Default::default(), 10).await;
+        for session in sessions.into_values() {
+            session.close().await;
+        }
+        facts
+    });
+    std::fs::write(folder.join("facts.json"), recorded::write(&facts).expect("text")).expect("a file");
+    // Where the machines of a run are is of no interest.
+    let text = std::fs::read_to_string(site.path().join("main.hcl")).expect("a configuration");
+    let is_of_run = |line: &&str| ["port  ", "user  ", "identity_file", "known_hosts"].iter().any(|word| line.trim_start().starts_with(word));
+    let text: String = text.lines().filter(|line| !is_of_run(line)).map(|line| format!("{line}\n")).collect();
+    std::fs::write(folder.join("main.hcl"), text.replace("address       = ", "address = ")).expect("a file");
+    if let Ok(text) = std::fs::read_to_string(site.state()) {
+        std::fs::write(folder.join("state.json"), text).expect("a file");
+    }
+}
+
+#[test]
+#[ignore = "writes what three hosts say before, amid and after the first applies into tests/plan"]
+fn record_cases() {
+    let site = Site::of_machines(&["hv1", "hv2", "hv3"]);
+    site.write(&site_of(&site, &["hv1", "hv2", "hv3"], IMAGE));
+    record(&site, "ocfs2-new");
+    site.write(&site_of(&site, &["hv1", "hv2"], IMAGE)).larder(&["apply", "-auto-approve"]).expect(0);
+    record(&site, "ocfs2-as-wanted");
+    site.write(&site_of(&site, &["hv1", "hv2", "hv3"], IMAGE));
+    record(&site, "ocfs2-of-a-new-member");
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.write(&site_of(&site, &["hv1", "hv2"], IMAGE));
+    record(&site, "ocfs2-of-a-member-that-leaves");
+}
+
+#[test]
+#[ignore = "keeps three hosts until the file that it names is gone"]
+fn keep_hosts() {
+    let site = Site::of_machines(&["hv1", "hv2", "hv3"]);
+    site.write(&site_of(&site, &["hv1", "hv2"], IMAGE));
+    let kept = site.path().join("kept");
+    std::fs::write(&kept, "").expect("a file");
+    eprintln!("{}", kept.display());
+    while kept.exists() {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
 }

@@ -1,0 +1,344 @@
+//! Clusters and volumes of OCFS2 without hosts: what three hosts said is changed, answer by answer, and each change has its plan.
+
+use super::*;
+
+/// A configuration, what its hosts said, and what was applied before.
+struct Case {
+    folder: tempfile::TempDir,
+    facts: Facts,
+    state: State,
+}
+
+const DEVICE: &str = "/dev/disk/by-id/wwn-0x5000c500000000a1";
+
+impl Case {
+    fn of(name: &str) -> Self {
+        let recorded = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plan")).join(name);
+        let folder = tempfile::tempdir().expect("a directory");
+        std::fs::copy(recorded.join("main.hcl"), folder.path().join("main.hcl")).expect("a configuration");
+        let state = std::fs::read(recorded.join("state.json")).ok();
+        let state = state.map_or_else(State::default, |text| State::parse(&text).expect("a state"));
+        Case { facts: facts(&recorded), state, folder }
+    }
+
+    /// The configuration with another text in a place of it.
+    fn written(self, from: &str, to: &str) -> Self {
+        let path = self.folder.path().join("main.hcl");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        assert!(text.contains(from), "no {from:?} in {text}");
+        std::fs::write(&path, text.replace(from, to)).expect("a file");
+        self
+    }
+
+    /// The answer of a host to the question that begins so, with another text in a place of it.
+    #[track_caller]
+    fn said(mut self, host: &str, ask: &[&str], from: &str, to: &str) -> Self {
+        let mut hit = 0;
+        for (question, answer) in self.answers(host) {
+            if !ask.iter().zip(&question.0).all(|(one, two)| one == two) || question.0.len() < ask.len() {
+                continue;
+            }
+            let Answer::Said(reply) = answer else { continue };
+            assert!(reply.out.contains(from), "no {from:?} in {}", reply.out);
+            reply.out = reply.out.replacen(from, to, 1);
+            hit += 1;
+        }
+        assert!(hit > 0, "{host} was not asked {ask:?}");
+        self
+    }
+
+    fn says(mut self, host: &str, ask: &[&str], reply: Reply) -> Self {
+        let mut hit = false;
+        for (question, answer) in self.answers(host) {
+            if ask.iter().zip(&question.0).all(|(one, two)| one == two) && question.0.len() >= ask.len() {
+                *answer = Answer::Said(reply.clone());
+                hit = true;
+            }
+        }
+        assert!(hit, "{host} was not asked {ask:?}");
+        self
+    }
+
+    fn down(mut self, host: &str) -> Self {
+        self.facts.hosts.insert(host.into(), HostFacts::Unreachable("connect timed out after 10s".to_owned()));
+        self
+    }
+
+    fn answers(&mut self, host: &str) -> &mut BTreeMap<Question, Answer> {
+        match self.facts.hosts.get_mut(&HostName::from(host)) {
+            Some(HostFacts::Reached(answers)) => answers,
+            _ => panic!("{host} said nothing"),
+        }
+    }
+
+    #[track_caller]
+    fn plan(&self) -> Plan {
+        plan_of(&desired(self.folder.path()), &self.facts, &self.state)
+    }
+}
+
+/// The steps of a plan whose id has one of these in it.
+fn steps(plan: &Plan, words: &[&str]) -> Vec<String> {
+    let all = plan.steps.iter().map(|step| step.id.clone());
+    all.filter(|id| words.iter().any(|word| id.contains(word))).collect()
+}
+
+/// Refused with just this code at this host, with these words; and nothing is formatted, mounted or told to a kernel.
+#[track_caller]
+fn refused(case: Case, code: &str, host: &str, words: &[&str]) {
+    let plan = case.plan();
+    let blocking: Vec<_> = plan.blocking().collect();
+    let found = blocking.iter().find(|hazard| {
+        hazard.code.as_str() == code && hazard.host.as_ref().is_some_and(|one| one.as_str() == host)
+    });
+    let found = found.unwrap_or_else(|| panic!("no {code} at {host} in {blocking:#?}"));
+    for word in words {
+        assert!(found.message.contains(word), "no {word:?} in {:?}", found.message);
+    }
+    assert!(found.cure.len() > 10, "{found:?}");
+    let done = steps(&plan, &["/format", "/grow"]);
+    assert!(done.is_empty(), "{code} at {host}: {done:?}");
+}
+
+/// Whether one step waits for the other, directly or by others.
+#[track_caller]
+fn waits(plan: &Plan, later: &str, earlier: &str) -> bool {
+    assert!(plan.steps.iter().any(|step| step.id == earlier), "no {earlier} in {:#?}", steps(plan, &[""]));
+    let mut open = vec![later.to_owned()];
+    let mut seen = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        let step = plan.steps.iter().find(|step| step.id == id);
+        let step = step.unwrap_or_else(|| panic!("no {id} in {:#?}", steps(plan, &[""])));
+        for before in &step.after {
+            if before == earlier {
+                return true;
+            }
+            if seen.insert(before.clone()) {
+                open.push(before.clone());
+            }
+        }
+    }
+    false
+}
+
+fn device(text: &str) -> Reply {
+    Reply { status: 0, out: text.to_owned(), err: String::new() }
+}
+
+const FACTS: &[&str] = &["device_facts", DEVICE];
+
+#[test]
+fn a_device_is_formatted_only_if_it_is_blank_on_every_host() {
+    let new = || Case::of("ocfs2-new");
+    let blank = "blkid 2\n";
+    for host in ["hv1", "hv2", "hv3"] {
+        let with = |to: &str| new().said(host, FACTS, blank, to);
+        refused(with("blkid 0\nblkid: TYPE=ext4\nblkid: UUID=1\n"), "not-blank", host, &["ext4"]);
+        refused(with("blkid 0\nblkid: PTTYPE=dos\n"), "not-blank", host, &["partition table (dos)"]);
+        refused(with("blkid 0\nblkid: TYPE=crypto_LUKS\n"), "not-blank", host, &["crypto_LUKS"]);
+        refused(with("blkid 0\nblkid: TYPE=mpath_member\n"), "not-blank", host, &["mpath_member"]);
+        refused(with("blkid 4\n"), "not-blank", host, &["blkid gave no answer"]);
+        refused(new().said(host, FACTS, "bytes 0\n", "bytes 9\n"), "not-blank", host, &["not zero"]);
+        refused(new().said(host, FACTS, "bytes 0\n", "unreadable x\n"), "not-blank", host, &["cannot be read"]);
+        refused(new().said(host, FACTS, "blkid 2", "holder dm-3\nblkid 2"), "not-blank", host, &["held by dm-3"]);
+        refused(new().said(host, FACTS, "blkid 2", "partition sda1\nblkid 2"), "not-blank", host, &["partitions"]);
+        refused(new().said(host, FACTS, "blkid 2", "open 77\nblkid 2"), "not-blank", host, &["open in the process 77"]);
+        refused(new().said(host, FACTS, "readonly 0", "readonly 1"), "not-blank", host, &["read-only"]);
+        refused(
+            new().says(host, FACTS, Reply { status: 1, err: "stat: cannot statx 'x': No such file or directory\n".into(), ..Reply::default() }),
+            "device-differs",
+            host,
+            &["there is no device"],
+        );
+        refused(new().says(host, FACTS, device("type regular file\n")), "device-differs", host, &["regular file"]);
+        let plan = new().says(host, &["ocfs2_super", DEVICE], device("")).plan();
+        assert!(steps(&plan, &["/format", "/mount"]).iter().all(|id| !id.contains("format")), "an answer cut off");
+        let plan = new().down(host).plan();
+        assert_eq!(steps(&plan, &["ocfs2_"]), Vec::<String>::new(), "{host} is down");
+        assert!(!plan.complete);
+    }
+    let small = |case: Case, host: &str| case.said(host, FACTS, "size 2147483648", "size 104857600");
+    refused(small(small(small(new(), "hv1"), "hv2"), "hv3"), "unsupported", "hv1", &["needs at least"]);
+}
+
+#[test]
+fn all_hosts_must_see_one_device() {
+    let new = || Case::of("ocfs2-new");
+    refused(
+        new().said("hv2", FACTS, "5000c500000000a1", "5000c500000000b2").said("hv2", FACTS, "shared-1", "other"),
+        "device-differs",
+        "hv2",
+        &["hv2", "hv1"],
+    );
+    refused(new().said("hv3", FACTS, "size 2147483648", "size 4294967296"), "device-differs", "hv3", &["4.0", "2.0"]);
+}
+
+#[test]
+fn from_a_blank_disk_to_an_image_in_one_order() {
+    let plan = Case::of("ocfs2-new").plan();
+    assert_eq!(plan.blocking().count(), 0, "{:#?}", plan.hazards);
+    assert_eq!(steps(&plan, &["/format"]), ["ocfs2_volume.data@hv1/format"], "on one host");
+    let format = "ocfs2_volume.data@hv1/format";
+    for host in ["hv1", "hv2", "hv3"] {
+        // All are nodes before the first looks, all have looked again before one formats, it is formatted before the first mounts.
+        for other in ["hv1", "hv2", "hv3"] {
+            assert!(waits(&plan, &format!("ocfs2_volume.data@{host}/reach"), &format!("ocfs2_cluster.vms@{other}/start")));
+        }
+        assert!(waits(&plan, &format!("ocfs2_volume.data@{host}/mount"), format));
+    }
+    for host in ["hv2", "hv3"] {
+        assert!(waits(&plan, format, &format!("ocfs2_volume.data@{host}/check-blank")));
+    }
+    assert!(waits(&plan, "image.web@hv1/create", "ocfs2_volume.data@hv1/check-access"));
+    let format = plan.steps.iter().find(|step| step.id == format).expect("it formats");
+    assert!(!format.command.argv.iter().any(|word| word == "-F") && !plan.functions["format_ocfs2"].contains(" -F"));
+    assert!(plan.functions["format_ocfs2"].contains("--cluster-stack=o2cb --cluster-name="));
+    assert_eq!(format.guard.len(), 1);
+    for step in plan.steps.iter().filter(|step| step.action == "check-blank") {
+        assert_eq!(step.guard[0].ask, Question::new(["device_facts", DEVICE]));
+    }
+}
+
+#[test]
+fn a_host_that_cannot_be_a_node_is_named() {
+    let new = || Case::of("ocfs2-new");
+    let facts: &[&str] = &["o2cb_facts"];
+    refused(new().said("hv2", facts, "program o2cb\n", ""), "unsupported", "hv2", &["has no o2cb"]);
+    refused(new().said("hv2", facts, "module ocfs2\n", ""), "unsupported", "hv2", &["has no OCFS2"]);
+    refused(new().said("hv3", facts, "address 10.99.0.13\n", ""), "unsupported", "hv3", &["10.99.0.13"]);
+    refused(new().said("hv3", facts, "end\n", "cluster other\nend\n"), "foreign", "hv3", &["other"]);
+    refused(new().said("hv2", &["system_facts"], "hostname hv2", "hostname hv1.example"), "unsupported", "hv2", &["both called hv1"]);
+    refused(new().said("hv1", facts, "unit loaded", "unit masked"), "unsupported", "hv1", &["masked"]);
+    let foreign = "node:\n\tcluster = vms\n\tnumber = 7\n\tip_port = 7777\n\tip_address = 10.99.0.77\n\tname = old\n";
+    let conf = |text: &str| Reply { status: 0, out: text.to_owned(), err: String::new() };
+    refused(new().says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf(foreign)), "foreign", "hv2", &["old", "10.99.0.77"]);
+    let twice = foreign.replace("old", "hv2").replace("= 7\n", "= 0\n") + "\n" + &foreign.replace("old", "hv1").replace("= 7\n", "= 0\n");
+    refused(new().says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf(&twice)), "unsupported", "hv2", &["node 0"]);
+}
+
+#[test]
+fn numbers_that_nodes_have_stay() {
+    let number = |host: &str, number: u8| {
+        format!("node:\n\tcluster = vms\n\tnumber = {number}\n\tip_port = 7777\n\tip_address = 10.9.9.{number}\n\tname = {host}\n")
+    };
+    let conf = Reply { status: 0, out: number("hv3", 0) + "\n" + &number("hv1", 5), err: String::new() };
+    let plan = Case::of("ocfs2-new").says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf).plan();
+    let step = plan.steps.iter().find(|step| step.id == "ocfs2_cluster.vms@hv1/cluster-conf").expect("a step");
+    let text = step.command.stdin.as_deref().unwrap_or_default();
+    let of = |name: &str| text.split("node:").find(|node| node.contains(&format!("name = {name}\n"))).map(str::to_owned).unwrap_or_default();
+    for (name, number) in [("hv1", 5), ("hv3", 0), ("hv2", 1)] {
+        assert!(of(name).contains(&format!("number = {number}\n")), "{name} in {text}");
+    }
+    // Each host gets the same bytes.
+    let texts: BTreeSet<_> = plan.steps.iter().filter(|step| step.action == "cluster-conf").map(|step| step.command.stdin.clone()).collect();
+    assert_eq!(texts.len(), 1);
+}
+
+#[test]
+fn what_stands_is_left_alone_and_what_differs_is_mended() {
+    let stands = || Case::of("ocfs2-as-wanted");
+    let plan = stands().plan();
+    assert!(plan.steps.is_empty() && plan.complete, "{:#?}", plan.steps);
+    // A file that was changed by hand is put back; the kernel has it right.
+    let conf: &[&str] = &["cat", "--", "/etc/ocfs2/cluster.conf"];
+    let plan = stands().said("hv2", conf, "10.99.0.11", "10.99.0.99").plan();
+    assert_eq!(steps(&plan, &[""]), ["ocfs2_cluster.vms@hv2/cluster-conf"]);
+    // A kernel that does not know a node is told.
+    let plan = stands().said("hv2", &["o2cb_facts"], "node vms hv1 0 10.99.0.11 7777 0\n", "").plan();
+    assert_eq!(steps(&plan, &[""]), ["ocfs2_cluster.vms@hv2/register"]);
+    // A device that has grown on all.
+    let grown = |case: Case, host: &str| case.said(host, FACTS, "size 2147483648", "size 4294967296");
+    let plan = grown(grown(stands(), "hv1"), "hv2").plan();
+    assert_eq!(steps(&plan, &[""]), ["ocfs2_volume.data@hv1/grow"]);
+    refused(grown(stands(), "hv1"), "device-differs", "hv2", &["2.0", "4.0"]);
+}
+
+#[test]
+fn what_the_kernel_does_not_change_is_refused() {
+    let stands = || Case::of("ocfs2-as-wanted");
+    let nodes = "ocfs2_cluster \"vms\" {\n";
+    let with = |line: &str| stands().written(nodes, &format!("{nodes}  {line}\n"));
+    refused(with("heartbeat_threshold = 61"), "needs-offline", "hv1", &["heartbeat_threshold is 31, not 61"]);
+    refused(with("idle_timeout = \"60s\""), "needs-offline", "hv2", &["idle_timeout is 30000, not 60000"]);
+    refused(with("node_numbers = { hv1 = 4 }"), "needs-offline", "hv2", &["hv1 is node 0, not 4"]);
+    refused(with("port = 7778"), "needs-offline", "hv1", &["10.99.0.12:7777, not 10.99.0.12:7778"]);
+    let plan = with("heartbeat_threshold = 61").plan();
+    assert_eq!(steps(&plan, &["register", "start", "mount"]), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_system_of_somebody_else_is_not_mounted() {
+    let stands = || Case::of("ocfs2-as-wanted");
+    // The name of the cluster in the super block: `vms`.
+    let of_others = |case: Case, host: &str| case.said(host, &["ocfs2_super", DEVICE], "76 6d 73 00", "6f 6c 64 00");
+    refused(of_others(of_others(stands(), "hv1"), "hv2"), "foreign", "hv1", &["the cluster old"]);
+    let uuid = |case: Case, host: &str| case.said(host, FACTS, "blkid: UUID=", "blkid: UUID=0");
+    refused(uuid(uuid(stands(), "hv1"), "hv2"), "wrong-source", "hv2", &["when it was applied last"]);
+    let short = |case: Case, host: &str| case.said(host, FACTS, "size 2147483648", "size 1073741824");
+    refused(short(short(stands(), "hv1"), "hv2"), "shrink", "hv1", &["1.0"]);
+}
+
+#[test]
+fn what_resets_a_host_without_need_is_told_with_numbers() {
+    let plan = Case::of("ocfs2-as-wanted").said("hv1", &["o2cb_facts"], "end\n", "patience iscsi 120\nend\n").plan();
+    let told: Vec<_> = plan.hazards.iter().filter(|hazard| hazard.message.contains("recovery_tmo")).collect();
+    assert_eq!(told.len(), 1, "{:#?}", plan.hazards);
+    assert!(told[0].message.contains("60 s") && told[0].message.contains("120 s") && !told[0].blocks(), "{:?}", told[0]);
+    assert!(told[0].cure.contains("heartbeat_threshold = 62"), "{:?}", told[0]);
+}
+
+#[test]
+fn those_that_are_online_learn_of_a_newcomer_before_it_comes() {
+    let joins = || Case::of("ocfs2-of-a-new-member");
+    let plan = joins().plan();
+    assert_eq!(plan.blocking().count(), 0, "{:#?}", plan.hazards);
+    for member in ["hv1", "hv2"] {
+        assert!(waits(&plan, "ocfs2_cluster.vms@hv3/start", &format!("ocfs2_cluster.vms@{member}/register")));
+        assert!(waits(&plan, "ocfs2_volume.data@hv3/mount", &format!("ocfs2_cluster.vms@{member}/register")));
+    }
+    assert!(waits(&plan, "ocfs2_volume.data@hv3/mount", "ocfs2_cluster.vms@hv3/start"));
+    assert_eq!(steps(&plan, &["/format", "/unmount", "/check-blank"]), Vec::<String>::new());
+    for host in ["hv1", "hv2", "hv3"] {
+        let plan = joins().down(host).plan();
+        assert_eq!(steps(&plan, &["ocfs2_"]), Vec::<String>::new(), "{host} is down");
+    }
+    // Online already, and a firewall between.
+    let online = "cluster vms\nnode vms hv1 0 10.99.0.11 7777 0\nnode vms hv2 1 10.99.0.12 7777 0\nnode vms hv3 2 10.99.0.13 7777 1\nend\n";
+    let closed = joins().said("hv3", &["o2cb_facts"], "end\n", online).says("hv3", &["o2cb_port", "10.99.0.12"], device("silent\n"));
+    refused(closed, "unreachable", "hv3", &["hv3 does not reach hv2 at 10.99.0.12 port 7777"]);
+}
+
+#[test]
+fn a_host_leaves_when_nothing_is_mounted_there_any_more() {
+    let leaves = || Case::of("ocfs2-of-a-member-that-leaves");
+    let plan = leaves().plan();
+    assert_eq!(plan.blocking().count(), 0, "{:#?}", plan.hazards);
+    for member in ["hv1", "hv2"] {
+        assert!(waits(&plan, &format!("ocfs2_cluster.vms@{member}/cluster-conf"), "ocfs2_volume.data@hv3/unmount"));
+        assert!(waits(&plan, "ocfs2_cluster.vms@hv3/cluster-conf", &format!("ocfs2_cluster.vms@{member}/register")));
+    }
+    let open = Reply { status: 0, out: "write 4711 /srv/data/web.raw\nname 4711 qemu-system-x86\nguest 4711 web\nend\n".into(), err: String::new() };
+    refused(leaves().says("hv3", &["open_files_below"], open), "in-use", "hv3", &["guest web"]);
+    // What is mounted there of another disk keeps it in the cluster.
+    let other = "/srv/data rw,relatime shared:1 - ocfs2 /dev/sdz rw\n";
+    let line = format!("900 24 8:160 / {}", other.replace("/srv/data", "/srv/other"));
+    let mounted = leaves().said("hv3", &["cat", "/proc/self/mountinfo"], "\n", &format!("\n{line}"));
+    refused(mounted, "in-use", "hv3", &["cannot leave", "/srv/other"]);
+    let plan = leaves().down("hv3").plan();
+    assert!(plan.blocking().any(|hazard| hazard.code == HazardCode::HostUnknown), "{:#?}", plan.hazards);
+    assert_eq!(steps(&plan, &["cluster-conf", "register"]), Vec::<String>::new());
+}
+
+#[test]
+fn no_plan_stops_or_restarts_the_cluster() {
+    for case in ["ocfs2-new", "ocfs2-of-a-new-member", "ocfs2-of-a-member-that-leaves"] {
+        let plan = Case::of(case).plan();
+        let words = plan.steps.iter().flat_map(|step| step.command.argv.iter().cloned());
+        let texts = plan.functions.values().flat_map(|text| text.lines()).filter(|line| !line.trim_start().starts_with('#'));
+        for word in words.chain(texts.map(str::to_owned)) {
+            for never in ["restart", "offline", "stop ", "reload ocfs2", "umount -l", "mkfs.ocfs2 -F"] {
+                assert!(!word.contains(never), "{case}: {word}");
+            }
+        }
+    }
+}
