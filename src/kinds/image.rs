@@ -514,7 +514,7 @@ impl Wanted<'_> {
         let mut guard = room.guard.clone();
         let places: Vec<String> = places(base, scene.blocks).collect();
         guard.push(open_files::nobody_writes(&places));
-        let look_in = match room.state {
+        let look_in = match room.state.clone() {
             RoomState::Unknown(why) => return Err(why),
             RoomState::Later(why) => return Ok(Under::Later(why)),
             RoomState::New { .. } => return Ok(Under::There { at, guard }),
