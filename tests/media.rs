@@ -113,9 +113,10 @@ fn a_file_of_300_mib_goes_through_little_memory_and_is_a_medium() {
     child.kill().expect("our own child");
     child.wait().expect("it ends");
     assert_eq!(site.sh("nas", "ls /srv/media"), "");
+    eventually("the host has taken away what has come", || site.sh("nas", "ls -A /srv/media").is_empty());
     site.larder(&["apply", "-auto-approve", "-lock-timeout", "30s"]).expect(0);
     assert_eq!(there(&site), digest(&site));
-    eventually("what was cut off is gone", || site.sh("nas", "ls -A /srv/media") == "debian.iso\n");
+    assert_eq!(site.sh("nas", "ls -A /srv/media"), "debian.iso\n");
     site.assert_settled();
 }
 
@@ -172,9 +173,16 @@ fn what_is_there_is_adopted_and_stays_and_a_plan_is_for_one_content() {
     site.write(&with("")).larder(&["plan", "-out", "saved.plan"]).expect(0);
     let kept = std::fs::read(site.path().join("iso/debian.iso")).expect("a file");
     source(&site, 1 << 20);
-    let stale = site.larder(&["apply", "saved.plan"]);
-    assert!(stale.err.contains("source-changed"), "{stale:?}");
-    assert_eq!(site.sh("nas", "ls -A /srv/media"), "");
+    let refused = |says: &str| {
+        let stale = site.larder(&["apply", "-json", "saved.plan"]).expect(4);
+        assert!(stale.out.contains("source-changed") && stale.out.contains(says), "{says}: {stale:?}");
+        assert_eq!(site.sh("nas", "ls -A /srv/media"), "", "{says}");
+    };
+    refused(&format!("1048576 bytes, sha256 {}", digest(&site)));
+    source(&site, (1 << 20) - 1);
+    refused("it has 1048575 bytes, not 1048576");
+    std::fs::remove_file(site.path().join("iso/debian.iso")).expect("a file");
+    refused("it cannot be read: No such file");
     std::fs::write(site.path().join("iso/debian.iso"), kept).expect("a file");
     site.larder(&["apply", "saved.plan"]).expect(0);
     assert_eq!(there(&site), digest(&site));
@@ -187,6 +195,50 @@ fn what_is_there_is_adopted_and_stays_and_a_plan_is_for_one_content() {
 }
 
 #[test]
+fn a_plan_that_does_more_than_upload_does_nothing_for_a_source_that_has_changed() {
+    let site = up();
+    source(&site, 1 << 20);
+    let volume = "image_storage \"main\" {\n  hosts = [host.nas]\n}\nexternal_volume \"disk\" {\n  storage     = image_storage.main\n  mount_point = \"/data/disk\"\n  directory {}\n}\n";
+    site.write(&(hosts(&["nas"]) + SHARE + FILE + volume)).larder(&["plan", "-out", "saved.plan"]).expect(0);
+    source(&site, 1 << 20);
+    let stale = site.larder(&["apply", "saved.plan"]).expect(4);
+    assert!(stale.err.contains("source-changed") && stale.err.contains("Nothing was done"), "{stale:?}");
+    assert_eq!(site.sh("nas", "ls -A /srv/media; ls -d /data/disk 2>/dev/null; true"), "");
+}
+
+#[test]
+fn a_source_that_is_missing_is_a_problem_of_those_alone_who_plan_its_medium() {
+    let site = up();
+    source(&site, 1 << 20);
+    let volume = "image_storage \"main\" {\n  hosts = [host.nas]\n}\nexternal_volume \"disk\" {\n  storage     = image_storage.main\n  mount_point = \"/data/disk\"\n  directory {}\n}\n";
+    site.write(&(hosts(&["nas"]) + SHARE + FILE + volume)).larder(&["apply", "-auto-approve"]).expect(0);
+    std::fs::remove_dir_all(site.path().join("iso")).expect("a directory");
+    for words in [
+        &["plan"][..],
+        &["plan", "-target", ADDRESS],
+        &["apply", "-auto-approve"],
+        &["plan", "-exclude", "external_volume.disk"],
+    ] {
+        let refused = site.larder(words).expect(1);
+        assert!(
+            refused.err.contains("source-unreadable") && refused.err.contains("main.hcl"),
+            "{words:?}: {refused:?}"
+        );
+    }
+    let status = site.larder(&["status", "-json"]).expect(0).json();
+    assert_eq!(status["media"][0]["files"], json!([{"name": "debian.iso", "size": 1 << 20, "kind": "iso"}]));
+    site.larder(&["plan", "-target", "external_volume.disk"]).expect(0);
+    site.sh("nas", "rmdir /data/disk");
+    site.larder(&["apply", "-auto-approve", "-exclude", ADDRESS]).expect(0);
+    site.sh("nas", "stat /data/disk");
+    let state = site.larder(&["state", "show", ADDRESS]).expect(0);
+    assert!(state.out.contains("debian.iso"), "what is left out stays as it is remembered: {state:?}");
+    site.larder(&["plan", "-destroy"]).expect(0);
+    site.larder(&["destroy", "-auto-approve", "-target", ADDRESS]).expect(0);
+    assert_eq!(site.sh("nas", "ls -A /srv/media"), "debian.iso\n");
+}
+
+#[test]
 fn blocks_that_make_no_sense_are_refused_at_once() {
     let directory = tempfile::tempdir().expect("a directory");
     let storage = "media_storage \"m\" {\n  hosts    = [host.nas]\n  server   = \"192.0.2.5\"\n  share    = \"x\"\n  username = \"u\"\n  password = \"p\"\n}\n";
@@ -194,6 +246,8 @@ fn blocks_that_make_no_sense_are_refused_at_once() {
     let file = |body: &str| format!("media_file \"debian\" {{\n{body}}}\n");
     let table = [
         (file("  source = \"a.iso\"\n"), "missing-attribute"),
+        (file("  source = \"a.iso\"\n  share = media_share.iso\n  storage = media_storage.w\n"), "invalid-value"),
+        (file("  source = \"a.iso\"\n  storage = media_storage.m\n"), "writable = true"),
         (file("  source = \"../a.iso\"\n  share = media_share.iso\n"), "invalid-path"),
         (file("  source = \"a.iso\"\n  share = media_share.iso\n  name = \"b/a.iso\"\n"), "invalid-value"),
         (file("  source = \"a.iso\"\n  share = media_share.iso\n  name = \".a.iso\"\n"), "invalid-value"),
@@ -203,7 +257,8 @@ fn blocks_that_make_no_sense_are_refused_at_once() {
         (format!("{FILE}{other}"), "duplicate-path"),
     ];
     for (text, code) in table {
-        let all = format!("host \"nas\" {{\n  address = \"192.0.2.5\"\n}}\n{SHARE}{storage}{text}");
+        let writable = storage.replace("\"m\"", "\"w\"").replace("}\n", "  writable = true\n}\n");
+        let all = format!("host \"nas\" {{\n  address = \"192.0.2.5\"\n}}\n{SHARE}{storage}{writable}{text}");
         std::fs::write(directory.path().join("main.hcl"), &all).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
         // Nobody listens at that address, and nobody needs to.

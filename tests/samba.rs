@@ -112,10 +112,20 @@ fn only_an_account_with_the_mark_and_its_own_number_is_removed() {
         assert_eq!(stage.call(shell, &["samba_user", "u"]).as_deref(), Ok("marked\nend\n"));
         // Somebody removes it and makes it anew.
         std::fs::write(&account, "S-1-5-21-1-1002\n").expect("a file");
-        assert_eq!(stage.call(shell, &["samba_user", "u"]).as_deref(), Ok("end\n"));
+        assert_eq!(stage.call(shell, &["samba_user", "u"]).as_deref(), Ok("outlived\nend\n"));
         stage.call(shell, &["remove_samba_user", "u"]).expect("left alone");
-        assert!(has());
-        std::fs::write(&account, "S-1-5-21-1-1001\n").expect("a file");
+        assert!(has() && !Path::new(&mark).exists(), "only the mark goes");
+        // Somebody removes it for good.
+        std::fs::remove_file(&account).expect("a file");
+        stage.call(shell, &["add_samba_user", "u"]).expect("made");
+        std::fs::remove_file(&account).expect("a file");
+        assert_eq!(stage.call(shell, &["samba_user", "u"]).as_deref(), Ok("outlived\nend\n"));
+        stage.program("testparm", "printf '[m]\\n\\tvalid users = u\\n'");
+        stage.call(shell, &["remove_samba_user", "u"]).expect("nothing to keep");
+        assert!(!Path::new(&stage.at("samba/larder")).exists());
+        // Made again, it has a mark of its own, and goes.
+        stage.program("testparm", "echo '[global]'");
+        stage.call(shell, &["add_samba_user", "u"]).expect("made");
         stage.call(shell, &["remove_samba_user", "u"]).expect("removed");
         assert!(!has() && !Path::new(&stage.at("samba/larder")).exists());
         // One that was there gets a password and no mark.

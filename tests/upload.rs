@@ -91,6 +91,15 @@ fn failure(outcome: &Outcome) -> String {
     }
 }
 
+/// Of what it is said that it has changed, and what it is now.
+#[track_caller]
+fn changed(outcome: &Outcome) -> (String, String) {
+    match outcome {
+        Outcome::Changed { what, is, .. } => (what.clone(), is.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What the host says of the file, asked as a plan asks it.
 fn seen(site: &Site, size: u64) -> media::Medium {
     site.wait(async {
@@ -142,25 +151,45 @@ fn a_source_that_changes_puts_nothing_into_place() {
     let source = site.path().join("source.iso");
     type Change = fn(&Path);
     let table: [(&str, Change); 4] = [
-        ("content is another", |source| random(source, 2 << 20)),
-        ("it has 5 bytes", |source| random(source, 5)),
-        ("it has 2097153 bytes", |source| random(source, (2 << 20) + 1)),
+        ("2097152 bytes, sha256 ", |source| random(source, 2 << 20)),
+        ("5 bytes", |source| random(source, 5)),
+        ("2097153 bytes", |source| random(source, (2 << 20) + 1)),
         ("it cannot be read", |source| std::fs::remove_file(source).unwrap()),
     ];
     for (says, change) in table {
         random(&source, 2 << 20);
         let command = upload(&source, &[]);
         change(&source);
-        let message = failure(&site.wait(carry_out(&site, command, Vec::new())).0);
-        assert!(message.contains(says) && message.contains("source-changed"), "{says}: {message}");
+        let (what, is) = changed(&site.wait(carry_out(&site, command, Vec::new())).0);
+        assert!(is.starts_with(says) && what.contains("source-changed"), "{says}: {what}: {is}");
         assert_eq!(listing(&site), "", "{says}");
     }
     // Cut short while it is read: a file of the kernel says that it has more bytes than it gives.
     let short = Path::new("/sys/kernel/mm/transparent_hugepage/enabled");
     let mut command = Command::new(["upload_media", AT, "4096", &"0".repeat(64)]);
     command = command.with_upload(Upload { path: short.to_str().unwrap().into(), bytes: 4096, sha256: "0".repeat(64) });
-    let message = failure(&site.wait(carry_out(&site, command, Vec::new())).0);
-    assert!(message.contains("it is shorter than it was"), "{message}");
+    let (_, is) = changed(&site.wait(carry_out(&site, command, Vec::new())).0);
+    assert_eq!(is, "it is shorter than it was");
+    assert_eq!(listing(&site), "");
+}
+
+#[test]
+fn a_source_that_shrinks_while_it_is_sent_leaves_nothing() {
+    let site = Site::up(&[HOST]);
+    site.sh(HOST, "mkdir /srv/media");
+    let source = site.path().join("source.iso");
+    random(&source, 64 << 20);
+    let command = upload(&source, &[]);
+    // A part of it is there before the rest of it goes.
+    let (outcome, told) = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let has_begun = || !site.sh(HOST, "find /srv/media -size +1024k").is_empty();
+            common::machines::eventually("a part of it has come", has_begun);
+            std::fs::File::options().write(true).open(&source).unwrap().set_len(1 << 20).unwrap();
+        });
+        site.wait(carry_out(&site, command, Vec::new()))
+    });
+    assert_eq!(changed(&outcome).1, "it is shorter than it was", "{told:?}");
     assert_eq!(listing(&site), "");
 }
 
@@ -197,7 +226,7 @@ fn what_is_there_is_never_overwritten_but_by_its_inode() {
 }
 
 #[test]
-fn an_upload_that_is_cut_off_leaves_nothing_in_sight_and_the_next_one_is_whole() {
+fn an_upload_that_is_cut_off_leaves_nothing_and_the_next_one_is_whole() {
     let site = Site::up(&[HOST]);
     site.sh(HOST, "mkdir /srv/media");
     let source = site.path().join("source.iso");
@@ -216,9 +245,9 @@ fn an_upload_that_is_cut_off_leaves_nothing_in_sight_and_the_next_one_is_whole()
         }
         session.close().await;
     });
-    let seen = site.sh(HOST, "ls /srv/media");
-    assert_eq!(seen, "", "only what is hidden may be left");
+    assert_eq!(site.sh(HOST, "ls /srv/media"), "", "only what is hidden may be left for a moment");
+    common::machines::eventually("the host has taken it away", || listing(&site).is_empty());
     assert_eq!(site.wait(carry_out(&site, upload(&source, &[]), Vec::new())).0, Outcome::Done);
     assert_eq!(site.sh(HOST, &format!("sha256sum '{AT}'"))[..64], digest(&source));
-    common::machines::eventually("the first one has ended", || listing(&site) == "debian iso.iso\n");
+    assert_eq!(listing(&site), "debian iso.iso\n");
 }

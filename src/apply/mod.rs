@@ -162,10 +162,7 @@ async fn run(session: &mut Session, order: &Order, events: &UnboundedSender<Even
     let command = command.with_drawn(drawn);
     let ran = match &command.upload {
         None => session.run_long(&command, guard, &mut told).await,
-        Some(file) => match upload::send(session, &command, guard, file, &mut told).await {
-            Ok(outcome) => outcome,
-            Err(message) => return Outcome::Failed { message },
-        },
+        Some(file) => upload::send(session, &command, guard, file, &mut told).await,
     };
     match (ran, &order.rolls_back) {
         (transport::Outcome::Done(_), None) => Outcome::Done,

@@ -15,40 +15,40 @@ use crate::transport::{self, Session};
 /// How many bytes go out between two words about them.
 const BETWEEN: u64 = 8 << 20;
 
-/// Runs a command that reads the file.
-///
-/// # Errors
-/// Why the file is not what was planned; then the command has put nothing into place.
+/// Runs a command that reads the file. Where that is not what was planned, the outcome says so, and the command has put nothing into
+/// place.
 pub(super) async fn send(
     session: &mut Session,
     command: &Command,
     guard: &[Guard],
     planned: &Upload,
     told: &mut (dyn FnMut(u64, u64) + Send),
-) -> Result<transport::Outcome, String> {
-    let changed = |why: String| {
-        let path = escape_line(&planned.path);
-        format!(
-            "{path} has changed since the plan was made: {why}. Nothing was put into place; plan again (source-changed)"
-        )
+) -> transport::Outcome {
+    let changed = |is: String| transport::Outcome::Changed {
+        what: format!("{} on this machine (source-changed); nothing was put into place", escape_line(&planned.path)),
+        was: format!("{} bytes, sha256 {}", planned.bytes, planned.sha256),
+        is,
     };
-    let opened = open(&planned.path).await.map_err(|why| changed(format!("it cannot be read: {why}")))?;
-    if opened.1 != planned.bytes {
-        return Err(changed(format!("it has {} bytes, not {}", opened.1, planned.bytes)));
+    let (file, bytes) = match open(&planned.path).await {
+        Ok(opened) => opened,
+        Err(why) => return changed(format!("it cannot be read: {why}")),
+    };
+    if bytes != planned.bytes {
+        return changed(format!("{bytes} bytes"));
     }
     let mut passing =
-        Passing { file: opened.0, left: planned.bytes, of: planned.bytes, digest: Sha256::new(), trouble: None, told };
+        Passing { file, left: planned.bytes, of: planned.bytes, digest: Sha256::new(), trouble: None, told };
     let outcome = session.upload(command, guard, &mut passing, planned.bytes, None).await;
     // A host that has all of it as planned has checked more than this.
     if !matches!(outcome, transport::Outcome::Failed(_)) {
-        return Ok(outcome);
+        return outcome;
     }
     let Passing { digest, trouble, left, .. } = passing;
     let is: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     match trouble {
-        Some(why) => Err(changed(why)),
-        None if left == 0 && is != planned.sha256 => Err(changed("its content is another".to_owned())),
-        None => Ok(outcome),
+        Some(why) => changed(why),
+        None if left == 0 && is != planned.sha256 => changed(format!("{} bytes, sha256 {is}", planned.bytes)),
+        None => outcome,
     }
 }
 

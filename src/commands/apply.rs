@@ -23,7 +23,7 @@ use crate::state::file::beside;
 use crate::state::{State, StateLock};
 use crate::transport::NotLocked;
 
-use super::look::{Looked, accepted, asked, look};
+use super::look::{Looked, Purpose, accepted, asked, look};
 use super::sources;
 use super::terminal::Terminal;
 use super::workspace::{holder, now};
@@ -46,7 +46,7 @@ pub(super) async fn run(
     let _lock = lock(&workspace, operation, locking)?;
     let mut state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
-    let mut looked = look(&workspace, &state, planning, destroy).await?;
+    let mut looked = look(&workspace, &state, planning, Purpose::of_change(destroy)).await?;
     terminal.warnings(&looked.warnings, &workspace.sources());
     let mut elapsed = Some(looked.elapsed);
     let mut asked = asked(global, planning, workspace.configuration.as_ref());

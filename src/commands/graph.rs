@@ -7,7 +7,7 @@ use crate::model::Problem;
 use crate::plan::Plan;
 use crate::view;
 
-use super::look::look;
+use super::look::{Purpose, look};
 use super::terminal::Terminal;
 use super::{Exit, Failure, Outcome, Workspace, plan};
 
@@ -73,7 +73,7 @@ async fn made(
     let workspace = Workspace::open(global, &planning.variables)?;
     terminal.warnings(&workspace.warnings, &workspace.sources());
     let state = workspace.read_state()?;
-    let looked = look(&workspace, &state, planning, destroy).await?;
+    let looked = look(&workspace, &state, planning, Purpose::of_change(destroy)).await?;
     terminal.warnings(&looked.warnings, &workspace.sources());
     let plan = looked.plan(&workspace, &state)?;
     looked.close().await;

@@ -61,23 +61,43 @@ pub(super) fn asked(global: &Global, planning: &Planning, configuration: Option<
     Asked { is_destroy: false, of_file: false, global: global.into_iter().flatten().collect(), options }
 }
 
+/// What hosts are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To make them as the configuration says.
+    Change,
+    /// To take away what the state has.
+    Destroy,
+    /// To show what is there: no file of the workstation is needed for that.
+    Show,
+}
+
+impl Purpose {
+    pub(super) fn of_change(destroy: bool) -> Self {
+        if destroy { Purpose::Destroy } else { Purpose::Change }
+    }
+}
+
 /// Asks all hosts of the configuration and the state. A second round is needed only where the configuration itself
 /// depends on what hosts say.
 pub(super) async fn look(
     workspace: &Workspace,
     state: &State,
     planning: &Planning,
-    destroy: bool,
+    purpose: Purpose,
 ) -> Result<Looked, Failure> {
     let started = Instant::now();
-    let request = request(workspace, planning, destroy)?;
+    let request = request(workspace, planning, purpose == Purpose::Destroy)?;
     let (mut sources, mut desired) = (Sources::default(), workspace.desired.clone());
-    let mut measure = |desired: &mut Desired| match destroy {
-        // What goes needs no source.
-        true => Problems::new(),
-        false => sources.measure(&workspace.directory, &mut desired.blocks),
+    let mut measure = |desired: &mut Desired, request: &Request| -> Result<Problems, Failure> {
+        if purpose == Purpose::Show {
+            return Ok(Problems::new());
+        }
+        let wanted = plan::wanted(&desired.blocks, state, &desired.statements, request);
+        let wanted = wanted.map_err(|problems| workspace.failure(Exit::Error, problems))?;
+        Ok(sources.measure(&workspace.directory, &mut desired.blocks, &wanted))
     };
-    let problems = measure(&mut desired);
+    let problems = measure(&mut desired, &request)?;
     if !problems.is_empty() {
         return Err(workspace.failure(Exit::Error, problems));
     }
@@ -102,7 +122,13 @@ pub(super) async fn look(
         let evaluated = configuration.evaluate(Some(&host_facts(&looked.facts)));
         let problems = super::workspace::refusals(&evaluated);
         let mut desired = evaluated.desired;
-        let unreadable = measure(&mut desired);
+        let unreadable = match measure(&mut desired, &looked.request) {
+            Ok(problems) => problems,
+            Err(failure) => {
+                looked.close().await;
+                return Err(failure);
+            }
+        };
         let problems: Problems = evaluated.problems.into_iter().chain(problems).chain(unreadable).collect();
         if problems.iter().any(Problem::is_error) {
             looked.close().await;

@@ -8,7 +8,7 @@ use crate::plan::{self, Operation, Plan};
 use crate::state::file;
 use crate::view;
 
-use super::look::{asked, look};
+use super::look::{Purpose, asked, look};
 use super::terminal::Terminal;
 use super::{Exit, Failure, Outcome, Workspace};
 
@@ -23,7 +23,7 @@ pub(super) async fn run(global: &Global, planning: &Planning, wanted: &Wanted<'_
     terminal.warnings(&workspace.warnings, &workspace.sources());
     let state = workspace.read_state()?;
     terminal.interrupted(&workspace.state)?;
-    let looked = look(&workspace, &state, planning, wanted.destroy).await?;
+    let looked = look(&workspace, &state, planning, Purpose::of_change(wanted.destroy)).await?;
     terminal.warnings(&looked.warnings, &workspace.sources());
     let plan = looked.plan(&workspace, &state)?;
     terminal.plan(&plan, Some(looked.elapsed), planning.verbose);

@@ -1,6 +1,6 @@
 //! Files of the workstation that a configuration wants on hosts: their sizes and digests, read once before a plan is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::kinds::kind_of;
 use crate::model::block::Attributes as _;
-use crate::model::{Attribute, Block, Blocks, Datum, Place, Problem, Problems, Size, Step, escape_line};
+use crate::model::{Address, Attribute, Block, Blocks, Datum, Place, Problem, Problems, Size, Step, escape_line};
 
 /// What a file was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,11 @@ struct Measured {
 pub(super) struct Sources(BTreeMap<String, Result<Measured, String>>);
 
 impl Sources {
-    /// Puts size and digest of each file into the block that wants it; a block that says something else is in error.
-    pub(super) fn measure(&mut self, directory: &Path, blocks: &mut Blocks) -> Problems {
+    /// Puts size and digest of each file into the block that wants it; a block that says something else is in error. The files of
+    /// other blocks than `wanted` are not looked at.
+    pub(super) fn measure(&mut self, directory: &Path, blocks: &mut Blocks, wanted: &BTreeSet<Address>) -> Problems {
         let mut problems = Problems::new();
-        for block in blocks.values_mut() {
+        for block in blocks.values_mut().filter(|block| wanted.contains(&block.address)) {
             let Some(source) = kind_of(&block.address).and_then(|kind| kind.source_file(block)).map(str::to_owned)
             else {
                 continue;
@@ -68,13 +69,22 @@ fn note(block: &mut Block, source: &str, measured: &Measured) -> Option<Problem>
     None
 }
 
-/// The files that the steps of a plan read are still those that it was made with.
+/// The files that the steps of a plan read are still those that it was made with, as far as that must be known before any of them
+/// runs. Where all of them only upload, each reads its file while it sends it, and puts nothing else than what was planned into place:
+/// to read all files twice would gain nothing.
 pub(super) fn check(directory: &Path, steps: &[Step]) -> Problems {
+    let only_uploads = steps.iter().all(|step| step.command.upload.is_some());
     let changed = steps.iter().filter_map(|step| {
         let planned = step.command.upload.as_ref()?;
-        let why = match measure(&full_path(directory, &planned.path)) {
-            Ok(now) if now.bytes == planned.bytes && now.sha256 == planned.sha256 => return None,
-            Ok(now) => format!("it has {} bytes and the SHA-256 {}", now.bytes, now.sha256),
+        let path = full_path(directory, &planned.path);
+        let why = match open(&path) {
+            Ok((_, bytes)) if bytes != planned.bytes => format!("it has {bytes} bytes, not {}", planned.bytes),
+            Ok(_) if only_uploads => return None,
+            Ok(_) => match measure(&path) {
+                Ok(now) if now.bytes == planned.bytes && now.sha256 == planned.sha256 => return None,
+                Ok(now) => format!("it has {} bytes and the SHA-256 {}", now.bytes, now.sha256),
+                Err(why) => format!("it cannot be read: {why}"),
+            },
             Err(why) => format!("it cannot be read: {why}"),
         };
         let summary = format!("{} has changed since the plan was made: {why}", escape_line(&planned.path));
@@ -100,15 +110,22 @@ fn full_path(directory: &Path, source: &str) -> PathBuf {
     }
 }
 
-fn measure(path: &Path) -> Result<Measured, String> {
-    let started = std::time::Instant::now();
+/// A regular file, and how many bytes it says that it has.
+fn open(path: &Path) -> Result<(std::fs::File, u64), String> {
     // Some files wait until there is something to read.
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let opened = std::fs::File::options().read(true).custom_flags(flags).open(path);
-    let mut file = opened.map_err(|error| error.to_string())?;
-    if !file.metadata().map_err(|error| error.to_string())?.is_file() {
-        return Err("it is no regular file".to_owned());
+    let file = opened.map_err(|error| error.to_string())?;
+    let found = file.metadata().map_err(|error| error.to_string())?;
+    match found.is_file() {
+        true => Ok((file, found.len())),
+        false => Err("it is no regular file".to_owned()),
     }
+}
+
+fn measure(path: &Path) -> Result<Measured, String> {
+    let started = std::time::Instant::now();
+    let (mut file, _) = open(path)?;
     let (mut digest, mut bytes, mut chunk) = (Sha256::new(), 0, vec![0; 1 << 20]);
     loop {
         match file.read(&mut chunk) {

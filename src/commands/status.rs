@@ -14,7 +14,7 @@ use crate::view::status::{
     Health, HostStatus, ImageStatus, MediaFile, MediaOnHost, MediaStatus, Status, VolumeOnHost, VolumeStatus,
 };
 
-use super::look::{Looked, look};
+use super::look::{Looked, Purpose, look};
 use super::terminal::Terminal;
 use super::{Exit, Outcome, Workspace};
 
@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global, variables: &Variables, terminal: &Termi
     let workspace = Workspace::open(global, variables)?;
     let state = workspace.read_state()?;
     let planning = Planning { variables: variables.clone(), ..Planning::default() };
-    let looked = look(&workspace, &state, &planning, false).await?;
+    let looked = look(&workspace, &state, &planning, Purpose::Show).await?;
     let plan = looked.plan(&workspace, &state)?;
     let status = status(&looked, &plan);
     match terminal.is_json() {

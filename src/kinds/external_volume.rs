@@ -21,12 +21,13 @@ use super::ask::mounts::{self, is_within};
 use super::ask::{device, nfs_volumes, path, people, selinux, space};
 use super::ground;
 use super::mounting::{
-    Cifs, Look, Nfs, Source, check_mount, check_network, credentials_question, file_system, mount_point, prove_same,
+    Cifs, Look, Nfs, Source, canary, check_mount, check_network, cifs, compare, credentials_question, file_system,
+    mount_point,
 };
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
-use super::verdict::Verdict;
-use super::{Kind, Scene, image_storage};
+use super::verdict::{Proof, Verdict};
+use super::{Kind, Scene, Shown, image_storage};
 
 #[derive(Debug)]
 pub struct ExternalVolume;
@@ -109,14 +110,13 @@ static SCHEMA: Schema = Schema {
             name: "cifs",
             many: false,
             attributes: &[
-                A::required("server", Type::Text, "Name or address of the server."),
-                A::required("share", Type::Text, "The share."),
-                A::optional("path", Type::Text, "A directory below the share; default none."),
-                A::required("username", Type::Text, "Who logs in."),
-                A::required("password", Type::Text, "Written to a file on each member that only root can read.").secret(),
-                A::optional("domain", Type::Text, "The domain of the user; default none."),
-                A::optional("version", Type::Text, "Version of the protocol; default \"3.1.1\".")
-                    .one_of(&["2.0", "2.1", "3.0", "3.0.2", "3.1.1"]),
+                cifs::SERVER,
+                cifs::SHARE,
+                cifs::PATH,
+                cifs::USERNAME,
+                cifs::PASSWORD,
+                cifs::DOMAIN,
+                cifs::VERSION,
             ],
             doc: "A directory of a CIFS (SMB) share. Owner, group and mode are mount options there.",
         },
@@ -149,7 +149,7 @@ impl Kind for ExternalVolume {
                 .or_insert_with(|| crate::model::Attribute::default_value(Datum::Bool(false)));
         }
         for nested in block.blocks.iter_mut().filter(|nested| matches!(nested.name.as_str(), "nfs" | "cifs")) {
-            let version = if nested.name == "nfs" { "4.2" } else { "3.1.1" };
+            let version = if nested.name == "nfs" { "4.2" } else { cifs::DEFAULT_VERSION };
             let version = crate::model::Attribute::default_value(Datum::text(version));
             nested.attributes.entry("version".into()).or_insert(version);
             problems.extend(check_network(nested));
@@ -217,12 +217,20 @@ impl Kind for ExternalVolume {
         if block.boolean("shared") == Some(true) {
             prove_shared(block, scene, &hosts, &mut verdicts);
         }
-        prove_same(block, source, scene, &hosts, &mut verdicts);
+        compare(block, source, scene, &hosts, &mut verdicts);
         verdicts
+    }
+
+    fn prove(&self, block: &Block, scene: &Scene, verdicts: &BTreeMap<HostName, Verdict>) -> Option<Proof> {
+        canary(block, source, scene, verdicts)
     }
 
     fn unmake(&self, block: &Block, scene: &Scene, host: &HostName) -> Verdict {
         Look::at(block, source, scene, host).and_then(|look| look.unmake()).unwrap_or_else(Verdict::unknown)
+    }
+
+    fn shows(&self, block: &Block) -> Option<Shown> {
+        Shown::of(&source(block)?, mount_point(block))
     }
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {

@@ -1,5 +1,6 @@
 //! `media_file`: a file of the workstation, an ISO mostly, in a repository of installation media. It is uploaded whole; another
-//! file of its name is only replaced if somebody accepts that, and none while it is open.
+//! file of its name is only replaced if somebody accepts that, and none while it is open. Without what was seen mounted it writes
+//! nothing.
 //!
 //! ```hcl
 //! media_file "debian" {
@@ -8,7 +9,7 @@
 //! }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::block::Attributes;
 use crate::model::step::Upload;
@@ -29,7 +30,12 @@ pub struct MediaFile;
 static SCHEMA: Schema = Schema {
     doc: "A file of the workstation, such as an ISO, in a repository of installation media.",
     attributes: &[
-        A::required("share", Type::Resource(&["media_share"]), "The share that it lies in."),
+        A::optional("share", Type::Resource(&["media_share"]), "The share that it lies in. This or `storage`."),
+        A::optional(
+            "storage",
+            Type::Resource(&["media_storage"]),
+            "The storage that it lies in, which must be writable: it is written through the mount on the first of its hosts.",
+        ),
         A::required("source", Type::File, "The file on this machine, relative to the module.").inside(),
         A::optional("name", Type::Text, "File name there; default that of `source`."),
         A::optional("sha256", Type::Text, "The digest that `source` must have; default: the one that it has."),
@@ -47,10 +53,10 @@ impl Kind for MediaFile {
         &SCHEMA
     }
 
-    fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
+    fn complete(&self, block: &mut Block, all: &Blocks) -> Problems {
         let name = default_name(block);
         block.default_to("name", name);
-        check(block)
+        check(block, all)
     }
 
     fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName> {
@@ -108,14 +114,14 @@ fn size(block: &Block) -> Option<u64> {
     block.size("size").map(|size| size.0)
 }
 
-/// The share that it lies in.
+/// The share or storage that it lies in.
 fn repository<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
-    all.get(block.resource("share")?)
+    all.get(block.resource("share").or_else(|| block.resource("storage"))?)
 }
 
 /// Where the files of the repository are on its hosts; `None` while that is not known.
 fn directory(block: &Block, all: &Blocks) -> Option<String> {
-    let repository = repository(block, all).filter(|one| !one.is_unknown("path"))?;
+    let repository = repository(block, all).filter(|one| !one.is_unknown("path") && !one.is_unknown("mount_point"))?;
     Some(kind_of(&repository.address)?.media(repository, all)?.directory)
 }
 
@@ -127,12 +133,36 @@ fn in_directory(directory: &str, name: &str) -> String {
     format!("{}/{name}", directory.trim_end_matches('/'))
 }
 
-fn check(block: &Block) -> Problems {
+fn check(block: &Block, all: &Blocks) -> Problems {
     let mut problems = Problems::new();
     let mut error = |code: &str, summary: String, detail: &str, name: &str| {
         let place = block.place_of(name).or(block.place.as_deref());
         problems.push(Problem::error(code, summary, detail).at(place));
     };
+    match (block.datum("share"), block.datum("storage")) {
+        (None, None) => error(
+            "missing-attribute",
+            format!("{} says neither `share` nor `storage`", block.address),
+            "Write where the file is to lie: `share = media_share.NAME`, or `storage = media_storage.NAME`.",
+            "source",
+        ),
+        (Some(_), Some(_)) => error(
+            "invalid-value",
+            format!("{} has both a share and a storage", block.address),
+            "Keep one of them. Whoever mounts a share sees the files that lie in it.",
+            "storage",
+        ),
+        _ => {}
+    }
+    let storage = block.resource("storage").and_then(|address| all.get(address));
+    if let Some(storage) = storage.filter(|storage| storage.boolean("writable") == Some(false)) {
+        error(
+            "invalid-value",
+            format!("{} is mounted read-only", storage.address),
+            "Set `writable = true` there; or, if a host of the configuration serves it, name its media_share as `share`.",
+            "storage",
+        );
+    }
     if let Some(name) = block.text("name") {
         // A name that nobody wrote is that of the source.
         let at = if block.place_of("name").is_some() { "name" } else { "source" };
@@ -160,9 +190,9 @@ fn check(block: &Block) -> Problems {
 
 fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, String> {
     let ground = scene.ground(host)?;
-    let repository = repository(block, scene.blocks).ok_or("the share is not known")?;
-    let kind = kind_of(&repository.address).ok_or("the share is of no kind")?;
-    let room = kind.room(repository, scene, host).ok_or("the share is not complete")?;
+    let repository = repository(block, scene.blocks).ok_or("its share or storage is not known")?;
+    let kind = kind_of(&repository.address).ok_or("its share or storage is of no kind")?;
+    let room = kind.room(repository, scene, host).ok_or("its share or storage is not complete")?;
     let mut verdict = Verdict::default();
     let look_in = match &room.state {
         RoomState::Unknown(why) => return Err(why.clone()),
@@ -253,8 +283,8 @@ fn have(found: &Medium) -> String {
     }
 }
 
-/// Who has the file open: on its host, and on every host of the configuration that mounts a share of that name. Who serves a share
-/// may have many names, so a share of that name on another server counts as well.
+/// Who has the file open: on its host, and on every host of the configuration that serves or mounts a share of that name. Who serves a
+/// share may have many names, so a share of that name on another server counts as well; and servers take no notice of case.
 fn users(
     block: &Block,
     scene: &Scene,
@@ -263,23 +293,39 @@ fn users(
     name: &str,
 ) -> Result<Option<(HostName, open_files::Use)>, String> {
     let mut places = vec![(host.clone(), path.to_owned())];
-    let share = repository(block, scene.blocks).and_then(|repository| repository.text("share")).unwrap_or_default();
-    for other in scene.blocks.values().filter(|other| other.address.is("media_storage")) {
-        let (Some(kind), Some(theirs)) = (kind_of(&other.address), other.text("share")) else { continue };
-        let Some(media) = kind.media(other, scene.blocks).filter(|_| theirs.eq_ignore_ascii_case(share)) else {
+    let shown = |block: &Block| kind_of(&block.address)?.shows(block);
+    let own = repository(block, scene.blocks).and_then(shown).ok_or("its share or storage is not complete")?;
+    let in_share = in_directory(&own.path, name);
+    for other in scene.blocks.values() {
+        let Some((kind, theirs)) = kind_of(&other.address).zip(shown(other)) else { continue };
+        let Some(rest) = below(&in_share, &theirs.path).filter(|_| theirs.share.eq_ignore_ascii_case(&own.share))
+        else {
             continue;
         };
-        let hosts = kind.hosts(other, scene.blocks).into_iter();
-        places.extend(hosts.map(|host| (host, in_directory(&media.directory, name))));
+        let there = in_directory(&theirs.directory, rest);
+        places.extend(kind.hosts(other, scene.blocks).into_iter().map(|host| (host, there.clone())));
     }
-    for (host, path) in places {
-        let users =
-            scene.users(&host, &path).map_err(|why| format!("who uses {path} on {host} is not known: {why}"))?;
-        if let Some(first) = users.into_iter().next() {
+    let mut seen = BTreeSet::new();
+    for (host, path) in places.into_iter().filter(|place| seen.insert(place.clone())) {
+        let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
+        let users = scene.users(&host, directory).or_else(|_| scene.users(&host, &path));
+        let users = users.map_err(|why| format!("who uses {path} on {host} is not known: {why}"))?;
+        let is_it = |user: &open_files::Use| user.path.trim_end_matches(" (deleted)").eq_ignore_ascii_case(&path);
+        if let Some(first) = users.into_iter().find(is_it) {
             return Ok(Some((host, first)));
         }
     }
     Ok(None)
+}
+
+/// A path below a directory, both of one share; `None` for one that lies elsewhere.
+fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    let (path, directory) = (path.trim_start_matches('/'), directory.trim_matches('/'));
+    if directory.is_empty() {
+        return Some(path);
+    }
+    let (above, rest) = (path.get(..directory.len())?, path.get(directory.len()..)?);
+    rest.strip_prefix('/').filter(|_| above.eq_ignore_ascii_case(directory))
 }
 
 fn need(scene: &Scene, host: &HostName, room: &Room, look_in: &str, size: u64) -> Result<Need, String> {
@@ -294,4 +340,27 @@ fn need(scene: &Scene, host: &HostName, room: &Room, look_in: &str, size: u64) -
         inodes: 1,
         shared: room.shared,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_seen_by_those_who_mount_a_directory_above_it() {
+        let table = [
+            ("a.iso", "", Some("a.iso")),
+            ("/a.iso", "", Some("a.iso")),
+            ("iso/linux/a.iso", "", Some("iso/linux/a.iso")),
+            ("iso/linux/a.iso", "ISO", Some("linux/a.iso")),
+            ("iso/linux/a.iso", "/iso/linux/", Some("a.iso")),
+            ("iso/linux/a.iso", "is", None),
+            ("iso/linux/a.iso", "iso/windows", None),
+            ("a.iso", "iso/linux", None),
+            ("ä/a.iso", "x", None),
+        ];
+        for (path, directory, expected) in table {
+            assert_eq!(below(path, directory), expected, "{path} below {directory}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
 use super::sharing::{Look, Sharing};
 use super::verdict::Verdict;
-use super::{Kind, Media, Scene, ground, host};
+use super::{Kind, Media, Scene, Shown, ground, host};
 
 #[derive(Debug)]
 pub struct MediaShare;
@@ -163,6 +163,16 @@ impl Kind for MediaShare {
             share: sharing.share.clone(),
             username: sharing.users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    fn shows(&self, block: &Block) -> Option<Shown> {
+        let Sharing { share, path: directory, .. } = Sharing::of(block)?;
+        Some(Shown { share, path: String::new(), directory })
+    }
+
+    // Whoever opens a file through the share has it open here as a process of Samba's.
+    fn used_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
+        block.text("path").map(str::to_owned).into_iter().collect()
     }
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {

@@ -17,10 +17,11 @@ use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Problems, Question
 
 use super::ask::samba::{self, LoggedIn, Login};
 use super::ask::{media_listing, path, people, selinux, space};
-use super::mounting::{Cifs, Look, Source, check_mount, check_network, credentials_question, mount_point};
+use super::mounting::{Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point};
+use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
-use super::{Kind, Media, Scene, ground, host};
+use super::{Kind, Media, Scene, Shown, ground, host};
 
 #[derive(Debug)]
 pub struct MediaStorage;
@@ -29,14 +30,13 @@ static SCHEMA: Schema = Schema {
     doc: "A repository of installation media: a CIFS share that is mounted on hosts.",
     attributes: &[
         A::required("hosts", Type::Resources(&["host"]), "The hosts that mount it."),
-        A::required("server", Type::Text, "Name or address of the server."),
-        A::required("share", Type::Text, "The share."),
-        A::optional("path", Type::Text, "A directory below the share; default none."),
-        A::required("username", Type::Text, "Who logs in."),
-        A::required("password", Type::Text, "Written to a file on each host that only root can read.").secret(),
-        A::optional("domain", Type::Text, "The domain of the user; default none."),
-        A::optional("version", Type::Text, "Version of the protocol; default \"3.1.1\".")
-            .one_of(&["2.0", "2.1", "3.0", "3.0.2", "3.1.1"]),
+        cifs::SERVER,
+        cifs::SHARE,
+        cifs::PATH,
+        cifs::USERNAME,
+        cifs::PASSWORD,
+        cifs::DOMAIN,
+        cifs::VERSION,
         A::optional("mount_point", Type::Path, "The same on every host; default /var/lib/larder/media/NAME."),
         A::optional("writable", Type::Bool, "Default false: mounted read-only."),
         A::optional("owner", Type::Text, "Whose the files look, by name or number; default: the qemu user."),
@@ -68,7 +68,7 @@ impl Kind for MediaStorage {
 
     fn complete(&self, block: &mut Block, _all: &Blocks) -> Problems {
         block.default_to("mount_point", default_mount_point(block));
-        block.default_to("version", Datum::text("3.1.1"));
+        block.default_to("version", Datum::text(cifs::DEFAULT_VERSION));
         block.default_to("writable", Datum::Bool(false));
         block.default_to("persist", Datum::text("fstab"));
         let mut problems = check_network(block);
@@ -140,6 +140,24 @@ impl Kind for MediaStorage {
             share: text("share"),
             username: text("username"),
         })
+    }
+
+    fn shows(&self, block: &Block) -> Option<Shown> {
+        Shown::of(&source(block)?, mount_point(block))
+    }
+
+    fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
+        let directory = mount_point(block).to_owned();
+        let look = Look::at(block, source, scene, host);
+        let (state, guard) = match look.map(|look| (look.room_state(), look.room_guard())) {
+            // Without a guard something could be written while something else is mounted, or nothing.
+            Ok((RoomState::Open { .. }, guard)) if guard.is_empty() => {
+                (RoomState::Later(format!("the mount on {directory} is changed first")), guard)
+            }
+            Ok(found) => found,
+            Err(why) => (RoomState::Unknown(why), Vec::new()),
+        };
+        Some(Room { directory, state, shared: true, volatile: false, cannot_reserve: None, guard })
     }
 
     fn told(&self, block: &Block, facts: &HostFacts) -> Option<String> {

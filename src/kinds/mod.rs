@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems, Question};
 
+mod allocating;
 pub mod ask;
-mod backing;
 mod clustering;
 pub mod external_volume;
 pub mod found;
@@ -26,9 +26,9 @@ pub mod schema;
 mod sharing;
 pub mod verdict;
 
-pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene};
+pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
 use schema::Schema;
-pub use verdict::{Difference, Draft, Edit, Need, Remedy, Standing, Verdict, Witness};
+pub use verdict::{Difference, Draft, Edit, Need, Proof, Remedy, Standing, Verdict};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
 ///
@@ -85,6 +85,11 @@ pub trait Kind: Sync {
         BTreeMap::new()
     }
 
+    /// How hosts show each other that they have the same, once it is known who has a part in the plan: `verdicts` holds those alone.
+    fn prove(&self, _block: &Block, _scene: &Scene, _verdicts: &BTreeMap<HostName, Verdict>) -> Option<Proof> {
+        None
+    }
+
     /// What takes a recorded placement away again, without loss of data.
     fn unmake(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Verdict {
         Verdict::default()
@@ -113,6 +118,11 @@ pub trait Kind: Sync {
 
     /// For kinds that hold installation media: what they are.
     fn media(&self, _block: &Block, _all: &Blocks) -> Option<Media> {
+        None
+    }
+
+    /// For kinds that serve or mount a CIFS share: which one, and where its files are seen on each host.
+    fn shows(&self, _block: &Block) -> Option<Shown> {
         None
     }
 

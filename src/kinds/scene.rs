@@ -145,6 +145,16 @@ pub struct Media {
     pub username: String,
 }
 
+/// A CIFS share, or a directory of it, whose files are seen on the hosts of a resource: who serves it, and who mounts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub share: String,
+    /// Which directory below the share, without slashes at its ends; empty for the share itself.
+    pub path: String,
+    /// Where its files are seen.
+    pub directory: String,
+}
+
 /// A volume as its images see it on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {

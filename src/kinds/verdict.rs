@@ -35,7 +35,7 @@ pub struct Draft {
     pub needs_all_members: bool,
     /// It takes something away: it counts for `max_destroy`.
     pub destroys: bool,
-    /// The member whose [`Witness`] it hears: all steps of its placement come after that, and it falls away with it.
+    /// The witness of the [`Proof`] that it is part of: all steps of its placement come after what that one does first.
     pub hears: Option<HostName>,
     /// Steps of a later stage wait for those of all earlier ones, on every host of the resource. Within a placement stages only rise.
     pub stage: u8,
@@ -104,12 +104,16 @@ impl Draft {
     }
 }
 
-/// What one member does so that the others can prove something: a step before all of theirs and after its own, and one that
-/// cleans up behind them, whatever came of theirs.
+/// How members prove to each other that they have one storage. Nothing of the witness is different afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Witness {
+pub struct Proof {
+    pub witness: HostName,
+    /// What it does before all steps of the others and after its own.
     pub opens: Draft,
+    /// What it does behind them, whatever came of theirs.
     pub closes: Draft,
+    /// What each of the others does between them.
+    pub heard: BTreeMap<HostName, Difference>,
 }
 
 /// An edit of a text file on the host.
@@ -145,6 +149,14 @@ pub struct Difference {
 impl Difference {
     pub fn new(attribute: &str, have: impl Into<String>, want: impl Into<String>, remedy: Remedy) -> Self {
         Difference { attribute: attribute.to_owned(), have: have.into(), want: want.into(), remedy }
+    }
+
+    /// The steps that mend it, in order.
+    pub fn drafts(&self) -> &[Draft] {
+        match &self.remedy {
+            Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts,
+            Remedy::Never(_) | Remedy::Record => &[],
+        }
     }
 }
 
@@ -184,8 +196,6 @@ pub struct Verdict {
     pub needs: Vec<Need>,
     /// What the resource must have to itself on the host, by names that two of them would share: `the device 8:16`.
     pub claims: Vec<String>,
-    /// What it does for the other members. Nothing of the resource is different afterwards.
-    pub witness: Option<Box<Witness>>,
 }
 
 impl Verdict {
@@ -195,10 +205,7 @@ impl Verdict {
 
     /// All steps, in order.
     pub fn drafts(&self) -> impl Iterator<Item = &Draft> {
-        self.differences.iter().flat_map(|difference| match &difference.remedy {
-            Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts.as_slice(),
-            Remedy::Never(_) | Remedy::Record => &[],
-        })
+        self.differences.iter().flat_map(Difference::drafts)
     }
 
     /// The same, to be changed.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::kinds::ask::mounts::is_within;
-use crate::kinds::{Draft, Witness, kind_of, knows_each_other};
+use crate::kinds::{Draft, Proof, kind_of, knows_each_other};
 use crate::model::{Address, Block, Blocks, HostName, Problem, Problems, Step, StepId};
 use crate::state::State;
 
@@ -26,9 +26,9 @@ impl Placed {
         Placed { address: address.clone(), host: host.clone(), unmakes, part: Part::Own, stage: 0, drafts }
     }
 
-    pub(super) fn of_witness(address: &Address, host: &HostName, witness: &Witness) -> [Self; 2] {
-        let both = [(Part::Opens, &witness.opens), (Part::Closes, &witness.closes)];
-        both.map(|(part, draft)| Placed { part, ..Placed::own(address, host, false, vec![draft.clone()]) })
+    pub(super) fn of_witness(address: &Address, proof: &Proof) -> [Self; 2] {
+        let both = [(Part::Opens, &proof.opens), (Part::Closes, &proof.closes)];
+        both.map(|(part, draft)| Placed { part, ..Placed::own(address, &proof.witness, false, vec![draft.clone()]) })
     }
 }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Statements;
 use crate::kinds::{
-    self, Dependent, Dependents, Draft, Heard, Memory, Remedy, Scene, Standing, Verdict, host, kind_of,
+    self, Dependent, Dependents, Difference, Draft, Heard, Memory, Remedy, Scene, Standing, Verdict, host, kind_of,
 };
 use crate::model::hazard::Acceptance;
 use crate::model::moved;
@@ -318,6 +318,24 @@ pub fn questions(
     Ok(all)
 }
 
+/// The wanted resources that a run is about.
+///
+/// # Errors
+/// When what the state has cannot move as the statements say.
+pub fn wanted(
+    desired: &Blocks,
+    state: &State,
+    statements: &Statements,
+    request: &Request,
+) -> Result<BTreeSet<Address>, Problems> {
+    if request.operation == Operation::Destroy {
+        return Ok(BTreeSet::new());
+    }
+    let state = moves::rename(state, &moves::resolve(state, &statements.moved)?);
+    let scope = Scope::of(desired, &state, &statements.removed, request.operation, &request.limit);
+    Ok(desired.keys().filter(|address| scope.has(address)).cloned().collect())
+}
+
 /// What any host is asked for the sake of its facts, when the configuration reads them.
 pub fn questions_for_facts(desired: &Blocks) -> BTreeMap<HostName, (Connection, Vec<Question>)> {
     let hosts = desired.values().filter(|block| block.address.is(host::NAME));
@@ -489,7 +507,7 @@ pub fn plan(input: &Input) -> Result<Plan, Problems> {
     making.remove(&scene);
     making.refuse_renames();
     making.refuse_imports();
-    making.finish(&memory)
+    making.finish(&scene)
 }
 
 /// The blocks whose every value is known, and the addresses of the others: a block that depends on one that is not known is
@@ -633,6 +651,9 @@ struct Making<'a> {
     accepted: BTreeSet<(HazardCode, Address)>,
 }
 
+/// A resource with what was concluded on the hosts that are to have it, and on those that are not to have it any more.
+type Judged = (Address, BTreeMap<HostName, Verdict>, BTreeMap<HostName, Verdict>);
+
 impl Making<'_> {
     fn is_reached(&self, host: &HostName) -> bool {
         matches!(self.input.facts.host(host), HostFacts::Reached(_))
@@ -757,12 +778,12 @@ impl Making<'_> {
         }
     }
 
-    fn finish(mut self, memory: &BTreeMap<Address, Memory>) -> Result<Plan, Problems> {
+    fn finish(mut self, scene: &Scene) -> Result<Plan, Problems> {
         self.refuse_double_claims();
         let mut placed = Vec::new();
         let mut refused = BTreeSet::new();
         let mut open = BTreeMap::new();
-        let mut judged = Vec::new();
+        let mut judged: Vec<Judged> = Vec::new();
         let addresses: BTreeSet<_> = self.judged.keys().chain(self.removed.keys()).cloned().collect();
         for address in addresses {
             let wanted = self.judged.get(&address).cloned().unwrap_or_default();
@@ -790,7 +811,7 @@ impl Making<'_> {
         let mut idle: BTreeSet<_> = refused.union(&open.keys().cloned().collect()).cloned().collect();
         let waiting = without_what_they_need(&mut placed, refused, open, self.desired);
         idle.extend(waiting.keys().cloned());
-        self.call_witnesses(&mut placed, &idle);
+        self.call_witnesses(&mut placed, &mut judged, &idle, scene);
         let mut changes: Vec<Change> =
             judged.iter().map(|(address, wanted, removed)| self.change(address, wanted, removed, &waiting)).collect();
         let unknown = self.unknown.iter().filter(|address| !address.is(host::NAME) && self.scope.has(address));
@@ -835,7 +856,7 @@ impl Making<'_> {
             rooms,
             round_trips: self.input.facts.round_trips.clone(),
             hosts: self.hosts(),
-            memory: self.memory_after(memory),
+            memory: self.memory_after(scene.memory),
             moved: self.moved.clone(),
             forgotten: self.scope.forgotten.iter().filter(|address| self.scope.has(address)).cloned().collect(),
             hazards: self.hazards,
@@ -853,22 +874,35 @@ impl Making<'_> {
         Ok(plan)
     }
 
-    /// Adds what witnesses do for those that hear them. Where one does not come to it, because its placement is idle, nobody is
-    /// asked what was heard.
-    fn call_witnesses(&self, placed: &mut Vec<graph::Placed>, idle: &BTreeSet<(Address, HostName)>) {
-        let is_idle = |address: &Address, host: &HostName| idle.contains(&(address.clone(), host.clone()));
-        for one in placed.iter_mut().filter(|one| one.drafts.iter().any(|draft| draft.hears.is_some())) {
-            let address = &one.address;
-            one.drafts.retain(|draft| draft.hears.as_ref().is_none_or(|witness| !is_idle(address, witness)));
+    /// Lets those that have a part in the plan prove to each other that they have one storage. Whoever is idle is neither a witness
+    /// nor asked what it has heard.
+    fn call_witnesses(
+        &self,
+        placed: &mut Vec<graph::Placed>,
+        judged: &mut [Judged],
+        idle: &BTreeSet<(Address, HostName)>,
+        scene: &Scene,
+    ) {
+        if self.input.request.operation == Operation::RefreshOnly {
+            return;
         }
-        let heard: BTreeSet<_> = (placed.iter())
-            .flat_map(|one| one.drafts.iter().map(move |draft| (&one.address, draft.hears.as_ref())))
-            .filter_map(|(address, witness)| Some((address.clone(), witness?.clone())))
-            .collect();
-        for (address, host) in heard {
-            let verdict = self.judged.get(&address).and_then(|verdicts| verdicts.get(&host));
-            if let Some(witness) = verdict.and_then(|verdict| verdict.witness.as_deref()) {
-                placed.extend(graph::Placed::of_witness(&address, &host, witness));
+        let mut own = BTreeMap::new();
+        for (position, one) in placed.iter().enumerate().filter(|(_, one)| !one.unmakes) {
+            own.insert((one.address.clone(), one.host.clone()), position);
+        }
+        for (address, wanted, _) in judged {
+            let Some((kind, block)) = kind_of(address).zip(self.desired.get(address)) else { continue };
+            let mut acting = wanted.clone();
+            acting.retain(|host, _| !idle.contains(&(address.clone(), host.clone())));
+            let Some(proof) = kind.prove(block, scene, &acting) else { continue };
+            placed.extend(graph::Placed::of_witness(address, &proof));
+            for (host, difference) in proof.heard {
+                let position = own.get(&(address.clone(), host.clone()));
+                if let (Some(verdict), Some(position)) = (wanted.get_mut(&host), position) {
+                    verdict.differences.push(difference);
+                    let drafts = verdict.differences.last().into_iter().flat_map(Difference::drafts);
+                    placed[*position].drafts.extend(drafts.cloned());
+                }
             }
         }
     }

@@ -223,7 +223,7 @@ fn next(report: &Report) -> Option<(String, String)> {
     let (why, verb) = if any(|outcome| matches!(outcome, Outcome::Unknown { .. })) {
         ("Whether some steps ran is not known. A new plan asks the hosts:".to_owned(), Verb::Plan)
     } else if any(|outcome| matches!(outcome, Outcome::Changed { .. })) {
-        ("The hosts are not as they were when the plan was made. Look at a new plan:".to_owned(), Verb::Plan)
+        ("Something is not as it was when the plan was made. Look at a new plan:".to_owned(), Verb::Plan)
     } else if any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::RolledBack)) {
         ("Mend what failed, then go on from what the hosts have now:".to_owned(), Verb::Apply)
     } else if any(|outcome| matches!(outcome, Outcome::NotStarted { .. })) {

@@ -1,11 +1,11 @@
-//! Files of the workstation in a share that Larder serves.
+//! Files of the workstation in a share that Larder serves, and through a mount of it.
 
 use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::common::{Run, Site, actions, assert_hazard, change, hazards};
-use crate::site::{server, up};
+use crate::site::{mounted, server, up};
 
 const ADDRESS: &str = "media_file.debian";
 const AT: &str = "/srv/media/debian.iso";
@@ -16,9 +16,9 @@ fn hosts(site: &Site, names: &[&str]) -> String {
 
 const SHARE: &str = "media_share \"iso\" {\n  host = host.san\n  path = \"/srv/media\"\n  user {\n    name     = \"larder\"\n    password = \"swordfish-17\"\n  }\n}\n";
 
-fn storage() -> String {
+fn storage(hosts: &str, more: &str) -> String {
     format!(
-        "media_storage \"mounted\" {{\n  hosts    = [host.hv1]\n  server   = \"{}\"\n  share    = \"iso\"\n  username = \"larder\"\n  password = \"swordfish-17\"\n  depends_on = [media_share.iso]\n}}\n",
+        "media_storage \"mounted\" {{\n  hosts    = [{hosts}]\n  server   = \"{}\"\n  share    = \"iso\"\n  username = \"larder\"\n  password = \"swordfish-17\"\n{more}  depends_on = [media_share.iso]\n}}\n",
         server()
     )
 }
@@ -63,7 +63,7 @@ fn watched(site: &Site, arguments: &[&str]) -> (Run, u64) {
 #[test]
 fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has_it_open() {
     let site = up();
-    let all = hosts(&site, &["san", "hv1"]) + SHARE + &storage() + FILE;
+    let all = hosts(&site, &["san", "hv1"]) + SHARE + &storage("host.hv1", "") + FILE;
     site.write(&all);
     let missing = site.larder(&["plan", "-json"]).expect(1);
     assert!(missing.out.contains("source-unreadable") || missing.err.contains("source-unreadable"), "{missing:?}");
@@ -127,8 +127,60 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
     std::fs::remove_dir_all(site.path().join("state")).expect("a state");
     assert_eq!(change(&site.plan(), ADDRESS)["action"], "adopt");
     site.larder(&["apply", "-auto-approve"]).expect(0);
-    site.write(&(hosts(&site, &["san", "hv1"]) + SHARE + &storage()));
+    site.write(&(hosts(&site, &["san", "hv1"]) + SHARE + &storage("host.hv1", "")));
     assert_eq!(change(&site.plan(), ADDRESS)["action"], "forget");
     site.larder(&["apply", "-auto-approve"]).expect(0);
     assert_eq!(on(&site, "san", AT), digest(&site));
+}
+
+#[test]
+fn a_medium_is_written_through_a_mount_that_may_write() {
+    let site = up();
+    source(&site, 20);
+    let share = SHARE.replace("  user {", "  writable = true\n  user {");
+    let storage = storage("host.hv1, host.hv2", "  writable = true\n");
+    let file = FILE.replace("share  = media_share.iso", "storage = media_storage.mounted");
+    site.write(&(hosts(&site, &["san", "hv1", "hv2"]) + &share + &storage + &file));
+    // The share, its mounts and the file in one apply: the file waits for the mount.
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.assert_settled();
+    let there = "/var/lib/larder/media/mounted";
+    let (on_hv1, whole) = (format!("{there}/debian.iso"), digest(&site));
+    assert_eq!([on(&site, "san", AT), on(&site, "hv2", &on_hv1)], [whole.clone(), whole.clone()]);
+    assert_eq!(site.sh("san", "ls -A /srv/media"), "debian.iso\n");
+    assert_eq!(site.sh("hv1", &format!("stat -c '%U %G' {on_hv1}")), "libvirt-qemu kvm\n", "as the mount says");
+    assert_eq!(site.sh("hv1", "ls -A /var/lib/larder/digests 2>/dev/null; true"), "", "a server is not believed");
+
+    // Another content, while the other hypervisor has it open, and then not.
+    source(&site, 21);
+    site.sh("hv2", &format!("sh -c 'exec 3<{on_hv1}; exec sleep 1000' >/dev/null 2>&1 & echo $! >/run/holder"));
+    assert_hazard(&site.refused(), "in-use", ADDRESS, "hv1", &["it is in use on", "open"], "Stop the guest");
+    site.larder(&["apply", "-auto-approve", "-accept", "data-loss@media_file.debian"]).expect(6);
+    site.sh("hv2", "kill $(cat /run/holder)");
+    crate::common::machines::eventually("the server has let go", || hazards(&site.plan()) == ["data-loss"]);
+    assert_hazard(&site.refused(), "data-loss", ADDRESS, "hv1", &["has another content"], "another `name`");
+    assert_eq!(on(&site, "san", AT), whole);
+    // What was left behind long ago goes; what may be another host's stays.
+    site.sh(
+        "san",
+        "cd /srv/media; for left in .larder.AAAAAAAA .larder.BBBBBBBB; do mkdir $left; echo half >$left/image; done
+         touch -d '2 hours ago' .larder.AAAAAAAA/image .larder.AAAAAAAA; chown -R larder: .larder.AAAAAAAA .larder.BBBBBBBB",
+    );
+    let plan = site.apply_exactly_with(&["-accept", "data-loss@media_file.debian"]);
+    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["replace"]);
+    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.sh("san", "ls -A /srv/media; rm -r /srv/media/.larder.*"), ".larder.BBBBBBBB\ndebian.iso\n");
+
+    // Unmounted after the plan was made: nothing is written below the mount point, or anywhere.
+    site.sh("san", &format!("rm {AT}"));
+    site.larder(&["plan", "-out", "saved.plan"]).expect(0);
+    site.sh("hv1", &format!("umount {there}"));
+    let stale = site.larder(&["apply", "saved.plan"]).expect(4);
+    assert!(stale.err.contains("what is mounted at"), "{stale:?}");
+    assert_eq!(site.sh("hv1", &format!("ls -A {there}")) + &site.sh("san", "ls -A /srv/media"), "");
+    // The next apply mounts it first, and then brings the file.
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    assert!(mounted(&site, "hv1", there).contains("/iso "));
+    assert_eq!(on(&site, "san", AT), digest(&site));
+    site.assert_settled();
 }

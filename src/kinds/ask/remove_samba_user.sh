@@ -1,5 +1,8 @@
 # remove_samba_user USER: takes an account that Larder made out of Samba's own database, unless a share may still need it.
 told=$(samba_user "$1") || return 1
-case $told in *"
-named "*) echo "a share still names $1"; return 0 ;; esac
+case $told in
+outlived*) ;; # no share needs the mark of an account that is gone
+*"
+named "*) echo "a share still names $1"; return 0 ;;
+esac
 drop_samba_user "$1"

@@ -224,6 +224,8 @@ pub fn read_account(facts: &HostFacts, user: &str) -> Known<bool> {
 pub struct Claim {
     /// Larder made it: the host has a mark with its number.
     pub is_marked: bool,
+    /// The mark is of an account that somebody has removed, or made anew.
+    pub is_outlived: bool,
     /// The shares that may need it, in lower case.
     pub shares: BTreeSet<String>,
 }
@@ -236,7 +238,8 @@ pub fn read_claim(facts: &HostFacts, user: &str) -> Known<Claim> {
     let reply = facts.said(&claim_question(user))?;
     let text = reply.out.strip_suffix("end\n").filter(|_| reply.status == 0).ok_or_else(|| failure(&reply))?;
     let shares = text.lines().filter_map(|line| line.strip_prefix("named ")).map(str::to_owned).collect();
-    Ok(Claim { is_marked: text.lines().any(|line| line == "marked"), shares })
+    let has = |word: &str| text.lines().any(|line| line == word);
+    Ok(Claim { is_marked: has("marked"), is_outlived: has("outlived"), shares })
 }
 
 /// Where and as whom to log in. The password may be a mark.

@@ -1,9 +1,11 @@
-# samba_user USER: a line `marked` if Larder made the account that Samba has of USER, and a line `named SHARE` for each share that may
-# need it; then a line `end`, without which nothing is known. In doubt a share needs it. Samba does not tell cases apart.
+# samba_user USER: a line `marked` if Larder made the account that Samba has of USER, a line `outlived` if the mark is of one that is
+# gone, and a line `named SHARE` for each share that may need it; then a line `end`, without which nothing is known. In doubt a share
+# needs it. Samba does not tell cases apart.
 mark=/etc/samba/larder/users/$1
 if [ -f "$mark" ]; then
     number=$(samba_number "$1") || return 1
-    [ -z "$number" ] || [ "$(cat -- "$mark")" != "$number" ] || echo marked
+    held=$(cat -- "$mark") || return 1
+    if [ -n "$number" ] && [ "$held" = "$number" ]; then echo marked; else echo outlived; fi
 fi
 user=$(printf '%s' "$1" | tr 'A-Z' 'a-z')
 groups=$(id -Gn -- "$1" 2>/dev/null | tr 'A-Z' 'a-z') # a user who is gone is in none

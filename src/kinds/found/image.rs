@@ -9,7 +9,7 @@ use crate::kinds::ask::path::FileType;
 use crate::kinds::ask::{Known, open_files};
 use crate::kinds::ground::Ground;
 use crate::kinds::image::{self, Image};
-use crate::kinds::{Kind, backing};
+use crate::kinds::{Kind, allocating};
 use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Mode, Size};
 
 use super::names::word;
@@ -141,7 +141,7 @@ impl Looking<'_> {
         let base = match &file.header {
             Header::Qcow2 { backing: Some(name), .. } => {
                 let no_path = || (format!("an overlay of {name:?}, which is no path"), Regard::Certain);
-                Some(backing::resolved(&path, name).ok_or_else(no_path)?)
+                Some(allocating::resolved(&path, name).ok_or_else(no_path)?)
             }
             _ => None,
         };
@@ -316,7 +316,7 @@ pub fn user_of(block: &Block, all: &Blocks, facts: &HostFacts) -> Known<Option<S
     if *block.address.kind != *Image.name() {
         return Ok(None);
     }
-    for place in image::places(block, all) {
+    for place in allocating::places(block, all) {
         if let Some(first) = open_files::read(facts, &place)?.first() {
             let guest = first.guest.as_ref().map(|guest| format!("the guest {guest}"));
             return Ok(Some(guest.unwrap_or_else(|| first.program.clone())));

@@ -12,7 +12,7 @@ pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::clustered::Clustered;
 use self::options::shown_options;
-pub(in crate::kinds) use self::shared::prove_same;
+pub(in crate::kinds) use self::shared::{canary, compare};
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
 use super::ask::device::{self, Found};
@@ -25,6 +25,7 @@ use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
 mod check;
+pub(in crate::kinds) mod cifs;
 mod clustered;
 mod dangers;
 mod disk;

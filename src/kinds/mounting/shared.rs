@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{Look, Mounted, Reading, Source};
 use crate::kinds::ask::{nfs_volumes, space};
+use crate::kinds::kind_of;
 use crate::kinds::scene::Scene;
-use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict, Witness};
-use crate::model::hazard::Acceptance;
+use crate::kinds::verdict::{Difference, Draft, Proof, Remedy, Verdict};
 use crate::model::{Block, Command, Hazard, HazardCode, HostName};
 
 /// What a member says of the storage behind its mount. What it does not say cannot be compared.
@@ -40,8 +40,8 @@ impl Seen {
     }
 }
 
-/// Holds what members see against each other, and adds the proof for those that mount.
-pub(in crate::kinds) fn prove_same(
+/// Holds what members see against each other.
+pub(in crate::kinds) fn compare(
     block: &Block,
     read: Reading,
     scene: &Scene,
@@ -57,7 +57,6 @@ pub(in crate::kinds) fn prove_same(
             verdict.hazards.push(hazard);
         }
     }
-    add_canary(&looks, verdicts);
 }
 
 /// The members that see another storage than most do.
@@ -125,23 +124,30 @@ pub(super) fn numbers(looks: &[Look]) -> Vec<Hazard> {
 }
 
 /// One member writes a file of a name that nobody can have had before; each that has mounted in this plan has to see it.
-fn add_canary(looks: &[Look], verdicts: &mut BTreeMap<HostName, Verdict>) {
-    let is_read_only = |look: &&Look| look.source.reads_only() || look.options().iter().any(|option| option == "ro");
+pub(in crate::kinds) fn canary(
+    block: &Block,
+    read: Reading,
+    scene: &Scene,
+    verdicts: &BTreeMap<HostName, Verdict>,
+) -> Option<Proof> {
     let mounts = |verdict: &Verdict| verdict.drafts().any(|draft| draft.action == "mount");
-    let is_part = |look: &&Look| {
-        let Some(verdict) = verdicts.get(look.host) else { return false };
-        let is_refused = verdict.hazards.iter().any(|hazard| hazard.code.acceptance() == Acceptance::Never)
-            || verdict.differences.iter().any(|one| matches!(one.remedy, Remedy::Never(_)));
-        let is_known = !matches!(verdict.standing, Standing::Unknown(_) | Standing::Later(_));
-        is_known && !is_refused && (mounts(verdict) || matches!(look.mounted(), Mounted::Ours(_)))
+    if !read(block)?.is_network() || !verdicts.values().any(mounts) {
+        return None;
+    }
+    let can_write = |look: &Look| {
+        let is_read_only = look.source.reads_only() || look.options().iter().any(|option| option == "ro");
+        !is_read_only && (verdicts.get(look.host).is_some_and(mounts) || matches!(look.mounted(), Mounted::Ours(_)))
     };
-    let members: Vec<_> = looks.iter().filter(|look| is_part(look) && !is_read_only(look)).collect();
+    // In the order in which the block lists them.
+    let hosts = kind_of(&block.address)?.hosts(block, scene.blocks);
+    let known = hosts.iter().filter(|host| verdicts.contains_key(*host));
+    let members: Vec<_> = known.filter_map(|host| Look::at(block, read, scene, host).ok()).filter(can_write).collect();
     let is_new = |look: &&Look| verdicts.get(look.host).is_some_and(mounts);
     // Best one that has had it before.
-    let Some(witness) = members.iter().find(|look| !is_new(look)).or(members.first()).copied() else { return };
-    let hearing: Vec<_> = members.into_iter().filter(|look| look.host != witness.host && is_new(look)).collect();
+    let witness = members.iter().find(|look| !is_new(look)).or(members.first())?;
+    let hearing: Vec<_> = members.iter().filter(|look| look.host != witness.host && is_new(look)).collect();
     if hearing.is_empty() {
-        return;
+        return None;
     }
     // What is mounted there now is not what will be, if it is mounted anew before.
     let guard = if is_new(&witness) { Vec::new() } else { witness.room_guard() };
@@ -150,7 +156,7 @@ fn add_canary(looks: &[Look], verdicts: &mut BTreeMap<HostName, Verdict>) {
         let user = look.ground.system.qemu.as_ref().map_or("root", |qemu| &qemu.name);
         Command::new([function, user, look.at, &name, Command::DRAWN].iter().chain(more).copied())
     };
-    for look in hearing {
+    let hears = |look: &Look| {
         let source = look.source.shown();
         let draft = Draft::new(
             "canary-see",
@@ -158,11 +164,9 @@ fn add_canary(looks: &[Look], verdicts: &mut BTreeMap<HostName, Verdict>) {
             command("canary_see", look, &[witness.host.as_str(), &source]),
         )
         .hearing(witness.host);
-        if let Some(verdict) = verdicts.get_mut(look.host) {
-            let want = format!("the one of {}", witness.host);
-            verdict.differences.push(Difference::new("storage", "not proved", want, Remedy::Run(vec![draft])));
-        }
-    }
+        let want = format!("the one of {}", witness.host);
+        (look.host.clone(), Difference::new("storage", "not proved", want, Remedy::Run(vec![draft])))
+    };
     let remove = command("canary_remove", witness, &[]);
     let opens = Draft::new(
         "canary-write",
@@ -174,9 +178,7 @@ fn add_canary(looks: &[Look], verdicts: &mut BTreeMap<HostName, Verdict>) {
     let closes =
         Draft::new("canary-remove", format!("remove that file from {} again, in any case", witness.at), remove)
             .without_inverse("nobody needs it");
-    if let Some(verdict) = verdicts.get_mut(witness.host) {
-        verdict.witness = Some(Box::new(Witness { opens, closes }));
-    }
+    Some(Proof { witness: witness.host.clone(), opens, closes, heard: hearing.into_iter().map(hears).collect() })
 }
 
 impl Look<'_> {

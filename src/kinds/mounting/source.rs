@@ -7,6 +7,7 @@ use super::network::{Cifs, Nfs};
 use crate::kinds::ask::device::Found;
 use crate::kinds::ask::fstab::{self, Entry};
 use crate::kinds::ask::mounts::Mount;
+use crate::kinds::scene::Shown;
 
 /// Where a volume's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,15 @@ impl Source {
             Source::Nfs(_) => Some("nfs"),
             Source::Cifs(_) => Some("cifs"),
         }
+    }
+}
+
+impl Shown {
+    /// What a mount of that source shows; `None` for one of another sort than a CIFS share.
+    pub(in crate::kinds) fn of(source: &Source, mount_point: &str) -> Option<Self> {
+        let Source::Cifs(cifs) = source else { return None };
+        let path = cifs.path.trim_matches('/').to_owned();
+        Some(Shown { share: cifs.share.clone(), path, directory: mount_point.to_owned() })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::kinds::host;
 use crate::kinds::media_share::host_of;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
 use crate::model::block::Attributes;
-use crate::model::{Block, Command, Guard, HazardCode};
+use crate::model::{Command, Guard, HazardCode};
 
 /// What NT_STATUS says that a new password mends.
 const MENDED_BY_A_PASSWORD: [&str; 6] = [
@@ -119,19 +119,8 @@ impl Look<'_> {
                     return Err(format!("smbd runs and lets nobody log in on 127.0.0.1: {text}"));
                 }
                 LoggedIn::Refused(text) if MENDED_BY_A_PASSWORD.iter().any(|status| text.contains(status)) => {
-                    match self.contradicted(user) {
-                        Some(other) => verdict.hazards.push(self.hazard(
-                            HazardCode::Unsupported,
-                            format!("{other} has another password for {} on {}", user.name, self.host),
-                            "A user has one password on a host: give both shares the same, or users of their own.",
-                        )),
-                        None => verdict.differences.push(Difference::new(
-                            &attribute,
-                            "another one",
-                            "as wanted",
-                            Remedy::Run(vec![draft]),
-                        )),
-                    }
+                    let remedy = Remedy::Run(vec![draft]);
+                    verdict.differences.push(Difference::new(&attribute, "another one", "as wanted", remedy));
                 }
                 LoggedIn::Refused(text) => verdict.hazards.push(self.hazard(
                     HazardCode::Unsupported,
@@ -160,13 +149,29 @@ impl Look<'_> {
         former.map(|former| &former.name).try_for_each(|name| self.drop_account(verdict, name))
     }
 
-    /// Takes an account out of Samba's database that carries the mark of Larder, unless a share that stays may need it.
+    /// Takes an account out of Samba's database that carries the mark of Larder, unless a share that stays may need it. The mark of one
+    /// that somebody else has taken out already goes too.
     fn drop_account(&self, verdict: &mut Verdict, name: &str) -> Result<(), String> {
         if self.is_used_elsewhere(name) {
             return Ok(());
         }
         let facts = self.scene.host(self.host);
         let claim = samba::read_claim(facts, name)?;
+        if claim.is_outlived {
+            let draft = Draft::new(
+                "samba-user",
+                format!("remove the mark of {name}, whom somebody has removed from Samba or made anew"),
+                Command::new(["remove_samba_user", name]),
+            )
+            .without_inverse("what it is of is gone");
+            let attribute = format!("mark of {name}");
+            verdict.differences.push(Difference::new(
+                &attribute,
+                "of an account that is gone",
+                "absent",
+                Remedy::Run(vec![draft]),
+            ));
+        }
         if !claim.is_marked {
             return Ok(());
         }
@@ -212,17 +217,17 @@ impl Look<'_> {
     }
 
     /// The other shares that are wanted on the host.
-    fn shares_beside(&self) -> Vec<(&Block, Sharing)> {
+    fn shares_beside(&self) -> impl Iterator<Item = Sharing> {
         let others = self.scene.wanted.values().filter(|other| {
             other.address.kind == self.address.kind
                 && other.address != *self.address
                 && other.resource("host").is_some_and(|host| host::name_of(host) == *self.host)
         });
-        others.filter_map(|other| Some((other, Sharing::of(other)?))).collect()
+        others.filter_map(Sharing::of)
     }
 
     fn is_made_beside(&self, name: &str) -> bool {
-        self.shares_beside().iter().any(|(_, other)| other.users.iter().any(|user| user.name == name))
+        self.shares_beside().any(|other| other.users.iter().any(|user| user.name == name))
     }
 
     /// Whether another share is to have the user when the plan has run. One that stays and of which nothing is known counts.
@@ -232,17 +237,5 @@ impl Look<'_> {
             address.kind == self.address.kind && **address != *self.address && !self.scene.wanted.contains_key(*address)
         });
         self.is_made_beside(name) || strangers.next().is_some()
-    }
-
-    /// Another share on the host that has the user with a password which is right.
-    fn contradicted(&self, user: &User) -> Option<String> {
-        let facts = self.scene.host(self.host);
-        let lets_in = |other: &Sharing| {
-            let same = other.users.iter().find(|one| one.name == user.name);
-            let said = same.and_then(|same| samba::read_login(facts, &other.login(same)?).ok());
-            matches!(said, Some(LoggedIn::Yes | LoggedIn::NoShare(_) | LoggedIn::Denied(_)))
-        };
-        let others = self.shares_beside();
-        others.iter().find(|(_, other)| lets_in(other)).map(|(block, _)| block.address.to_string())
     }
 }

@@ -4,19 +4,21 @@
 use std::collections::BTreeSet;
 
 use crate::model::block::Attributes;
-use crate::model::{Address, Block, Blocks, HostName, Problem, Problems};
+use crate::model::{Address, Block, Blocks, Guard, HostName, Problem, Problems};
 
-use super::ask::Known;
-use super::ask::image_file::{self, Header};
-use super::image::{Image, places};
-use super::{Kind, Scene};
+use super::super::Scene;
+use super::super::ask::Known;
+use super::super::ask::image_file::{self, Header};
+use super::super::ask::open_files;
+use super::super::scene::RoomState;
+use super::{Wanted, in_directory, places, sharing, users};
 
 /// The block of the image that a block is an overlay of.
-pub(super) fn base<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
+pub(in crate::kinds) fn base<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
     all.get(block.resource("backing")?)
 }
 
-pub(super) fn check(block: &Block, all: &Blocks) -> Problems {
+pub(in crate::kinds) fn check(block: &Block, all: &Blocks) -> Problems {
     let mut problems = Problems::new();
     let mut error = |code: &str, summary: String, detail: &str, name: &str| {
         problems.push(Problem::error(code, summary, detail).at(block.place_of(name).or(block.place_of("backing"))));
@@ -39,8 +41,8 @@ pub(super) fn check(block: &Block, all: &Blocks) -> Problems {
             let summary = format!("an overlay of {size} shows only a part of {}, which has {whole}", base.address);
             error("invalid-value", summary, "Give it at least that size.", "size");
         }
-        let there: BTreeSet<HostName> = Image.hosts(base, all).into_iter().collect();
-        if let Some(host) = Image.hosts(block, all).into_iter().find(|host| !there.contains(host)) {
+        let there: BTreeSet<HostName> = hosts(base, all).into_iter().collect();
+        if let Some(host) = hosts(block, all).into_iter().find(|host| !there.contains(host)) {
             let summary = format!("{} is not on {host}", base.address);
             error("invalid-value", summary, "An overlay and its backing image are on the same hosts.", "backing");
         }
@@ -77,7 +79,7 @@ pub(super) fn mismatch(header: &Header, path: &str, block: &Block, all: &Blocks)
 }
 
 /// The file that QEMU opens for the backing name in an overlay; `None` for what is no path (`json:`, `nbd:`).
-pub(super) fn resolved(overlay: &str, name: &str) -> Option<String> {
+pub(in crate::kinds) fn resolved(overlay: &str, name: &str) -> Option<String> {
     let before_slash = name.split('/').next().unwrap_or_default();
     if name.is_empty() || before_slash.contains(':') {
         return None;
@@ -123,6 +125,47 @@ fn is_volatile(image: &Address, scene: &Scene, host: &HostName) -> bool {
     let block = scene.block(image).or_else(|| scene.previous(image));
     let room = block.and_then(|block| scene.room(block.resource("volume")?, host));
     room.is_some_and(|room| room.volatile)
+}
+
+/// How a backing image stands.
+pub(super) enum Under {
+    /// It is there, or is made before; with what must hold while an overlay of it is made.
+    There { at: String, guard: Vec<Guard> },
+    /// Somebody may write to it.
+    Written { at: String, guard: Vec<Guard>, host: HostName, by: open_files::Use },
+    /// It has to be waited for, and why.
+    Later(String),
+}
+
+impl Wanted<'_> {
+    /// How the backing image stands of which this one is to be an overlay.
+    pub(super) fn under(&self, base: &Block, scene: &Scene) -> Result<Under, String> {
+        let volume = base.resource("volume").ok_or("the volume of the backing image is not known")?;
+        let room = scene.room(volume, self.host).ok_or_else(|| format!("{volume} is not known"))?;
+        let at = in_directory(&room.directory, base);
+        let mut guard = room.guard;
+        let places: Vec<String> = places(base, scene.blocks).collect();
+        guard.push(open_files::nobody_writes(&places));
+        let look_in = match room.state {
+            RoomState::Unknown(why) => return Err(why),
+            RoomState::Later(why) => return Ok(Under::Later(why)),
+            RoomState::New { .. } => return Ok(Under::There { at, guard }),
+            RoomState::Open { look_in } => in_directory(&look_in, base),
+        };
+        let facts = scene.host(self.host);
+        let Some(file) = image_file::read(facts, &look_in)? else { return Ok(Under::There { at, guard }) };
+        let hosts = sharing(base, scene, room.shared, self.host);
+        if let Some((host, by)) = users(scene, &hosts, &places)?.into_iter().find(|(_, one)| one.writes) {
+            return Ok(Under::Written { at, guard, host, by });
+        }
+        let grows = base.size("size").is_some_and(|size| file.virtual_size() < size)
+            && !base.lifecycle.ignore_changes.contains("size");
+        if grows {
+            return Ok(Under::Later(format!("{} grows first", base.address)));
+        }
+        guard.push(image_file::content_guard(facts, &at, &look_in)?);
+        Ok(Under::There { at, guard })
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+host "nas" {
+  address = "192.0.2.5"
+}
