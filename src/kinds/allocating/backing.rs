@@ -11,7 +11,7 @@ use super::super::ask::Known;
 use super::super::ask::image_file::{self, Header};
 use super::super::ask::open_files;
 use super::super::scene::RoomState;
-use super::{Wanted, in_directory, places, sharing, users};
+use super::{Wanted, hosts, in_directory, places, sharing, users};
 
 /// The block of the image that a block is an overlay of.
 pub(in crate::kinds) fn base<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
