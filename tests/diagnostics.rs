@@ -285,7 +285,7 @@ fn each_of_these_mistakes_has_one_message_with_its_cure() {
         ("image_storage \"t\" {\n  hosts = host.*\n}\n".to_owned(), "not-a-resource", "`values(host)`"),
         ("data \"host\" \"x\" {\n}\n".to_owned(), "unknown-block", "`host.NAME.facts`"),
         ("host \"i\" {\n  address = \"y\"\n  user    = root\n}\n".to_owned(), "invalid-reference", "in quotes: `\"root\"`"),
-        ("iscsi_target \"t\" {\n}\nlocals {\n  x = iscsi_target.t.iqn\n}\n".to_owned(), "not-supported", "does not have it"),
+        ("gluster_volume \"t\" {\n}\nlocals {\n  x = gluster_volume.t.name\n}\n".to_owned(), "not-supported", "does not have it"),
         ("locals {\n  x = timestamp()\n}\n".to_owned(), "call-to-unknown-function", "as a variable"),
         ("locals {\n  x = terraform.workspace\n}\n".to_owned(), "invalid-reference", "as a variable"),
         ("host \"i\" {\n  address         = \"y\"\n  connect_timeout = 30s\n}\n".to_owned(), "syntax", "in quotes: `\"10GiB\"`"),

@@ -7,6 +7,8 @@ mod changes;
 #[path = "vm/cifs.rs"]
 mod cifs;
 mod common;
+#[path = "vm/iscsi.rs"]
+mod iscsi;
 #[path = "vm/media.rs"]
 mod media;
 #[path = "vm/nfs.rs"]

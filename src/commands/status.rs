@@ -11,7 +11,8 @@ use crate::model::{Block, HazardCode, HostFacts, HostName};
 use crate::plan::Plan;
 use crate::view;
 use crate::view::status::{
-    Health, HostStatus, ImageStatus, MediaFile, MediaOnHost, MediaStatus, Status, VolumeOnHost, VolumeStatus,
+    DiskStatus, Health, HostStatus, ImageStatus, MediaFile, MediaOnHost, MediaStatus, Status, TargetOnHost,
+    TargetStatus, VolumeOnHost, VolumeStatus,
 };
 
 use super::look::{Looked, Purpose, look};
@@ -48,7 +49,64 @@ fn status(looked: &Looked, plan: &Plan) -> Status {
     Status {
         volumes: volumes.map(|block| volume(block, looked, plan)).collect(),
         media: blocks.values().filter_map(|block| media(block, looked, plan)).collect(),
+        targets: blocks.values().filter_map(|block| target(block, looked, plan)).collect(),
         hosts: hosts.collect(),
+    }
+}
+
+/// A target with the disks that it gives each host.
+fn target(block: &Block, looked: &Looked, plan: &Plan) -> Option<TargetStatus> {
+    let kind = kind_of(&block.address)?;
+    let mut iqn = None;
+    let mut hosts = BTreeMap::new();
+    for host in kind.hosts(block, &looked.desired.blocks) {
+        let attached = kind.attached(block, looked.facts.host(&host))?;
+        let (state, message) = target_health(block, &host, plan);
+        let mut told = TargetOnHost { state, message, portals: BTreeMap::new(), disks: Vec::new() };
+        match attached {
+            Ok(attached) => {
+                iqn.get_or_insert(attached.name);
+                told.portals = attached.portals.into_iter().map(|(portal, state)| (portal, state.to_owned())).collect();
+                told.disks = attached
+                    .disks
+                    .into_iter()
+                    .map(|disk| DiskStatus {
+                        device: disk.path,
+                        wwn: disk.wwn,
+                        size: disk.size,
+                        paths: disk.paths,
+                        working_paths: disk.working_paths,
+                    })
+                    .collect();
+            }
+            Err(why) => {
+                told.state = Health::Unknown;
+                told.message.get_or_insert(why);
+            }
+        }
+        hosts.insert(host, told);
+    }
+    let iqn = iqn.or_else(|| kind.identities(block, &looked.desired.blocks).into_iter().next()).unwrap_or_default();
+    Some(TargetStatus { address: block.address.clone(), iqn, hosts })
+}
+
+fn target_health(block: &Block, host: &HostName, plan: &Plan) -> (Health, Option<String>) {
+    let of_host =
+        plan.hazards.iter().filter(|hazard| hazard.address == block.address && hazard.host.as_ref() == Some(host));
+    let told: Vec<_> = of_host.clone().map(|hazard| hazard.message.clone()).collect();
+    let told = Some(told.join("; ")).filter(|text| !text.is_empty());
+    let is_silent = of_host.clone().any(|hazard| hazard.code == HazardCode::Unresponsive);
+    match plan.found.get(&block.address).and_then(|hosts| hosts.get(host)) {
+        None => (Health::Unknown, Some("the host was not asked".to_owned())),
+        Some(found) => match &found.standing {
+            Standing::Unknown(why) | Standing::Later(why) => (Health::Unknown, Some(why.clone())),
+            Standing::Absent => (Health::Missing, told.or_else(|| Some("logged out".to_owned()))),
+            Standing::Present if is_silent => (Health::Unresponsive, told),
+            // A path that is lost leaves nothing to be done and is a trouble all the same.
+            Standing::Present if told.is_some() => (Health::Degraded, told),
+            Standing::Present if found.is_settled => (Health::Ok, None),
+            Standing::Present => (Health::Degraded, Some(differences(block, host, plan))),
+        },
     }
 }
 

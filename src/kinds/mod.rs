@@ -8,6 +8,7 @@ use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems,
 
 mod allocating;
 pub mod ask;
+mod attaching;
 mod clustering;
 pub mod external_volume;
 pub mod found;
@@ -15,6 +16,7 @@ pub mod ground;
 pub mod host;
 pub mod image;
 pub mod image_storage;
+pub mod iscsi_target;
 pub mod media_file;
 pub mod media_share;
 pub mod media_storage;
@@ -26,7 +28,7 @@ pub mod schema;
 mod sharing;
 pub mod verdict;
 
-pub use scene::{Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
+pub use scene::{Attached, AttachedDisk, Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
 use schema::Schema;
 pub use verdict::{Difference, Draft, Edit, Need, Proof, Remedy, Standing, Verdict};
 
@@ -126,6 +128,19 @@ pub trait Kind: Sync {
         None
     }
 
+    /// For kinds that attach disks to hosts: what of it a host has now.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    fn attached(&self, _block: &Block, _facts: &HostFacts) -> Option<Result<Attached, String>> {
+        None
+    }
+
+    /// Whether disks may appear on a host when the steps of the resource have run there.
+    fn brings_disks(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> bool {
+        false
+    }
+
     /// What a server said on a host last, in its own words, where there are any.
     fn told(&self, _block: &Block, _facts: &HostFacts) -> Option<String> {
         None
@@ -154,6 +169,7 @@ pub fn table() -> &'static [&'static dyn Kind] {
         &host::Host,
         &image_storage::ImageStorage,
         &external_volume::ExternalVolume,
+        &iscsi_target::IscsiTarget,
         &ocfs2_cluster::Ocfs2Cluster,
         &ocfs2_volume::Ocfs2Volume,
         &image::Image,

@@ -21,7 +21,7 @@ use super::mounting::{Look, Source, check_mount, mount_point, prove_same_device}
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Standing, Verdict};
-use super::{Kind, Scene, clustering, ground, image_storage, kind_of};
+use super::{Kind, Scene, clustering, ground, image_storage};
 
 #[derive(Debug)]
 pub struct Ocfs2Volume;
@@ -295,18 +295,9 @@ fn check(block: &Block, all: &Blocks) -> Problems {
 fn awaited(block: &Block, scene: &Scene, host: &HostName) -> Option<String> {
     let path = block.text("device")?;
     let is_missing = matches!(device::read(scene.host(host), path), Ok(device::Found::Nothing));
-    if !is_missing {
-        return None;
-    }
-    let own = [block.resource("storage"), block.resource("cluster")];
-    let needed = block.depends_on.iter().filter(|needed| !own.contains(&Some(needed)));
-    let mut bringing = needed.filter(|needed| {
-        let judged = scene.block(needed).and_then(|other| Some(kind_of(needed)?.judge(other, scene)));
-        judged.and_then(|mut all| all.remove(host)).is_some_and(|verdict| verdict.drafts().next().is_some())
-    });
-    let bringing = bringing.next()?;
+    let bringing = scene.brings_disks(block, host).filter(|_| is_missing)?;
     let then = if block.boolean("format") == Some(true) { "; it is formatted then, if it is blank then" } else { "" };
-    Some(format!("{path} is not there before {bringing} brings it{then}"))
+    Some(format!("{path} comes with {bringing}{then}"))
 }
 
 /// What one member has to wait for, all wait for: they look at one device.

@@ -129,6 +129,14 @@ impl Scene<'_> {
         below.any(|(owned, _)| is_within(owned, directory))
     }
 
+    /// The resource that a block waits for, of those that it depends on, before a disk that is missing on a host can be judged.
+    pub fn brings_disks<'b>(&self, block: &'b Block, host: &HostName) -> Option<&'b Address> {
+        block.depends_on.iter().find(|address| {
+            let needed = self.block(address).zip(kind_of(address));
+            needed.is_some_and(|(needed, kind)| kind.brings_disks(needed, self, host))
+        })
+    }
+
     /// The room that images find in a volume on a host.
     pub fn room(&self, volume: &Address, host: &HostName) -> Option<Room> {
         kind_of(volume)?.room(self.block(volume)?, self, host)
@@ -153,6 +161,29 @@ pub struct Shown {
     pub path: String,
     /// Where its files are seen.
     pub directory: String,
+}
+
+/// Disks that another machine gives a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attached {
+    /// What they are a part of, in its own words: the name of the target.
+    pub name: String,
+    /// The ways that lead there, with how each is: `logged in`, `logged out`, `failed`.
+    pub portals: Vec<(String, &'static str)>,
+    pub disks: Vec<AttachedDisk>,
+}
+
+/// One of them, whatever number of paths leads to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedDisk {
+    /// The name that lasts.
+    pub path: String,
+    /// Its World Wide Name, in hexadecimal digits.
+    pub wwn: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    pub paths: usize,
+    pub working_paths: usize,
 }
 
 /// A volume as its images see it on one host.

@@ -30,6 +30,8 @@ pub enum HazardCode {
     SplitBrain,
     SlowAllocation,
     BootRisk,
+    PathLost,
+    SameInitiator,
     TooMuch,
     NeedsOffline,
     Unreachable,
@@ -98,6 +100,8 @@ const TABLE: &[Row] = {
             "the file system cannot reserve space; allocation writes every byte",
         ),
         Row(BootRisk, "boot-risk", NotNeeded, "the host might not boot when the storage is missing"),
+        Row(PathLost, "path-lost", NotNeeded, "one of several paths to the storage does not work"),
+        Row(SameInitiator, "same-initiator", Never, "two hosts have one iSCSI name"),
         Row(NeedsOffline, "needs-offline", Never, "the change is possible only while the whole cluster is offline"),
         Row(Unreachable, "unreachable", Never, "a host of a cluster does not reach another one on the cluster's port"),
         Row(

@@ -109,6 +109,35 @@ pub struct MediaStatus {
     pub files: Vec<MediaFile>,
 }
 
+/// A disk that a target gives a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiskStatus {
+    /// The name that lasts, below /dev.
+    pub device: String,
+    /// In hexadecimal digits.
+    pub wwn: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    pub paths: usize,
+    pub working_paths: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetOnHost {
+    pub state: Health,
+    pub message: Option<String>,
+    /// How each portal is: `logged in`, `logged out`, `failed`.
+    pub portals: BTreeMap<String, String>,
+    pub disks: Vec<DiskStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetStatus {
+    pub address: Address,
+    pub iqn: String,
+    pub hosts: BTreeMap<HostName, TargetOnHost>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostStatus {
     pub name: HostName,
@@ -120,6 +149,7 @@ pub struct HostStatus {
 pub struct Status {
     pub volumes: Vec<VolumeStatus>,
     pub media: Vec<MediaStatus>,
+    pub targets: Vec<TargetStatus>,
     pub hosts: Vec<HostStatus>,
 }
 
@@ -129,6 +159,7 @@ pub fn json(status: &Status) -> Value {
         "format_version": "1.0",
         "volumes": status.volumes,
         "media": status.media,
+        "targets": status.targets,
         "hosts": status.hosts,
     })
 }
@@ -168,6 +199,7 @@ pub fn render(status: &Status, style: Style) -> String {
         }
         sections.push(lines);
     }
+    sections.extend(status.targets.iter().map(|target| target_lines(target, style)));
     if !status.hosts.is_empty() {
         let told = status.hosts.iter().map(|host| (&host.name, host.state, vec![message(host.message.as_ref())]));
         let mut lines = vec![style.paint(Ink::Strong, "hosts")];
@@ -176,6 +208,40 @@ pub fn render(status: &Status, style: Style) -> String {
     }
     sections.push(vec![tally(status)]);
     sections.iter().map(|lines| lines.join("\n") + "\n").collect::<Vec<_>>().join("\n")
+}
+
+/// A target by host, and its disks, those that several hosts see alike in one line.
+fn target_lines(target: &TargetStatus, style: Style) -> Vec<String> {
+    let mut lines = vec![heading(&target.address, &escape_line(&target.iqn), style)];
+    let told = target.hosts.iter().map(|(host, one)| {
+        let works = one.portals.values().filter(|state| *state == "logged in").count();
+        let portals = match one.portals.len() {
+            0 => String::new(),
+            all => format!("{works} of {} logged in", count(all, "portal")),
+        };
+        (host, one.state, vec![portals, message(one.message.as_ref())])
+    });
+    lines.extend(by_state(told, style));
+    let mut disks: Vec<(&DiskStatus, Vec<String>)> = Vec::new();
+    for (host, disk) in target.hosts.iter().flat_map(|(host, one)| one.disks.iter().map(move |disk| (host, disk))) {
+        let host = escape_line(host.as_str());
+        match disks.iter_mut().find(|(known, _)| *known == disk) {
+            Some((_, hosts)) => hosts.push(host),
+            None => disks.push((disk, vec![host])),
+        }
+    }
+    if !disks.is_empty() {
+        let head = ["disk", "size", "paths", "on"].map(str::to_owned).to_vec();
+        let rows = disks.iter().map(|(disk, hosts)| {
+            let paths = match disk.paths == disk.working_paths {
+                true => disk.paths.to_string(),
+                false => style.paint(Ink::Attention, &format!("{} of {}", disk.working_paths, disk.paths)),
+            };
+            vec![escape_line(&disk.device), bytes(Some(disk.size)), paths, hosts.join(", ")]
+        });
+        lines.extend(indented(&[head].into_iter().chain(rows).collect::<Vec<_>>(), 4));
+    }
+    lines
 }
 
 /// How an image is not as it should be, and where.
@@ -239,6 +305,7 @@ fn tally(status: &Status) -> String {
     };
     let volumes = status.volumes.iter().map(|volume| is_ok(volume.hosts.values().map(|one| one.state))).collect();
     let media = status.media.iter().map(|media| is_ok(media.hosts.values().map(|one| one.state))).collect();
+    let targets = status.targets.iter().map(|target| is_ok(target.hosts.values().map(|one| one.state))).collect();
     let hosts = status.hosts.iter().map(|host| host.state == Health::Ok).collect();
     let mut images: BTreeMap<_, bool> = BTreeMap::new();
     for (volume, image) in
@@ -247,7 +314,13 @@ fn tally(status: &Status) -> String {
         *images.entry((&volume.address, &image.name)).or_insert(true) &= image.state == Health::Ok;
     }
     let images = images.into_values().collect();
-    let parts = [part("volume", volumes), part("image", images), part("media storage", media), part("host", hosts)];
+    let parts = [
+        part("volume", volumes),
+        part("image", images),
+        part("media storage", media),
+        part("target", targets),
+        part("host", hosts),
+    ];
     let told: Vec<_> = parts.iter().filter(|part| !part.starts_with("0 ")).cloned().collect();
     match told.is_empty() {
         true => "Nothing is configured.".to_owned(),
@@ -279,6 +352,20 @@ pub(super) mod tests {
             hosts: vec![host("hv1"), host("hv2")],
             state: Health::Ok,
             message: None,
+        };
+        let target = |state, message: Option<&str>, second: &str, working_paths| TargetOnHost {
+            state,
+            message: message.map(str::to_owned),
+            portals: [("10.0.0.5:3260", "logged in"), ("10.0.1.5:3260", second)]
+                .map(|(portal, state)| (portal.to_owned(), state.to_owned()))
+                .into(),
+            disks: vec![DiskStatus {
+                device: "/dev/disk/by-id/wwn-0x6001405000000a1".to_owned(),
+                wwn: Some("6001405000000a1".to_owned()),
+                size: 40 << 30,
+                paths: 2,
+                working_paths,
+            }],
         };
         let lost =
             ImageStatus { hosts: vec![host("hv2")], state: Health::Missing, ..image("db1.qcow2", None, None, None) };
@@ -339,6 +426,23 @@ pub(super) mod tests {
                 ]),
                 files: vec![MediaFile { name: "debian-12.iso".into(), size: Some(660_000_000), kind: "iso".into() }],
             }],
+            targets: vec![TargetStatus {
+                address: address("iscsi_target.array"),
+                iqn: "iqn.2026-01.lab.example:array".into(),
+                hosts: BTreeMap::from([
+                    (host("hv1"), target(Health::Ok, None, "logged in", 2)),
+                    (host("hv2"), target(Health::Degraded, Some("the session is down (FAILED)"), "failed", 1)),
+                    (
+                        host("hv3"),
+                        TargetOnHost {
+                            state: Health::Unknown,
+                            message: Some("connect timed out after 10 s".into()),
+                            portals: BTreeMap::new(),
+                            disks: vec![],
+                        },
+                    ),
+                ]),
+            }],
             hosts: vec![
                 HostStatus { name: host("hv1"), state: Health::Ok, message: None },
                 HostStatus { name: host("hv2"), state: Health::Ok, message: None },
@@ -373,11 +477,19 @@ pub(super) mod tests {
             file           kind  size
             debian-12.iso  iso   629.4 MiB
 
+        iscsi_target.array  iqn.2026-01.lab.example:array
+          hv1  ok        2 of 2 portals logged in
+          hv2  degraded  1 of 2 portals logged in  the session is down (FAILED)
+          hv3  unknown   connect timed out after 10 s
+            disk                                   size      paths   on
+            /dev/disk/by-id/wwn-0x6001405000000a1  40.0 GiB  2       hv1
+            /dev/disk/by-id/wwn-0x6001405000000a1  40.0 GiB  1 of 2  hv2
+
         hosts
           hv1, hv2  ok
           hv3       unknown  connect timed out after 10 s
 
-        1 of 2 volumes not ok, 2 of 4 images not ok, 1 of 1 media storage not ok, 1 of 3 hosts not ok.
+        1 of 2 volumes not ok, 2 of 4 images not ok, 1 of 1 media storage not ok, 1 of 1 target not ok, 1 of 3 hosts not ok.
         ");
         assert_eq!(render(&Status::default(), Style::Plain), "Nothing is configured.\n");
     }

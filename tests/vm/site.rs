@@ -44,3 +44,58 @@ pub(crate) fn share(site: &Site, password: &str) {
         ),
     );
 }
+
+/// The disk with that number, from 1, of the target that [`target`] sets up: the name that every host knows it by.
+pub(crate) fn lun(number: u32) -> String {
+    format!("/dev/disk/by-id/wwn-0x6001405{number:08x}00000000000000000")
+}
+
+/// The addresses at which the server's target answers.
+pub(crate) fn portals() -> [String; 2] {
+    [format!("{}:3260", server()), "10.99.0.22:3260".to_owned()]
+}
+
+/// A target of iSCSI on the server, at two addresses, with disks of so many MiB each, for the three hypervisors; who gives user and
+/// password is let in, everybody where there is none. It lasts until the server restarts. Both travel as a script, in no argument of
+/// a process that lasts.
+pub(crate) fn target(site: &Site, iqn: &str, chap: Option<(&str, &str)>, disks: &[u32]) {
+    let octal = |text: &str| text.bytes().map(|byte| format!("\\{byte:03o}")).collect::<String>();
+    let (user, password) = chap.unwrap_or_default();
+    let is_checked = u8::from(chap.is_some());
+    let mut script = format!(
+        "set -e
+         modprobe iscsi_target_mod; modprobe target_core_file
+         mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+         ip addr show dev eth1 | grep -q 10.99.0.22/ || ip addr add 10.99.0.22/24 dev eth1
+         c=/sys/kernel/config/target; g=$c/iscsi/{iqn}/tpgt_1; mkdir -p /srv/lun $g
+         echo {is_checked} >$g/attrib/authentication\n"
+    );
+    for (number, size) in (1..).zip(disks) {
+        script += &format!(
+            "truncate -s {size}M /srv/lun/{number}; d=$c/core/fileio_0/lun{number}
+             if [ ! -e $d ]; then
+                 mkdir -p $d; echo fd_dev_name=/srv/lun/{number},fd_dev_size=$(({size} << 20)) >$d/control
+                 echo {number:08x}-0000-0000-0000-000000000000 >$d/wwn/vpd_unit_serial; echo 1 >$d/enable
+                 mkdir $g/lun/lun_{number}; ln -s $d $g/lun/lun_{number}/port
+             fi\n"
+        );
+    }
+    for host in ["hv1", "hv2", "hv3"] {
+        script += &format!("a=$g/acls/iqn.2026-01.test.larder:{host}; mkdir -p $a\n");
+        for (number, _) in (1..).zip(disks) {
+            script += &format!(
+                "[ -e $a/lun_{number} ] || {{ mkdir $a/lun_{number}; ln -s $g/lun/lun_{number} $a/lun_{number}/disk; }}\n"
+            );
+        }
+        script += &format!(
+            "printf '{}' >$a/auth/userid; printf '{}' >$a/auth/password\n",
+            octal(if user.is_empty() { "NULL" } else { user }),
+            octal(if password.is_empty() { "NULL" } else { password }),
+        );
+    }
+    for portal in portals() {
+        script += &format!("[ -e $g/np/{portal} ] || mkdir $g/np/{portal}\n");
+    }
+    script += "echo 1 >$g/enable\n";
+    site.sh("san", &script);
+}

@@ -27,6 +27,10 @@ pub struct Device {
     /// The name that the device mapper gave it, as in /dev/mapper.
     pub mapper_name: Option<String>,
     pub holders: Vec<String>,
+    /// The multipath device that it, or the disk it is a partition of, is a path of.
+    pub path_of: Option<Map>,
+    /// multipathd(8) has taken it for a path, whether or not it has made the map.
+    pub is_claimed: bool,
     pub partitions: Vec<String>,
     pub is_swap: bool,
     /// Processes that have it open.
@@ -41,7 +45,50 @@ pub struct Device {
     pub nonzero: u64,
 }
 
+/// A device that multipathd(8) made of several paths to one disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// As in /dev/mapper; where names are friendly, another on each host.
+    pub name: String,
+    /// The World Wide Identifier, the same on every host: `3600140587b6144a139142cd8fae5f23c`.
+    pub wwid: String,
+}
+
+impl Map {
+    /// The name that is the same on every host and after each boot.
+    pub fn path(&self) -> String {
+        format!("/dev/disk/by-id/dm-uuid-mpath-{}", self.wwid)
+    }
+}
+
 impl Device {
+    /// The World Wide Name of the disk in lower-case hexadecimal digits, the same on every host that sees it and for a path and its
+    /// map; `eui.` stands before that of NVMe. `None` where the hardware tells none that is unique in the world.
+    pub fn wwn(&self) -> Option<String> {
+        self.identities.iter().find_map(|identity| wwn(identity))
+    }
+
+    /// What stays the same wherever the disk appears, best first: its World Wide Name, else the first thing that it tells.
+    pub fn identity(&self) -> Option<String> {
+        self.wwn().or_else(|| self.identities.iter().find(|identity| !identity.is_empty()).cloned())
+    }
+
+    /// Why this is a wrong name for the disk, and the right one, where it is but one path of a multipath device. `what` is how people
+    /// named it: `/dev/disk/by-id/wwn-0x6001 on hv1`.
+    pub fn misnamed(&self, what: &str) -> Option<(String, String)> {
+        match &self.path_of {
+            Some(map) => Some((
+                format!("{what} is only one path of the multipath device {}", map.name),
+                format!("Name the device {} instead: it goes on when a path fails.", map.path()),
+            )),
+            None if self.is_claimed => Some((
+                format!("{what} belongs to multipathd, which has made no device of it"),
+                "See why with `multipath -v3` there, and name the device /dev/disk/by-id/dm-uuid-mpath-... that it makes.".to_owned(),
+            )),
+            None => None,
+        }
+    }
+
     pub fn tag(&self, name: &str) -> Option<&str> {
         self.signature.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -85,7 +132,11 @@ impl Device {
         if !self.partitions.is_empty() {
             all.push(format!("has partitions ({})", self.partitions.join(", ")));
         }
-        if !self.holders.is_empty() {
+        if let Some(map) = &self.path_of {
+            all.push(format!("is a path of the multipath device {}", map.name));
+        } else if self.is_claimed {
+            all.push("belongs to multipathd".to_owned());
+        } else if !self.holders.is_empty() {
             all.push(format!("is held by {}", self.holders.join(", ")));
         }
         if !self.open_by.is_empty() {
@@ -118,6 +169,19 @@ impl Device {
                     // LVM joins the two with a hyphen, and doubles those within them.
                     [group, volume].map(|part| part.replace('-', "--")).join("-") == *name
                 })
+    }
+}
+
+/// The unique part of what a disk or a map tells of itself: `naa.6001...` of SCSI, `eui.0025...` of NVMe, `mpath-36001...`, where the 3
+/// says that a name of the NAA follows (scsi_id(8)).
+pub(in crate::kinds) fn wwn(identity: &str) -> Option<String> {
+    let text = identity.trim().to_ascii_lowercase();
+    let text = text.strip_prefix("mpath-").unwrap_or(&text);
+    let is_name = |digits: &str| matches!(digits.len(), 16 | 32) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let naa = text.strip_prefix("naa.").or_else(|| text.strip_prefix('3')).or_else(|| text.strip_prefix("0x"));
+    match naa.filter(|digits| is_name(digits)) {
+        Some(digits) => Some(digits.to_owned()),
+        None => text.strip_prefix("eui.").filter(|digits| is_name(digits)).map(|digits| format!("eui.{digits}")),
     }
 }
 
@@ -157,6 +221,14 @@ fn parse(text: &str) -> Known<Found> {
             "mapper" => device.mapper_name = Some(value.to_owned()),
             "identity" => device.identities.push(value.trim().to_owned()),
             "holder" => device.holders.push(value.to_owned()),
+            "path-of" => {
+                let (wwid, name) = value
+                    .strip_prefix("mpath-")
+                    .and_then(|map| map.split_once(' '))
+                    .ok_or("a multipath device without a name")?;
+                device.path_of = Some(Map { name: name.to_owned(), wwid: wwid.to_owned() });
+            }
+            "claimed" => device.is_claimed = true,
             "partition" => device.partitions.push(value.to_owned()),
             "swap" => device.is_swap = true,
             "open" => device.open_by.push(value.to_owned()),
@@ -251,6 +323,8 @@ mod tests {
                 "cannot be read for certain: it cannot be read: dd: error reading '/dev/loop3': Input/output error",
             ),
             ("blkid 2", "holder dm-0\nblkid 2", "is held by dm-0"),
+            ("blkid 2", "holder dm-3\npath-of mpath-36001 data\nblkid 2", "is a path of the multipath device data"),
+            ("blkid 2", "claimed\nblkid 2", "belongs to multipathd"),
             ("blkid 2", "partition sda1\nblkid 2", "has partitions (sda1)"),
             ("blkid 2", "swap\nblkid 2", "is in use as swap"),
             ("blkid 2", "open 77\nblkid 2", "is open in the process 77"),
@@ -288,6 +362,41 @@ mod tests {
             assert_eq!(device.is_source_of(&mounts.0[0]), expected, "{number} {source} of {:?}", device.mapper_name);
             assert_eq!(device.objections(&mounts).is_empty(), !expected, "a mounted device is not blank: {source}");
         }
+    }
+
+    #[test]
+    fn a_disk_has_one_name_on_every_host_and_path() {
+        const NAA: &str = "600140587b6144a139142cd8fae5f23c";
+        let table = [
+            (format!("naa.{NAA}"), Some(NAA.to_owned())),
+            (format!("naa.{}", NAA.to_ascii_uppercase()), Some(NAA.to_owned())),
+            (format!("mpath-3{NAA}"), Some(NAA.to_owned())),
+            (format!("0x{NAA}"), Some(NAA.to_owned())),
+            ("naa.5000c500000000a1".to_owned(), Some("5000c500000000a1".to_owned())),
+            ("eui.0025385471b12345".to_owned(), Some("eui.0025385471b12345".to_owned())),
+            ("mpath-eui.0025385471b12345".to_owned(), Some("eui.0025385471b12345".to_owned())),
+            ("t10.ATA     QEMU HARDDISK   QM00001".to_owned(), None),
+            ("larder-shared0".to_owned(), None),
+            ("LVM-abc".to_owned(), None),
+            ("3".to_owned(), None),
+        ];
+        for (identity, expected) in table {
+            assert_eq!(wwn(&identity), expected, "{identity}");
+        }
+        let serial = device(&BLANK.replace("blkid 2", "identity larder-shared0\nblkid 2"));
+        assert_eq!((serial.wwn(), serial.identity().as_deref()), (None, Some("larder-shared0")));
+    }
+
+    #[test]
+    fn a_path_of_a_multipath_device_leads_to_the_right_name() {
+        let path = device(&BLANK.replace("blkid 2", "holder dm-3\npath-of mpath-36001405 my data\nblkid 2"));
+        assert_eq!(path.path_of.as_ref().map(|map| map.name.as_str()), Some("my data"));
+        let (why, cure) = path.misnamed("/dev/sdb on hv1").expect("it is a path");
+        assert_eq!(why, "/dev/sdb on hv1 is only one path of the multipath device my data");
+        assert!(cure.contains("/dev/disk/by-id/dm-uuid-mpath-36001405"), "{cure}");
+        assert!(device(&BLANK.replace("blkid 2", "claimed\nblkid 2")).misnamed("x").is_some());
+        assert_eq!(device(BLANK).misnamed("x"), None);
+        assert!(parse(&BLANK.replace("blkid 2", "path-of nonsense\nblkid 2")).is_err());
     }
 
     #[test]

@@ -16,6 +16,17 @@ done
 [ -d "$sys" ] || echo 'sysfs missing'
 set +f
 for holder in "$sys"/holders/*; do [ ! -e "$holder" ] || printf 'holder %s\n' "${holder##*/}"; done
+# A path of a multipath device, or a partition of one, is not the disk: only the map above it is. One that multipathd claims may have
+# no map yet.
+paths=$sys
+[ ! -e "$sys/partition" ] || paths=$sys/..
+for holder in "$paths"/holders/*; do
+    { read -r uuid <"$holder/dm/uuid"; } 2>/dev/null || continue
+    case $uuid in mpath-*) printf 'path-of %s %s\n' "$uuid" "$(cat "$holder/dm/name")" ;; esac
+done
+[ ! -r "/run/udev/data/b$number" ] || while read -r line; do
+    [ "$line" != E:DM_MULTIPATH_DEVICE_PATH=1 ] || echo claimed
+done <"/run/udev/data/b$number"
 for part in "$sys"/*/partition; do [ ! -e "$part" ] || { part=${part%/partition}; printf 'partition %s\n' "${part##*/}"; }; done
 set -f
 while read -r name rest; do [ "$name" != "$dev" ] || echo swap; done </proc/swaps

@@ -9,9 +9,11 @@ pub mod device_names;
 pub mod fstab;
 pub mod image_file;
 pub mod image_listing;
+pub mod iscsi;
 pub mod media;
 pub mod media_listing;
 pub mod mounts;
+pub mod multipath;
 pub mod network_mounts;
 pub mod nfs_volumes;
 pub mod o2cb;
@@ -66,6 +68,15 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     samba::FUNCTIONS[6],
     samba::FUNCTIONS[7],
     samba::FUNCTIONS[8],
+    iscsi::FUNCTIONS[0],
+    iscsi::FUNCTIONS[1],
+    iscsi::FUNCTIONS[2],
+    iscsi::FUNCTIONS[3],
+    iscsi::FUNCTIONS[4],
+    iscsi::FUNCTIONS[5],
+    iscsi::FUNCTIONS[6],
+    iscsi::FUNCTIONS[7],
+    multipath::FUNCTION,
 ];
 
 /// The constant functions that steps on directories use on the host, by name.

@@ -97,6 +97,10 @@ impl Look<'_> {
     ) -> bool {
         let Some(clustered) = &self.clustered else { return false };
         let before = verdict.hazards.len();
+        if let Some((why, cure)) = device.misnamed(&format!("{path} on {}", self.host)) {
+            verdict.hazards.push(self.hazard(HazardCode::DeviceDiffers, why, cure));
+            return false;
+        }
         verdict.hazards.extend(self.is_elsewhere(device, path));
         verdict.hazards.extend(self.cannot_be_reached(clustered));
         let host = self.host;
@@ -105,7 +109,7 @@ impl Look<'_> {
             refuse(
                 HazardCode::WrongSource,
                 format!("{path} on {host} is held by {}: it is a part of something else", device.holders.join(", ")),
-                "Name that: for a path of a multipath map, /dev/disk/by-id/dm-uuid-mpath-... or /dev/mapper/WWID.".to_owned(),
+                "Name what is made of it, or a disk of which nothing is made.".to_owned(),
             );
         }
         if device.readonly {
@@ -370,6 +374,14 @@ pub(in crate::kinds) fn prove_same_device(
     }
 }
 
+/// Whether two hosts speak of one disk: its World Wide Name, or anything else that it tells of itself.
+fn is_same(one: &Device, other: &Device) -> bool {
+    match (one.wwn(), other.wwn()) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.identities.iter().any(|identity| !identity.is_empty() && other.identities.contains(identity)),
+    }
+}
+
 /// The members that see another device than the first one does.
 fn differing(looks: &[Look]) -> Vec<Hazard> {
     let devices: Vec<_> = looks
@@ -390,7 +402,7 @@ fn differing(looks: &[Look]) -> Vec<Hazard> {
             (Some(one), Some(two)) if one != two => Some((format!("the OCFS2 {one}"), two)),
             (Some(one), None) => Some((format!("the OCFS2 {one}"), "none".to_owned())),
             (None, Some(two)) => Some(("no OCFS2".to_owned(), two)),
-            _ if !here.is_empty() && !there.is_empty() && !here.iter().any(|one| there.contains(one)) => {
+            _ if !here.is_empty() && !there.is_empty() && !is_same(device, truth) => {
                 Some((format!("the device {}", here.join(" ")), there.join(" ")))
             }
             (None, None) if here.is_empty() || there.is_empty() => {

@@ -39,6 +39,10 @@ impl Look<'_> {
         let before = verdict.hazards.len();
         verdict.hazards.extend(self.is_elsewhere(device, path));
         let mut refuse = |code, message: String, cure: String| verdict.hazards.push(self.hazard(code, message, cure));
+        if let Some((why, cure)) = device.misnamed(&format!("{path} on {}", self.host)) {
+            verdict.hazards.push(self.hazard(HazardCode::DeviceDiffers, why, cure));
+            return false;
+        }
         if device.tag("TYPE") == Some(fstype) {
             if let Some(hazard) = self.is_another(device, path) {
                 refuse(hazard.code, hazard.message, hazard.cure);

@@ -6,7 +6,7 @@ use crate::kinds::ask::device::Found;
 use crate::kinds::ask::open_files;
 use crate::kinds::ask::path::{self, FileType, Inode, Lineage};
 use crate::kinds::ground;
-use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
+use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict};
 use crate::model::{Command, Guard, Hazard, HazardCode, Mode, Question};
 
 impl Look<'_> {
@@ -80,6 +80,10 @@ impl Look<'_> {
             }
             (Source::Device { path, fstype, label, format }, Some(found), _) => Ok(match found {
                 Found::Nothing => {
+                    if let Some(bringer) = self.scene.brings_disks(self.block, self.host) {
+                        verdict.standing = Standing::Later(format!("{path} comes with {bringer}"));
+                        return Ok(false);
+                    }
                     verdict.hazards.push(self.hazard(
                         HazardCode::DeviceDiffers,
                         format!("there is no device {path} on {}", self.host),
