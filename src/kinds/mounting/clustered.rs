@@ -287,6 +287,7 @@ impl Look<'_> {
         verdict.hazards.extend(self.is_of_others(clustered, device, path, label));
         verdict.hazards.extend(self.lacks_slots(clustered, path));
         let Some(found) = &clustered.found else { return };
+        verdict.observed.insert("uuid".to_owned(), found.uuid.clone());
         verdict.observed.insert("slots".to_owned(), found.slots.to_string());
         verdict.observed.insert("size".to_owned(), found.size().to_string());
         if device.size.0 < found.size().0 {
