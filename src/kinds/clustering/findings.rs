@@ -30,9 +30,9 @@ impl Look<'_> {
     fn impatience(&self) -> Option<Hazard> {
         let dead = self.wanted.dead_after();
         let o2cb = &self.said.o2cb;
-        let slowest = o2cb.patience.iter().max().filter(|(seconds, _)| *seconds >= dead);
+        let slowest = o2cb.patience.iter().max().filter(|(seconds, _)| *seconds > dead);
         let (what, threshold) = match (o2cb.queues.first(), slowest) {
-            (_, Some((seconds, what))) => (format!("{what} is {seconds} s"), Some(seconds / 2 + 2)),
+            (_, Some((seconds, what))) => (format!("{what} is {seconds} s"), Some(seconds.div_ceil(2) + 1)),
             (Some(map), None) => (format!("the multipath map {map} waits without end (queue_if_no_path)"), None),
             (None, None) => return None,
         };

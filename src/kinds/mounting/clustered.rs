@@ -12,9 +12,10 @@ use crate::kinds::ask::ocfs2::{self, Super};
 use crate::kinds::ask::o2cb::{self, O2cb, Port};
 use crate::kinds::clustering;
 use crate::kinds::scene::Scene;
-use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
+use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict};
 use crate::kinds::kind_of;
 use crate::model::block::Attributes;
+use crate::model::hazard::Acceptance;
 use crate::model::{Block, Command, Guard, Hazard, HazardCode, HostName, Question, Size};
 
 /// The service without which nothing of OCFS2 is mounted.
@@ -356,9 +357,11 @@ pub(in crate::kinds) fn prove_same_device(
             verdict.hazards.push(hazard);
         }
     }
+    if let Some((host, why)) = hindered(verdicts) {
+        wait_for(&host, &why, verdicts);
+    }
     let is_formatted = verdicts.values().flat_map(Verdict::drafts).any(|draft| draft.action == "format");
     if !is_formatted {
-        // Blank here and formatted there: that is no blank device.
         return;
     }
     for verdict in verdicts.values_mut() {
@@ -371,6 +374,34 @@ pub(in crate::kinds) fn prove_same_device(
                 _ => 2,
             };
             draft.stage = stage;
+        }
+    }
+}
+
+/// A member on which the device is refused or not known, and the word for that.
+fn hindered(verdicts: &BTreeMap<HostName, Verdict>) -> Option<(HostName, &'static str)> {
+    verdicts.iter().find_map(|(host, verdict)| {
+        let is_refused = verdict.hazards.iter().any(|hazard| hazard.code.acceptance() == Acceptance::Never)
+            || verdict.differences.iter().any(|one| matches!(one.remedy, Remedy::Never(_)));
+        match &verdict.standing {
+            Standing::Unknown(_) => Some((host.clone(), "not known")),
+            _ if is_refused => Some((host.clone(), "refused")),
+            _ => None,
+        }
+    })
+}
+
+/// What changes the device for all hosts is not done while one of them has a word against it, whoever would do it.
+fn wait_for(hindered: &HostName, why: &str, verdicts: &mut BTreeMap<HostName, Verdict>) {
+    for verdict in verdicts.values_mut() {
+        let has = |verdict: &Verdict, actions: &[&str]| verdict.drafts().any(|draft| actions.contains(&draft.action));
+        if has(verdict, &["format", "check-blank"]) {
+            verdict.differences.clear();
+            if !matches!(verdict.standing, Standing::Unknown(_)) {
+                verdict.standing = Standing::Later(format!("the device is {why} on {hindered}"));
+            }
+        } else if has(verdict, &["grow"]) {
+            verdict.differences.retain(|difference| difference.attribute != "size");
         }
     }
 }
