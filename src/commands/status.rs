@@ -57,9 +57,12 @@ fn status(looked: &Looked, plan: &Plan) -> Status {
 /// A target with the disks that it gives each host.
 fn target(block: &Block, looked: &Looked, plan: &Plan) -> Option<TargetStatus> {
     let kind = kind_of(&block.address)?;
+    let members = kind.hosts(block, &looked.desired.blocks);
+    // What is nowhere attaches nothing.
+    let _first = members.first()?;
     let mut iqn = None;
     let mut hosts = BTreeMap::new();
-    for host in kind.hosts(block, &looked.desired.blocks) {
+    for host in members {
         let attached = kind.attached(block, looked.facts.host(&host))?;
         let (state, message) = target_health(block, &host, plan);
         let mut told = TargetOnHost { state, message, portals: BTreeMap::new(), disks: Vec::new() };

@@ -46,7 +46,12 @@ static SCHEMA: Schema = Schema {
         many: false,
         attributes: &[
             A::required("username", Type::Text, "Who logs in."),
-            A::required("password", Type::Text, "Written to the records of iscsid, which only root can read.").secret(),
+            A::required(
+                "password",
+                Type::Text,
+                "Written to the records of iscsid, which only root can read: one line, without blanks at its ends.",
+            )
+            .secret(),
             A::optional("username_in", Type::Text, "By whom the target shows who it is; with `password_in`."),
             A::optional("password_in", Type::Text, "The password of the target; another one than `password`.").secret(),
         ],

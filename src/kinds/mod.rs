@@ -123,11 +123,6 @@ pub trait Kind: Sync {
         None
     }
 
-    /// For kinds that serve or mount a CIFS share: which one, and where its files are seen on each host.
-    fn shows(&self, _block: &Block) -> Option<Shown> {
-        None
-    }
-
     /// For kinds that attach disks to hosts: what of it a host has now.
     ///
     /// # Errors
@@ -139,6 +134,11 @@ pub trait Kind: Sync {
     /// Whether disks may appear on a host when the steps of the resource have run there.
     fn brings_disks(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> bool {
         false
+    }
+
+    /// For kinds that serve or mount a CIFS share: which one, and where its files are seen on each host.
+    fn shows(&self, _block: &Block) -> Option<Shown> {
+        None
     }
 
     /// What a server said on a host last, in its own words, where there are any.

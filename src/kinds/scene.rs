@@ -153,16 +153,6 @@ pub struct Media {
     pub username: String,
 }
 
-/// A CIFS share, or a directory of it, whose files are seen on the hosts of a resource: who serves it, and who mounts it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    pub share: String,
-    /// Which directory below the share, without slashes at its ends; empty for the share itself.
-    pub path: String,
-    /// Where its files are seen.
-    pub directory: String,
-}
-
 /// Disks that another machine gives a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attached {
@@ -184,6 +174,16 @@ pub struct AttachedDisk {
     pub size: u64,
     pub paths: usize,
     pub working_paths: usize,
+}
+
+/// A CIFS share, or a directory of it, whose files are seen on the hosts of a resource: who serves it, and who mounts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub share: String,
+    /// Which directory below the share, without slashes at its ends; empty for the share itself.
+    pub path: String,
+    /// Where its files are seen.
+    pub directory: String,
 }
 
 /// A volume as its images see it on one host.

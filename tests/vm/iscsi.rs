@@ -123,7 +123,12 @@ fn a_login_that_fails_says_why_and_leaves_nothing() {
         assert_eq!([records(&site, "hv1"), sessions(&site, "hv1").concat()], ["", ""], "{words}");
     };
     fails(&portals(), IQN, "another password", "refuses the login");
-    fails(&portals(), "iqn.2026-01.test.larder:none", PASSWORD, "has no target iqn.2026-01.test.larder:none");
+    fails(
+        &portals(),
+        "iqn.2026-01.test.larder:none",
+        PASSWORD,
+        "does not show this host a target iqn.2026-01.test.larder:none",
+    );
     fails(&["10.99.0.21:3999".to_owned()], IQN, PASSWORD, "does not answer");
 
     // A volume on a disk that the target brings waits for it.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use base64::Engine as _;
 
 use crate::common::Site;
-use crate::site::{server, share, storage, up};
+use crate::site::{portals, server, share, storage, target, up};
 
 /// The part that is looked for, in a password whose other characters are written in other ways in JSON, shells and logs.
 const CORES: [&str; 2] = ["sw0rdfish-Alpha-17", "0ther-Fish-Beta-23"];
@@ -106,6 +106,54 @@ fn nobody_learns_a_password_while_it_is_used() {
     told.extend(traced(&site, &["destroy", "-auto-approve"]));
     told.extend(machines.iter().map(|host| seen(&site, host)));
 
+    assert_unheard(&site, told);
+}
+
+#[test]
+fn nobody_learns_a_password_of_a_target_while_it_is_used() {
+    const IQN: &str = "iqn.2026-01.test.larder:array";
+    let site = up();
+    let [first, second] = CORES.map(password);
+    let set = |password: &str| {
+        target(&site, IQN, Some(("larder", password)), &[64]);
+        let text = format!("password = {}\n", serde_json::to_string(password).expect("a text"));
+        std::fs::write(site.path().join("larder.vars.hcl"), text).expect("a file");
+    };
+    set(&first);
+    site.write(&format!(
+        "{}variable \"password\" {{\n  type      = string\n  sensitive = true\n}}\n\
+         iscsi_target \"array\" {{\n  hosts   = [host.hv1, host.hv2]\n  iqn     = \"{IQN}\"\n  portals = {:?}\n  chap {{\n    username = \"larder\"\n    password = var.password\n  }}\n}}\n",
+        storage(&site, &["hv1", "hv2"]),
+        portals(),
+    ));
+    let machines = ["hv1", "hv2", "san"];
+    let mut told = Vec::new();
+    machines.iter().for_each(|host| watch(&site, host));
+    told.extend(traced(&site, &["plan"]));
+    told.extend(traced(&site, &["apply", "-auto-approve"]));
+    // A password that differs, and the records corrected under a session.
+    set(&second);
+    told.extend(traced(&site, &["plan", "-json", "-out", "saved.plan"]));
+    told.extend(traced(&site, &["apply", "saved.plan"]));
+    told.extend(traced(&site, &["show", "saved.plan"]));
+    // One that the target refuses.
+    target(&site, IQN, Some(("larder", &first)), &[64]);
+    site.sh("hv1", "iscsiadm -m node --logout");
+    let failed =
+        site.command(&["apply", "-auto-approve", "-json"]).env("LARDER_LOG", "trace").output().expect("it runs");
+    assert!(!failed.status.success(), "the target refuses the password");
+    told.extend([failed.stdout, failed.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+    target(&site, IQN, Some(("larder", &second)), &[64]);
+    told.extend(traced(&site, &["apply", "-auto-approve"]));
+    told.extend(traced(&site, &["status", "-json"]));
+    told.extend(traced(&site, &["destroy", "-auto-approve"]));
+    told.extend(machines.iter().map(|host| seen(&site, host)));
+    assert_unheard(&site, told);
+}
+
+/// No secret stands in what was said, in a file of the workstation but the one with the values, or in one of the hypervisors.
+#[track_caller]
+fn assert_unheard(site: &Site, mut told: Vec<String>) {
     for entry in walkdir(site.path()).into_iter().filter(|path| !path.ends_with("larder.vars.hcl")) {
         told.push(String::from_utf8_lossy(&std::fs::read(&entry).expect("a file")).into_owned());
     }

@@ -5,8 +5,31 @@ files=$(iscsi_files "$1" "$2" "$3") || return 1
 portal=$3:$2
 case $3 in *:*) portal=[$3]:$2 ;; esac
 made=
+# A login that nobody answers, or that names what is not there, is tried for two minutes. What the portal tells is kept nowhere; one
+# that wants a login for that too is asked no further.
+said=$(timeout -k 5 30 iscsiadm -m discovery -t st -p "$portal" -o nonpersistent 2>&1)
+case $? in
+0)
+    case "$said
+" in
+    *" $1
+"*) ;;
+    *)
+        printf '%s does not show this host a target %s. It shows: %s. Compare the name, and whether the storage knows %s.\n' "$portal" \
+            "$1" "$(printf '%s\n' "$said" | while read -r at name; do printf '%s ' "$name"; done)" \
+            "$(cat /etc/iscsi/initiatorname.iscsi 2>/dev/null)" >&2
+        return 1
+        ;;
+    esac
+    ;;
+4 | 8 | 11 | 124 | 137)
+    printf '%s does not answer: %s. Is the address right, and is the network of the storage up?\n' "$portal" \
+        "$(printf '%s\n' "$said" | tail -n 1)" >&2
+    return 1
+    ;;
+esac
 if [ -z "$files" ]; then
-    # Not by a discovery: that would make records of every portal that the target tells, and may set the existing ones back.
+    # Not from a discovery: that would make records of every portal that the target tells, and may set the existing ones back.
     said=$(timeout -k 5 60 iscsiadm -m node -o new -T "$1" -p "$portal" 2>&1) ||
         { printf 'no record could be made of %s: %s\n' "$portal" "$said" >&2; return 1; }
     made=yes

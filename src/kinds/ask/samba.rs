@@ -433,7 +433,10 @@ mod tests {
         let read = |status, out: &str| read_claim(&facts(claim_question("u"), status, out, ""), "u");
         assert_eq!(read(0, "end\n"), Ok(Claim::default()));
         let shares = ["a b".to_owned(), "c".to_owned()].into();
-        assert_eq!(read(0, "marked\nnamed a b\nnamed c\nend\n"), Ok(Claim { is_marked: true, shares }));
+        assert_eq!(
+            read(0, "marked\nnamed a b\nnamed c\nend\n"),
+            Ok(Claim { is_marked: true, is_outlived: false, shares })
+        );
         assert!(read(0, "marked\n").is_err() && read(1, "end\n").is_err());
     }
 

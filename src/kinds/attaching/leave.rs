@@ -7,13 +7,36 @@ use crate::kinds::ask::{device_names, multipath};
 use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict};
 use crate::model::{Command, Hazard, HazardCode};
 
+/// What goes in one run.
+struct Leaving<'a> {
+    iqn: &'a str,
+    portals: &'a [Portal],
+    /// All sessions with the target.
+    sessions: &'a [Session],
+}
+
+impl Leaving<'_> {
+    /// Whether a multipath device has a path that works, and that stays.
+    fn leaves_a_path(&self, wwid: &str, maps: &[multipath::Paths]) -> bool {
+        let going =
+            self.portals.iter().flat_map(|portal| with(self.sessions, portal)).flat_map(|session| &session.disks);
+        let going: Vec<_> = going.map(|disk| disk.name.as_str()).collect();
+        let paths = maps.iter().filter(|map| map.wwid == wwid).flat_map(|map| &map.paths);
+        paths.into_iter().any(|path| path.works && !going.contains(&path.disk.as_str()))
+    }
+}
+
+/// How people get rid of a multipath device.
+fn flush(map: &str) -> String {
+    format!("If nobody needs {map} any more: `multipath -f {map}` there, then plan again.")
+}
+
 impl Look<'_> {
     /// What takes the target away from the host again. What is on its disks stays there.
     pub(in crate::kinds) fn unmake(self) -> Result<Verdict, String> {
         let mut verdict = Verdict::default();
-        for portal in &self.wanted.portals {
-            self.leave(&mut verdict, &self.wanted.iqn, portal, &self.sessions)?;
-        }
+        let leaving = Leaving { iqn: &self.wanted.iqn, portals: &self.wanted.portals, sessions: &self.sessions };
+        self.leave(&mut verdict, &leaving)?;
         if !verdict.differences.is_empty() {
             verdict.standing = Standing::Present;
             let obstacles = self.obstacles();
@@ -33,20 +56,24 @@ impl Look<'_> {
             true => self.sessions.clone(),
             false => iscsi::read_sessions(self.facts(), &previous.iqn)?,
         };
-        for portal in previous.portals.iter().filter(|portal| !is_same || !self.wanted.portals.contains(portal)) {
-            self.leave(verdict, &previous.iqn, portal, &sessions)?;
-        }
-        Ok(())
+        let gone = previous.portals.iter().filter(|portal| !is_same || !self.wanted.portals.contains(portal));
+        let portals: Vec<_> = gone.copied().collect();
+        self.leave(verdict, &Leaving { iqn: &previous.iqn, portals: &portals, sessions: &sessions })
     }
 
-    fn leave(&self, verdict: &mut Verdict, iqn: &str, portal: &Portal, sessions: &[Session]) -> Result<(), String> {
+    fn leave(&self, verdict: &mut Verdict, leaving: &Leaving) -> Result<(), String> {
+        leaving.portals.iter().try_for_each(|portal| self.leave_portal(verdict, leaving, portal))
+    }
+
+    fn leave_portal(&self, verdict: &mut Verdict, leaving: &Leaving, portal: &Portal) -> Result<(), String> {
+        let iqn = leaving.iqn;
         let records = iscsi::read_records(self.facts(), iqn, portal)?;
-        let sessions: Vec<_> = with(sessions, portal).collect();
+        let sessions: Vec<_> = with(leaving.sessions, portal).collect();
         if records.is_empty() && sessions.is_empty() {
             return Ok(());
         }
         let have = if sessions.is_empty() { "logged out" } else { "logged in" };
-        let remedy = match self.in_use(iqn, portal, &sessions)? {
+        let remedy = match self.in_use(leaving, portal, &sessions)? {
             Some(hazard) => Remedy::Never(hazard),
             None => {
                 let words = std::iter::once("iscsi_logout".to_owned()).chain(portal.words(iqn));
@@ -66,7 +93,8 @@ impl Look<'_> {
     }
 
     /// Who keeps sessions from being ended.
-    fn in_use(&self, iqn: &str, portal: &Portal, sessions: &[&Session]) -> Result<Option<Hazard>, String> {
+    fn in_use(&self, leaving: &Leaving, portal: &Portal, sessions: &[&Session]) -> Result<Option<Hazard>, String> {
+        let iqn = leaving.iqn;
         if sessions.is_empty() {
             return Ok(None);
         }
@@ -81,23 +109,30 @@ impl Look<'_> {
         let uses: Vec<_> =
             uses.into_iter().filter(|one| !matches!(one, Use::Mounted(target) if self.goes(target))).collect();
         if !uses.is_empty() {
-            let map = uses.iter().find_map(|one| if let Use::LastPath(map) = one { Some(map) } else { None });
             let named = uses.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            let cure = match map {
-                Some(map) if uses.len() == 1 => {
-                    format!("If nobody needs {map} any more: `multipath -f {map}` there, then plan again.")
-                }
+            let cure = match uses.as_slice() {
+                [Use::LastPath(map)] => flush(map),
                 _ => "Unmount, stop or remove what uses it, then plan again.".to_owned(),
             };
             return refused(named, &cure);
         }
-        if sessions.iter().flat_map(|session| &session.disks).any(|disk| disk.map.is_some())
-            && let Err(why) = multipath::read(self.facts())
-        {
-            return refused(
-                format!("which paths work is not known: {why}"),
-                "See why with `systemctl status multipathd` there.",
-            );
+        let maps: Vec<_> =
+            sessions.iter().flat_map(|session| &session.disks).filter_map(|disk| disk.map.as_ref()).collect();
+        if !maps.is_empty() {
+            let known = match multipath::read(self.facts()) {
+                Ok(known) => known.unwrap_or_default(),
+                Err(why) => {
+                    return refused(
+                        format!("which paths work is not known: {why}"),
+                        "See why with `systemctl status multipathd` there.",
+                    );
+                }
+            };
+            // One after the other would leave no path, although each alone leaves one.
+            if let Some(map) = maps.into_iter().find(|map| !leaving.leaves_a_path(&map.wwid, &known)) {
+                let why = format!("the multipath device {} would have no path left that works", map.name);
+                return refused(why, &flush(&map.name));
+            }
         }
         if let Some((file, entry)) = self.mounted_at_boot(sessions)? {
             return refused(
