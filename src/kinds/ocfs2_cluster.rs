@@ -228,7 +228,11 @@ fn check(block: &Block) -> Problems {
                 error(format!("{number} is no number of a node"), "Numbers go from 0 to 254.", place);
             }
             if let Some(other) = of.insert(*number, name) {
-                error(format!("{other} and {name} both have the number {number}"), "Give each a number of its own.", place);
+                error(
+                    format!("{other} and {name} both have the number {number}"),
+                    "Give each a number of its own.",
+                    place,
+                );
             }
         }
     }

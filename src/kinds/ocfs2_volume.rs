@@ -152,9 +152,9 @@ impl Kind for Ocfs2Volume {
         let judged = hosts.iter().map(|host| {
             let verdict = match awaited(block, scene, host) {
                 Some(why) => Verdict { standing: Standing::Later(why), ..Verdict::default() },
-                None => Look::at(block, source, scene, host)
-                    .and_then(|look| look.judge())
-                    .unwrap_or_else(Verdict::unknown),
+                None => {
+                    Look::at(block, source, scene, host).and_then(|look| look.judge()).unwrap_or_else(Verdict::unknown)
+                }
             };
             (host.clone(), verdict)
         });
@@ -188,10 +188,7 @@ impl Kind for Ocfs2Volume {
     }
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
-        &[
-            ("format_ocfs2", include_str!("ask/format_ocfs2.sh")),
-            ("grow_ocfs2", include_str!("ask/grow_ocfs2.sh")),
-        ]
+        &[("format_ocfs2", include_str!("ask/format_ocfs2.sh")), ("grow_ocfs2", include_str!("ask/grow_ocfs2.sh"))]
     }
 }
 
@@ -226,7 +223,10 @@ fn check(block: &Block, all: &Blocks) -> Problems {
             error(
                 "unstable-device-name",
                 format!("{device} may be another disk after the next boot, and on another host"),
-                format!("Name the device of {} by /dev/disk/by-id/... (`ls -l /dev/disk/by-id` on the hosts shows which they have in common).", block.address),
+                format!(
+                    "Name the device of {} by /dev/disk/by-id/... (`ls -l /dev/disk/by-id` on the hosts shows which they have in common).",
+                    block.address
+                ),
                 block.place_of("device"),
             );
         }

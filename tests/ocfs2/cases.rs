@@ -88,9 +88,9 @@ fn steps(plan: &Plan, words: &[&str]) -> Vec<String> {
 fn refused(case: Case, code: &str, host: &str, words: &[&str]) {
     let plan = case.plan();
     let blocking: Vec<_> = plan.blocking().collect();
-    let found = blocking.iter().find(|hazard| {
-        hazard.code.as_str() == code && hazard.host.as_ref().is_some_and(|one| one.as_str() == host)
-    });
+    let found = blocking
+        .iter()
+        .find(|hazard| hazard.code.as_str() == code && hazard.host.as_ref().is_some_and(|one| one.as_str() == host));
     let found = found.unwrap_or_else(|| panic!("no {code} at {host} in {blocking:#?}"));
     for word in words {
         assert!(found.message.contains(word), "no {word:?} in {:?}", found.message);
@@ -145,7 +145,15 @@ fn a_device_is_formatted_only_if_it_is_blank_on_every_host() {
         refused(new().said(host, FACTS, "blkid 2", "open 77\nblkid 2"), "not-blank", host, &["open in the process 77"]);
         refused(new().said(host, FACTS, "readonly 0", "readonly 1"), "not-blank", host, &["read-only"]);
         refused(
-            new().says(host, FACTS, Reply { status: 1, err: "stat: cannot statx 'x': No such file or directory\n".into(), ..Reply::default() }),
+            new().says(
+                host,
+                FACTS,
+                Reply {
+                    status: 1,
+                    err: "stat: cannot statx 'x': No such file or directory\n".into(),
+                    ..Reply::default()
+                },
+            ),
             "device-differs",
             host,
             &["there is no device"],
@@ -182,7 +190,11 @@ fn from_a_blank_disk_to_an_image_in_one_order() {
     for host in ["hv1", "hv2", "hv3"] {
         // All are nodes before the first looks, all have looked again before one formats, it is formatted before the first mounts.
         for other in ["hv1", "hv2", "hv3"] {
-            assert!(waits(&plan, &format!("ocfs2_volume.data@{host}/reach"), &format!("ocfs2_cluster.vms@{other}/start")));
+            assert!(waits(
+                &plan,
+                &format!("ocfs2_volume.data@{host}/reach"),
+                &format!("ocfs2_cluster.vms@{other}/start")
+            ));
         }
         assert!(waits(&plan, &format!("ocfs2_volume.data@{host}/mount"), format));
     }
@@ -207,30 +219,55 @@ fn a_host_that_cannot_be_a_node_is_named() {
     refused(new().said("hv2", facts, "module ocfs2\n", ""), "unsupported", "hv2", &["has no OCFS2"]);
     refused(new().said("hv3", facts, "address 10.99.0.13\n", ""), "unsupported", "hv3", &["10.99.0.13"]);
     refused(new().said("hv3", facts, "end\n", "cluster other\nend\n"), "foreign", "hv3", &["other"]);
-    refused(new().said("hv2", &["system_facts"], "hostname hv2", "hostname hv1.example"), "unsupported", "hv2", &["both called hv1"]);
+    refused(
+        new().said("hv2", &["system_facts"], "hostname hv2", "hostname hv1.example"),
+        "unsupported",
+        "hv2",
+        &["both called hv1"],
+    );
     refused(new().said("hv1", facts, "unit loaded", "unit masked"), "unsupported", "hv1", &["masked"]);
     let foreign = "node:\n\tcluster = vms\n\tnumber = 7\n\tip_port = 7777\n\tip_address = 10.99.0.77\n\tname = old\n";
     let conf = |text: &str| Reply { status: 0, out: text.to_owned(), err: String::new() };
-    refused(new().says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf(foreign)), "foreign", "hv2", &["old", "10.99.0.77"]);
-    let twice = foreign.replace("old", "hv2").replace("= 7\n", "= 0\n") + "\n" + &foreign.replace("old", "hv1").replace("= 7\n", "= 0\n");
-    refused(new().says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf(&twice)), "unsupported", "hv2", &["node 0"]);
+    refused(
+        new().says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf(foreign)),
+        "foreign",
+        "hv2",
+        &["old", "10.99.0.77"],
+    );
+    let twice = foreign.replace("old", "hv2").replace("= 7\n", "= 0\n")
+        + "\n"
+        + &foreign.replace("old", "hv1").replace("= 7\n", "= 0\n");
+    refused(
+        new().says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf(&twice)),
+        "unsupported",
+        "hv2",
+        &["node 0"],
+    );
 }
 
 #[test]
 fn numbers_that_nodes_have_stay() {
     let number = |host: &str, number: u8| {
-        format!("node:\n\tcluster = vms\n\tnumber = {number}\n\tip_port = 7777\n\tip_address = 10.9.9.{number}\n\tname = {host}\n")
+        format!(
+            "node:\n\tcluster = vms\n\tnumber = {number}\n\tip_port = 7777\n\tip_address = 10.9.9.{number}\n\tname = {host}\n"
+        )
     };
     let conf = Reply { status: 0, out: number("hv3", 0) + "\n" + &number("hv1", 5), err: String::new() };
     let plan = Case::of("ocfs2-new").says("hv2", &["cat", "--", "/etc/ocfs2/cluster.conf"], conf).plan();
     let step = plan.steps.iter().find(|step| step.id == "ocfs2_cluster.vms@hv1/cluster-conf").expect("a step");
     let text = step.command.stdin.as_deref().unwrap_or_default();
-    let of = |name: &str| text.split("node:").find(|node| node.contains(&format!("name = {name}\n"))).map(str::to_owned).unwrap_or_default();
+    let of = |name: &str| {
+        text.split("node:")
+            .find(|node| node.contains(&format!("name = {name}\n")))
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
     for (name, number) in [("hv1", 5), ("hv3", 0), ("hv2", 1)] {
         assert!(of(name).contains(&format!("number = {number}\n")), "{name} in {text}");
     }
     // Each host gets the same bytes.
-    let texts: BTreeSet<_> = plan.steps.iter().filter(|step| step.action == "cluster-conf").map(|step| step.command.stdin.clone()).collect();
+    let texts: BTreeSet<_> =
+        plan.steps.iter().filter(|step| step.action == "cluster-conf").map(|step| step.command.stdin.clone()).collect();
     assert_eq!(texts.len(), 1);
 }
 
@@ -283,7 +320,11 @@ fn what_resets_a_host_without_need_is_told_with_numbers() {
     let plan = Case::of("ocfs2-as-wanted").said("hv1", &["o2cb_facts"], "end\n", "patience iscsi 120\nend\n").plan();
     let told: Vec<_> = plan.hazards.iter().filter(|hazard| hazard.message.contains("recovery_tmo")).collect();
     assert_eq!(told.len(), 1, "{:#?}", plan.hazards);
-    assert!(told[0].message.contains("60 s") && told[0].message.contains("120 s") && !told[0].blocks(), "{:?}", told[0]);
+    assert!(
+        told[0].message.contains("60 s") && told[0].message.contains("120 s") && !told[0].blocks(),
+        "{:?}",
+        told[0]
+    );
     assert!(told[0].cure.contains("heartbeat_threshold = 61"), "{:?}", told[0]);
 }
 
@@ -304,7 +345,11 @@ fn those_that_are_online_learn_of_a_newcomer_before_it_comes() {
     }
     // Online already, and a firewall between.
     let online = "cluster vms\nnode vms hv1 0 10.99.0.11 7777 0\nnode vms hv2 1 10.99.0.12 7777 0\nnode vms hv3 2 10.99.0.13 7777 1\nend\n";
-    let closed = joins().said("hv3", &["o2cb_facts"], "end\n", online).says("hv3", &["o2cb_port", "10.99.0.12"], device("silent\n"));
+    let closed = joins().said("hv3", &["o2cb_facts"], "end\n", online).says(
+        "hv3",
+        &["o2cb_port", "10.99.0.12"],
+        device("silent\n"),
+    );
     refused(closed, "unreachable", "hv3", &["hv3 does not reach hv2 at 10.99.0.12 port 7777"]);
 }
 
@@ -317,7 +362,11 @@ fn a_host_leaves_when_nothing_is_mounted_there_any_more() {
         assert!(waits(&plan, &format!("ocfs2_cluster.vms@{member}/cluster-conf"), "ocfs2_volume.data@hv3/unmount"));
         assert!(waits(&plan, "ocfs2_cluster.vms@hv3/cluster-conf", &format!("ocfs2_cluster.vms@{member}/register")));
     }
-    let open = Reply { status: 0, out: "write 4711 /srv/data/web.raw\nname 4711 qemu-system-x86\nguest 4711 web\nend\n".into(), err: String::new() };
+    let open = Reply {
+        status: 0,
+        out: "write 4711 /srv/data/web.raw\nname 4711 qemu-system-x86\nguest 4711 web\nend\n".into(),
+        err: String::new(),
+    };
     refused(leaves().says("hv3", &["open_files_below"], open), "in-use", "hv3", &["guest web"]);
     // What is mounted there of another disk keeps it in the cluster.
     let other = "/srv/data rw,relatime shared:1 - ocfs2 /dev/sdz rw\n";
@@ -334,11 +383,59 @@ fn no_plan_stops_or_restarts_the_cluster() {
     for case in ["ocfs2-new", "ocfs2-of-a-new-member", "ocfs2-of-a-member-that-leaves"] {
         let plan = Case::of(case).plan();
         let words = plan.steps.iter().flat_map(|step| step.command.argv.iter().cloned());
-        let texts = plan.functions.values().flat_map(|text| text.lines()).filter(|line| !line.trim_start().starts_with('#'));
+        let texts =
+            plan.functions.values().flat_map(|text| text.lines()).filter(|line| !line.trim_start().starts_with('#'));
         for word in words.chain(texts.map(str::to_owned)) {
             for never in ["restart", "offline", "stop ", "reload ocfs2", "umount -l", "mkfs.ocfs2 -F"] {
                 assert!(!word.contains(never), "{case}: {word}");
             }
         }
+    }
+}
+
+#[test]
+fn the_super_block_of_a_real_file_system_is_read() {
+    let case = Case::of("ocfs2-as-wanted");
+    let read = |host: &str| {
+        kinds::ask::ocfs2::read(case.facts.host(&host.into()), DEVICE).expect("an answer").expect("an OCFS2")
+    };
+    let found = read("hv1");
+    assert_eq!((found.label.as_str(), found.slots, found.cluster.as_str()), ("data", 4, "vms"));
+    assert_eq!((found.stack.as_deref(), found.is_global, found.size().0), (Some("o2cb"), false, 2 << 30));
+    assert_eq!(found, read("hv2"));
+    // blkid says the same of its name.
+    let blkid = serde_json::to_string(&case.facts).expect("JSON");
+    assert!(blkid.contains(&format!("UUID={}", found.uuid)), "{}", found.uuid);
+}
+
+#[test]
+fn what_cannot_be_meant_is_an_error_of_the_configuration() {
+    let nodes = "ocfs2_cluster \"vms\" {\n";
+    let device = "wwn-0x5000c500000000a1\"";
+    let line = |line: &str| (nodes.to_owned(), format!("{nodes}  {line}\n"));
+    let table = [
+        (line("node_numbers = { hv1 = 1, hv2 = 1 }"), "both have the number 1"),
+        (line("node_numbers = { hv1 = 255 }"), "no number of a node"),
+        (line("node_numbers = { hv9 = 1 }"), "hv9 is no node"),
+        (line("name = \"images-of-vms\""), "no name of a cluster"),
+        (line("name = \"abcdefghijklmnopq\""), "no name of a cluster"),
+        (line("heartbeat_threshold = 6"), "heartbeat_threshold of 6"),
+        (line("keepalive_delay = \"30s\""), "not shorter than idle_timeout"),
+        (line("port = 0"), "no TCP port"),
+        (("10.99.0.12".to_owned(), "10.99.0.11".to_owned()), "both have the address 10.99.0.11"),
+        (("10.99.0.12".to_owned(), "127.0.0.1".to_owned()), "no address of a node"),
+        ((", hv2 = \"10.99.0.12\"".to_owned(), String::new()), "does not say the address of hv2"),
+        (("nodes     = [host.hv1, host.hv2]".to_owned(), "nodes     = [host.hv1]".to_owned()), "host.hv2 is no node"),
+        ((format!("/dev/disk/by-id/{device}"), "/dev/sdb\"".to_owned()), "another disk after the next boot"),
+        (("format      = true".to_owned(), "slots = 1".to_owned()), "1 slots are not possible for 2 hosts"),
+        (("format      = true".to_owned(), "options = [\"heartbeat=none\"]".to_owned()), "Larder's to give"),
+        (("format      = true".to_owned(), format!("label = \"{}\"", "x".repeat(64))), "is no label"),
+    ];
+    for ((from, to), words) in table {
+        let case = Case::of("ocfs2-as-wanted").written(&from, &to);
+        let loaded = config::load(case.folder.path(), &Inputs::default(), kinds::table());
+        let problems = loaded.configuration.expect("it parses").evaluate(None).problems;
+        assert!(problems.iter().any(|one| one.summary.contains(words)), "no {words:?} for {to:?} in {problems:#?}");
+        assert!(problems.iter().all(|one| one.place.is_some() && !one.detail.is_empty()), "{problems:#?}");
     }
 }

@@ -166,8 +166,7 @@ impl ClusterConf {
 
 /// A cluster as the tools write it: a tab before each parameter, an empty line behind each stanza.
 fn stanzas(name: &str, nodes: &[Node]) -> String {
-    let mut text =
-        format!("cluster:\n\tname = {name}\n\theartbeat_mode = local\n\tnode_count = {}\n\n", nodes.len());
+    let mut text = format!("cluster:\n\tname = {name}\n\theartbeat_mode = local\n\tnode_count = {}\n\n", nodes.len());
     for node in nodes {
         text.push_str(&format!(
             "node:\n\tcluster = {name}\n\tnumber = {}\n\tip_port = {}\n\tip_address = {}\n\tname = {}\n\n",

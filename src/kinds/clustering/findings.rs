@@ -37,7 +37,9 @@ impl Look<'_> {
             (None, None) => return None,
         };
         let cure = match threshold {
-            Some(threshold) => format!("Nothing has to be accepted. Set heartbeat_threshold = {threshold} while the cluster is offline, or let the storage give up sooner."),
+            Some(threshold) => format!(
+                "Nothing has to be accepted. Set heartbeat_threshold = {threshold} while the cluster is offline, or let the storage give up sooner."
+            ),
             None => "Nothing has to be accepted. Set no_path_retry in multipath.conf to less than that.".to_owned(),
         };
         Some(self.hazard(

@@ -75,11 +75,7 @@ impl Look<'_> {
             );
         }
         if !o2cb.programs.contains("o2cb") || !o2cb.programs.contains("mount.ocfs2") {
-            refuse(
-                HazardCode::Unsupported,
-                format!("{host} has no o2cb"),
-                format!("Install {} there.", O2cb::PACKAGE),
-            );
+            refuse(HazardCode::Unsupported, format!("{host} has no o2cb"), format!("Install {} there.", O2cb::PACKAGE));
         }
         if !["ocfs2", "ocfs2_stack_o2cb"].iter().all(|module| o2cb.modules.contains(*module)) {
             refuse(
@@ -89,7 +85,8 @@ impl Look<'_> {
             );
         }
         if o2cb.unit != "loaded" {
-            let what = if o2cb.unit.is_empty() { "no systemd runs there".to_owned() } else { format!("it is {}", o2cb.unit) };
+            let what =
+                if o2cb.unit.is_empty() { "no systemd runs there".to_owned() } else { format!("it is {}", o2cb.unit) };
             refuse(
                 HazardCode::Unsupported,
                 format!("nothing starts the cluster on {host} at boot: of o2cb.service {what}"),
@@ -100,13 +97,17 @@ impl Look<'_> {
             refuse(
                 HazardCode::Foreign,
                 format!("the cluster {other} is online on {host}, and a host is in one cluster only"),
-                format!("If that is the cluster that you mean, set name = \"{other}\". Else unmount what is of it, take it offline (`/etc/init.d/o2cb offline {other}`), and plan again."),
+                format!(
+                    "If that is the cluster that you mean, set name = \"{other}\". Else unmount what is of it, take it offline (`/etc/init.d/o2cb offline {other}`), and plan again."
+                ),
             );
         } else if let Some(other) = self.other_at_boot() {
             refuse(
                 HazardCode::Foreign,
                 format!("{host} brings the cluster {other} online at boot ({})", o2cb.settings),
-                format!("If that is the cluster that you mean, set name = \"{other}\". Else set O2CB_ENABLED=false there."),
+                format!(
+                    "If that is the cluster that you mean, set name = \"{other}\". Else set O2CB_ENABLED=false there."
+                ),
             );
         }
         let own = self.nodes.iter().find(|node| node.name == self.said.short);
@@ -125,7 +126,8 @@ impl Look<'_> {
             refuse(
                 HazardCode::Unsupported,
                 format!("the cluster {name} on {host} has a global heartbeat, which Larder does not manage"),
-                "Use another cluster, or change its mode while it is offline everywhere (`o2cb heartbeat-mode`).".to_owned(),
+                "Use another cluster, or change its mode while it is offline everywhere (`o2cb heartbeat-mode`)."
+                    .to_owned(),
             );
         }
         let of_file = self.said.cluster.iter().flat_map(|cluster| &cluster.nodes);
@@ -136,8 +138,14 @@ impl Look<'_> {
         if let Some(node) = of_file.chain(of_kernel).find(|node| !is_known(node)) {
             refuse(
                 HazardCode::Foreign,
-                format!("{host} knows {} ({}) as a node of {name}, and the configuration does not", node.name, node.address),
-                format!("Add its host to `nodes`. If it is gone for good, take it out on each node: `o2cb remove-node {name} {}`, then `o2cb register-cluster {name}`.", node.name),
+                format!(
+                    "{host} knows {} ({}) as a node of {name}, and the configuration does not",
+                    node.name, node.address
+                ),
+                format!(
+                    "Add its host to `nodes`. If it is gone for good, take it out on each node: `o2cb remove-node {name} {}`, then `o2cb register-cluster {name}`.",
+                    node.name
+                ),
             );
         }
         all
@@ -160,16 +168,19 @@ impl Look<'_> {
     fn judge_conf(&self, verdict: &mut Verdict) {
         let have = self.said.cluster.as_ref();
         let is_same = have.is_some_and(|have| {
-            have.nodes == self.nodes
-                && have.heartbeat == "local"
-                && have.node_count == self.nodes.len().to_string()
+            have.nodes == self.nodes && have.heartbeat == "local" && have.node_count == self.nodes.len().to_string()
         });
         if is_same {
             return;
         }
         let (before, after) = (&self.said.conf.text, self.said.conf.with(self.name(), Some(self.nodes)));
         let summary = match have {
-            None => format!("write the cluster {} with its {} nodes into {}", self.name(), self.nodes.len(), cluster_conf::PATH),
+            None => format!(
+                "write the cluster {} with its {} nodes into {}",
+                self.name(),
+                self.nodes.len(),
+                cluster_conf::PATH
+            ),
             Some(_) => format!("change the nodes of {} in {}", self.name(), cluster_conf::PATH),
         };
         let draft = self.write("cluster-conf", summary, cluster_conf::PATH, before, &after).rolling_back();
@@ -196,7 +207,10 @@ impl Look<'_> {
                 fixed.push(format!("{} is node {}, not {}", node.name, have.number, node.number));
             }
             if (&have.address, have.port) != (&node.address, node.port) {
-                fixed.push(format!("{} is at {}:{}, not {}:{}", node.name, have.address, have.port, node.address, node.port));
+                fixed.push(format!(
+                    "{} is at {}:{}, not {}:{}",
+                    node.name, have.address, have.port, node.address, node.port
+                ));
             }
         }
         for (value, word, wanted) in self.wanted.values() {
@@ -206,20 +220,29 @@ impl Look<'_> {
         }
         if !fixed.is_empty() {
             let mounted: Vec<_> = self.said.mounts().collect();
-            let first = if mounted.is_empty() { String::new() } else { format!("unmount {}, then ", mounted.join(" and ")) };
+            let first =
+                if mounted.is_empty() { String::new() } else { format!("unmount {}, then ", mounted.join(" and ")) };
             let hazard = self.hazard(
                 HazardCode::NeedsOffline,
                 format!("the kernel of {} runs the cluster {} otherwise: {}", self.host, self.name(), fixed.join("; ")),
                 format!("The kernel does not change that while the cluster is online, and nodes that disagree fence each other. Write what is in force, or stop the guests and on every node {first}`systemctl stop o2cb`; then apply."),
             );
-            verdict.differences.push(Difference::new("in the kernel", shown(&online.nodes), shown(self.nodes), Remedy::Never(hazard)));
+            verdict.differences.push(Difference::new(
+                "in the kernel",
+                shown(&online.nodes),
+                shown(self.nodes),
+                Remedy::Never(hazard),
+            ));
             return;
         }
         if online.nodes != self.nodes {
-            let newcomers: Vec<_> = self.nodes.iter().filter(|node| !online.nodes.contains(node)).map(|node| node.name.as_str()).collect();
-            let gone: Vec<_> = online.nodes.iter().filter(|node| !self.nodes.contains(node)).map(|node| node.name.as_str()).collect();
+            let newcomers: Vec<_> =
+                self.nodes.iter().filter(|node| !online.nodes.contains(node)).map(|node| node.name.as_str()).collect();
+            let gone: Vec<_> =
+                online.nodes.iter().filter(|node| !self.nodes.contains(node)).map(|node| node.name.as_str()).collect();
             let what = [("take in ", newcomers), ("let go ", gone)].into_iter().filter(|(_, names)| !names.is_empty());
-            let what = what.map(|(verb, names)| format!("{verb}{}", names.join(", "))).collect::<Vec<_>>().join(" and ");
+            let what =
+                what.map(|(verb, names)| format!("{verb}{}", names.join(", "))).collect::<Vec<_>>().join(" and ");
             let draft = Draft::new(
                 "register",
                 format!("let the kernel {what} as told by {}, while {} stays online", cluster_conf::PATH, self.name()),
@@ -246,8 +269,10 @@ impl Look<'_> {
             verdict.observed.insert("at boot".to_owned(), self.name().to_owned());
             return;
         }
-        let changed: Vec<_> = wanted.iter().filter(|(name, value)| o2cb::setting(before, name) != Some(value)).collect();
-        let have = changed.iter().map(|(name, _)| format!("{name}={}", o2cb::setting(before, name).unwrap_or_default()));
+        let changed: Vec<_> =
+            wanted.iter().filter(|(name, value)| o2cb::setting(before, name) != Some(value)).collect();
+        let have =
+            changed.iter().map(|(name, _)| format!("{name}={}", o2cb::setting(before, name).unwrap_or_default()));
         let want = changed.iter().map(|(name, value)| format!("{name}={value}"));
         let summary = format!("let the host bring {} online at boot ({path})", self.name());
         let draft = self.write("cluster-boot", summary, path, before, &after).rolling_back();
@@ -263,7 +288,12 @@ impl Look<'_> {
         if self.said.o2cb.enabled != "enabled" {
             let draft = Draft::new("enable", "let o2cb start at boot", Command::new(["enable_o2cb"]))
                 .without_inverse("others may rely on it by then");
-            verdict.differences.push(Difference::new("o2cb.service", &self.said.o2cb.enabled, "enabled", Remedy::Run(vec![draft])));
+            verdict.differences.push(Difference::new(
+                "o2cb.service",
+                &self.said.o2cb.enabled,
+                "enabled",
+                Remedy::Run(vec![draft]),
+            ));
         }
         if !is_online {
             let draft = Draft::new(

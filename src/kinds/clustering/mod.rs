@@ -12,8 +12,8 @@ use super::ask::cluster_conf::{self, Cluster, ClusterConf, Node};
 use super::ask::o2cb::{self, O2cb, Online};
 
 use super::ground::Ground;
-use super::verdict::{Standing, Verdict};
 use super::host;
+use super::verdict::{Standing, Verdict};
 
 mod findings;
 mod leave;
@@ -46,7 +46,8 @@ impl Wanted {
         };
         let nodes = block.resources("nodes").iter().map(host::name_of);
         let address = |host: HostName| Some((host.clone(), addresses.get(host.as_str())?.clone()));
-        let number = |(name, number): (&String, &i64)| Some((HostName::from(name.as_str()), u8::try_from(*number).ok()?));
+        let number =
+            |(name, number): (&String, &i64)| Some((HostName::from(name.as_str()), u8::try_from(*number).ok()?));
         Some(Wanted {
             name: block.text("name")?.to_owned(),
             port: u16::try_from(block.integer("port")?).ok()?,
@@ -147,8 +148,14 @@ pub(in crate::kinds) fn judge(block: &Block, scene: &Scene, hosts: &[HostName]) 
         let verdict = match &said[host] {
             Err(why) => Verdict::unknown(why.clone()),
             Ok(one) => {
-                let look =
-                    Look { address: &block.address, host, wanted: &wanted, nodes: &nodes, said: one, leavers: &leavers };
+                let look = Look {
+                    address: &block.address,
+                    host,
+                    wanted: &wanted,
+                    nodes: &nodes,
+                    said: one,
+                    leavers: &leavers,
+                };
                 look.judge(is_any_online)
             }
         };
@@ -158,7 +165,8 @@ pub(in crate::kinds) fn judge(block: &Block, scene: &Scene, hosts: &[HostName]) 
     if let Some(host) = unknown.first() {
         for verdict in verdicts.values_mut().filter(|verdict| verdict.drafts().next().is_some()) {
             verdict.differences.clear();
-            verdict.standing = Standing::Unknown(format!("{host} is not known, and the others are changed with it only"));
+            verdict.standing =
+                Standing::Unknown(format!("{host} is not known, and the others are changed with it only"));
         }
     }
     if let Some(verdict) = verdicts.values_mut().next() {

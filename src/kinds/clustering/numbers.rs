@@ -32,7 +32,10 @@ pub(super) fn nodes(
                 "Give each machine a host name of its own (`hostnamectl set-hostname`).",
             ));
         }
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) || name.len() > 63 {
+        if name.is_empty()
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            || name.len() > 63
+        {
             hazards.push(hazard(
                 HazardCode::Unsupported,
                 &block.address,
@@ -46,15 +49,23 @@ pub(super) fn nodes(
     let files = said.iter().filter_map(|(host, one)| Some((host, one.as_ref().ok()?)));
     let mut seen: Vec<(String, &Node)> = Vec::new();
     for (host, one) in files {
-        seen.extend(one.cluster.iter().flat_map(|cluster| &cluster.nodes).map(|node| (format!("{host}'s cluster.conf"), node)));
-        seen.extend(one.online(&wanted.name).iter().flat_map(|online| &online.nodes).map(|node| (format!("the kernel of {host}"), node)));
+        seen.extend(
+            one.cluster.iter().flat_map(|cluster| &cluster.nodes).map(|node| (format!("{host}'s cluster.conf"), node)),
+        );
+        seen.extend(
+            one.online(&wanted.name)
+                .iter()
+                .flat_map(|online| &online.nodes)
+                .map(|node| (format!("the kernel of {host}"), node)),
+        );
     }
     let mut taken: BTreeSet<u8> = seen.iter().map(|(_, node)| node.number).collect();
     taken.extend(leavers.iter().filter_map(|leaver| leaver.number));
     taken.extend(wanted.numbers.values());
     let mut numbers: BTreeMap<&HostName, u8> = BTreeMap::new();
     for (host, name) in &names {
-        let own: Vec<_> = seen.iter().filter(|(_, node)| node.name == *name).map(|(where_, node)| (where_, node.number)).collect();
+        let own: Vec<_> =
+            seen.iter().filter(|(_, node)| node.name == *name).map(|(where_, node)| (where_, node.number)).collect();
         let remembered = scene.remembered(&block.address, host, "number").and_then(|text| text.parse::<u8>().ok());
         if let Some(number) = wanted.numbers.get(*host) {
             numbers.insert(host, *number);

@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::shared::numbers;
 use super::{Look, Mounted, Reading, Source};
 use crate::kinds::ask::device::{self, Device, Found};
-use crate::kinds::ask::ocfs2::{self, Super};
 use crate::kinds::ask::o2cb::{self, O2cb, Port};
+use crate::kinds::ask::ocfs2::{self, Super};
 use crate::kinds::clustering;
+use crate::kinds::kind_of;
 use crate::kinds::scene::Scene;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Standing, Verdict};
-use crate::kinds::kind_of;
 use crate::model::block::Attributes;
 use crate::model::hazard::Acceptance;
 use crate::model::{Block, Command, Guard, Hazard, HazardCode, HostName, Question, Size};
@@ -114,7 +114,11 @@ impl Look<'_> {
             );
         }
         if device.readonly {
-            refuse(HazardCode::Unsupported, format!("{path} on {host} is read-only"), "See why the storage gives it read-only.".to_owned());
+            refuse(
+                HazardCode::Unsupported,
+                format!("{path} on {host} is read-only"),
+                "See why the storage gives it read-only.".to_owned(),
+            );
         }
         if device.tag("TYPE") == Some("ocfs2") {
             verdict.hazards.extend(self.is_another(device, path));
@@ -133,12 +137,19 @@ impl Look<'_> {
                 refuse(
                     HazardCode::NotBlank,
                     format!("{path} on {host} {}", objections.join("; it ")),
-                    format!("Larder formats only a device that is provably blank on all its hosts. If nothing on it is needed, erase it by hand on one of them: `wipefs -a {path}`, then zero its first and last MiB with dd."),
+                    format!(
+                        "Larder formats only a device that is provably blank on all its hosts. If nothing on it is needed, erase it by hand on one of them: `wipefs -a {path}`, then zero its first and last MiB with dd."
+                    ),
                 );
             } else if device.size < clustered.smallest() {
                 refuse(
                     HazardCode::Unsupported,
-                    format!("{path} on {host} has {}; with {} slots ocfs2 needs at least {}", device.size, clustered.slots, clustered.smallest()),
+                    format!(
+                        "{path} on {host} has {}; with {} slots ocfs2 needs at least {}",
+                        device.size,
+                        clustered.slots,
+                        clustered.smallest()
+                    ),
                     "Use a larger device, or fewer slots: each takes a journal of 128 MiB or more.".to_owned(),
                 );
             }
@@ -164,8 +175,12 @@ impl Look<'_> {
         };
         let what = match found.stack.as_deref() {
             None => Some("names no cluster (classic o2cb)".to_owned()),
-            Some("o2cb") if found.is_global => Some(format!("was made for the cluster {} with a global heartbeat", found.cluster)),
-            Some("o2cb") if found.cluster != clustered.cluster => Some(format!("was made for the cluster {}", found.cluster)),
+            Some("o2cb") if found.is_global => {
+                Some(format!("was made for the cluster {} with a global heartbeat", found.cluster))
+            }
+            Some("o2cb") if found.cluster != clustered.cluster => {
+                Some(format!("was made for the cluster {}", found.cluster))
+            }
             Some("o2cb") => None,
             Some(stack) => Some(format!("was made for the cluster {} of the stack {stack}", found.cluster)),
         };
@@ -179,8 +194,14 @@ impl Look<'_> {
         (found.label != label && !self.was_ours(device)).then(|| {
             self.hazard(
                 HazardCode::NotBlank,
-                format!("{path} on {} holds the OCFS2 {}, with the label {:?} and not {label:?}", self.host, found.uuid, found.label),
-                format!("If this is the file system that you mean, set label = \"{}\"; else name another device.", found.label),
+                format!(
+                    "{path} on {} holds the OCFS2 {}, with the label {:?} and not {label:?}",
+                    self.host, found.uuid, found.label
+                ),
+                format!(
+                    "If this is the file system that you mean, set label = \"{}\"; else name another device.",
+                    found.label
+                ),
             )
         })
     }
@@ -229,9 +250,16 @@ impl Look<'_> {
     pub(super) fn reach_nodes(&self) -> Option<Difference> {
         let clustered = self.clustered.as_ref().filter(|clustered| !clustered.nodes.is_empty())?;
         let names: Vec<_> = clustered.nodes.iter().map(|(node, ..)| node.to_string()).collect();
-        let nodes = clustered.nodes.iter().flat_map(|(node, address, port)| [node.to_string(), address.clone(), port.to_string()]);
+        let nodes = clustered
+            .nodes
+            .iter()
+            .flat_map(|(node, address, port)| [node.to_string(), address.clone(), port.to_string()]);
         let words = std::iter::once("reach_o2cb_nodes".to_owned()).chain(nodes);
-        let draft = Draft::new("reach", format!("see that {} can be reached on the cluster's port", names.join(", ")), Command::new(words));
+        let draft = Draft::new(
+            "reach",
+            format!("see that {} can be reached on the cluster's port", names.join(", ")),
+            Command::new(words),
+        );
         Some(Difference::new("nodes", "not tried", "reached", Remedy::Run(vec![draft])))
     }
 
@@ -246,17 +274,22 @@ impl Look<'_> {
         verdict.memory.insert("uuid".to_owned(), uuid.clone());
         let guard = device::guard(self.scene.host(self.host), path).ok();
         if clustered.members.first() != Some(self.host) {
-            let draft = Draft::new("check-blank", format!("see that {path} is still blank here too"), Command::new(["true"]))
-                .guarded(guard)
-                .needing_all_members();
-            let want = format!("formatted by {}", clustered.members.first().map(ToString::to_string).unwrap_or_default());
+            let draft =
+                Draft::new("check-blank", format!("see that {path} is still blank here too"), Command::new(["true"]))
+                    .guarded(guard)
+                    .needing_all_members();
+            let want =
+                format!("formatted by {}", clustered.members.first().map(ToString::to_string).unwrap_or_default());
             verdict.differences.push(Difference::new("format", "blank", want, Remedy::Run(vec![draft])));
             return uuid;
         }
         let slots = clustered.slots.to_string();
         let draft = Draft::new(
             "format",
-            format!("format {path} ({}) as ocfs2 for the cluster {}, with the label {label} and {slots} slots", device.size, clustered.cluster),
+            format!(
+                "format {path} ({}) as ocfs2 for the cluster {}, with the label {label} and {slots} slots",
+                device.size, clustered.cluster
+            ),
             Command::new(["format_ocfs2", label, &uuid, &slots, &clustered.cluster, path]),
         )
         .guarded(guard)
@@ -358,7 +391,7 @@ pub(in crate::kinds) fn prove_same_device(
         }
     }
     if let Some((host, why)) = hindered(verdicts) {
-        wait_for(&host, &why, verdicts);
+        wait_for(&host, why, verdicts);
     }
     let is_formatted = verdicts.values().flat_map(Verdict::drafts).any(|draft| draft.action == "format");
     if !is_formatted {
@@ -427,8 +460,10 @@ fn differing(looks: &[Look]) -> Vec<Hazard> {
     let mut all = Vec::new();
     for (look, device) in others {
         let Source::Device { path, .. } = &look.source else { continue };
-        let uuid = |look: &Look| look.clustered.as_ref().and_then(|one| one.found.as_ref()).map(|found| found.uuid.clone());
-        let identities = |device: &Device| device.identities.iter().filter(|one| !one.is_empty()).cloned().collect::<Vec<_>>();
+        let uuid =
+            |look: &Look| look.clustered.as_ref().and_then(|one| one.found.as_ref()).map(|found| found.uuid.clone());
+        let identities =
+            |device: &Device| device.identities.iter().filter(|one| !one.is_empty()).cloned().collect::<Vec<_>>();
         let (here, there) = (identities(device), identities(truth));
         let contradiction = match (uuid(look), uuid(first)) {
             (Some(one), Some(two)) if one != two => Some((format!("the OCFS2 {one}"), two)),
@@ -437,9 +472,10 @@ fn differing(looks: &[Look]) -> Vec<Hazard> {
             _ if !here.is_empty() && !there.is_empty() && !is_same(device, truth) => {
                 Some((format!("the device {}", here.join(" ")), there.join(" ")))
             }
-            (None, None) if here.is_empty() || there.is_empty() => {
-                Some(("a device that tells neither a WWN nor a serial number".to_owned(), "one of which nothing shows that it is the same".to_owned()))
-            }
+            (None, None) if here.is_empty() || there.is_empty() => Some((
+                "a device that tells neither a WWN nor a serial number".to_owned(),
+                "one of which nothing shows that it is the same".to_owned(),
+            )),
             _ => None,
         };
         if let Some((one, two)) = contradiction {

@@ -102,7 +102,8 @@ impl Look<'_> {
     /// A device that is mounted at another place.
     pub(super) fn is_elsewhere(&self, device: &Device, path: &str) -> Option<Hazard> {
         let is_another = |target: &str| target != self.at && !self.was_at(target);
-        let mount = self.ground.mounts.0.iter().find(|mount| device.is_source_of(mount) && is_another(&mount.target))?;
+        let mount =
+            self.ground.mounts.0.iter().find(|mount| device.is_source_of(mount) && is_another(&mount.target))?;
         Some(self.hazard(
             HazardCode::WrongSource,
             format!("{path} on {} is mounted on {}", self.host, mount.target),

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
-pub(in crate::kinds) use self::clustered::prove_same_device;
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
+use self::clustered::Clustered;
+pub(in crate::kinds) use self::clustered::prove_same_device;
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
-use self::clustered::Clustered;
 use self::options::shown_options;
 pub(in crate::kinds) use self::shared::{canary, compare};
 pub(in crate::kinds) use self::source::Source;

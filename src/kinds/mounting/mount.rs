@@ -99,7 +99,9 @@ impl Look<'_> {
                     ));
                     false
                 }
-                Found::Device(device) if self.clustered.is_some() => self.clustered_is_usable(verdict, device, path, label, *format),
+                Found::Device(device) if self.clustered.is_some() => {
+                    self.clustered_is_usable(verdict, device, path, label, *format)
+                }
                 Found::Device(device) => self.device_is_usable(verdict, device, path, fstype, label, *format),
             }),
             (Source::Nfs(_), ..) => Ok(self.can_mount(verdict, "mount.nfs", "nfs")),
