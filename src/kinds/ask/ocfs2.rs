@@ -19,18 +19,11 @@ pub struct Super {
     /// Of the cluster that it was made for; empty where it names none.
     pub cluster: String,
     pub is_global: bool,
-    /// Features without which a kernel cannot mount it (`s_feature_incompat`).
-    pub incompat: u32,
 }
 
 impl Super {
     pub fn size(&self) -> Size {
         Size(self.cluster_size.saturating_mul(u64::from(self.clusters)))
-    }
-
-    /// The same as [`Super::uuid`] as the kernel names the heartbeat region: capitals without dashes.
-    pub fn region(&self) -> String {
-        self.uuid.replace('-', "").to_uppercase()
     }
 }
 
@@ -88,7 +81,6 @@ fn parse(bytes: &[u8]) -> Option<(u64, Super)> {
         cluster: if names_a_stack { text(SUPER + 0xa8, 16)? } else { String::new() },
         // OCFS2_CLUSTER_O2CB_GLOBAL_HEARTBEAT
         is_global: names_a_stack && number(SUPER + 0xa4, 1)? & 1 != 0,
-        incompat,
     };
     Some((power(SUPER + 0x38)?, found))
 }

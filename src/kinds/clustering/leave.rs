@@ -76,6 +76,7 @@ pub(in crate::kinds) fn unmake(block: &Block, scene: &Scene, host: &HostName) ->
             format!("let the kernel forget the cluster {name}, of which nothing is mounted any more"),
             Command::new(["unregister_o2cb", name]),
         )
+        .guarded([o2cb::nothing_mounted(name)])
         .undone_by(Command::new(["start_o2cb", name]))
         .needing_all_members();
         verdict.differences.push(Difference::new("cluster", "online", "offline", Remedy::Run(vec![draft])));
