@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::apply::Sessions;
 use crate::cli::{Global, Variables};
-use crate::config::{self, Configuration, Statements};
+use crate::config::{self, Configuration, Statements, VarSource};
 use crate::discover::{self, Settled, is_settled, settle};
 use crate::kinds::ask::{fstab, open_files};
 use crate::kinds::found::{self, Findings, LeftOut, Managed, Names, Regard, Survey, target};
@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::plan::{self, Plan, Request};
 use crate::probe;
-use crate::state::State;
+use crate::state::{State, without_secrets};
 use crate::view::discovery::{Discovery, counted, parts};
 use crate::view::hcl;
 
@@ -175,7 +175,10 @@ impl Run<'_> {
     async fn look(&mut self, paths: &[String]) -> Result<Found, Failure> {
         self.ask_first().await;
         let blocks = self.configured()?;
-        let names = self.workspace.configuration.as_ref().map(Configuration::names).unwrap_or_default();
+        let names = self.workspace.configuration.iter().flat_map(|configuration| {
+            let variables = configuration.variables().map(|name| ("variable".to_owned(), name.to_owned()));
+            configuration.names().into_iter().chain(variables)
+        });
         let managed = Managed::of(&blocks, names);
         let hosts: Vec<_> = self.targets.iter().map(|target| (target.name.clone(), target.address.clone())).collect();
         let survey = Survey::of(&hosts, &self.facts, &managed, paths);
@@ -288,7 +291,11 @@ impl Run<'_> {
         owners: &[(Range<usize>, Address)],
         findings: &Findings,
     ) -> Result<ReadBack, Failure> {
-        let opened = Workspace::open_with(self.global, self.wanted.variables, Some((&self.name, text)));
+        // What nobody knows has to be something while the text is read.
+        let mut variables = self.wanted.variables.clone();
+        let unknown = findings.blocks.iter().filter_map(|finding| finding.variable.as_ref());
+        variables.given.extend(unknown.map(|name| VarSource::Text(format!("{name}=unknown"))));
+        let opened = Workspace::open_with(self.global, &variables, Some((&self.name, text)));
         let (mut problems, blocks) = match opened.as_ref().map(|workspace| &workspace.configuration) {
             Err(failure) => (failure.problems.clone(), Blocks::new()),
             Ok(None) => (Problems::new(), Blocks::new()),
@@ -297,6 +304,8 @@ impl Run<'_> {
                 (evaluated.problems, evaluated.desired.blocks)
             }
         };
+        // And then it is nothing: no host is asked about it.
+        let blocks: Blocks = blocks.into_iter().map(|(address, block)| (address, without_secrets(block))).collect();
         problems.extend(plan::conflicts(&blocks));
         problems.retain(Problem::is_error);
         let mut unfit = BTreeMap::new();

@@ -95,7 +95,7 @@ pub(super) async fn look(
         }
         let wanted = plan::wanted(&desired.blocks, state, &desired.statements, request);
         let wanted = wanted.map_err(|problems| workspace.failure(Exit::Error, problems))?;
-        Ok(sources.measure(&workspace.directory, &mut desired.blocks, &wanted))
+        Ok(sources.measure(&workspace.directory, &mut desired.blocks, &wanted, state))
     };
     let problems = measure(&mut desired, &request)?;
     if !problems.is_empty() {

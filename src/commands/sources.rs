@@ -7,66 +7,45 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::kinds::kind_of;
+use crate::kinds::{SourceFile, kind_of};
 use crate::model::block::Attributes as _;
-use crate::model::{Address, Attribute, Block, Blocks, Datum, Place, Problem, Problems, Size, Step, escape_line};
-
-/// What a file was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Measured {
-    bytes: u64,
-    sha256: String,
-}
+use crate::model::{Address, Blocks, Problem, Problems, Step, escape_line};
+use crate::state::State;
 
 /// What was read in this run, by the path of the configuration.
 #[derive(Debug, Default)]
-pub(super) struct Sources(BTreeMap<String, Result<Measured, String>>);
+pub(super) struct Sources(BTreeMap<String, Result<SourceFile, String>>);
 
 impl Sources {
-    /// Puts size and digest of each file into the block that wants it; a block that says something else is in error. The files of
-    /// other blocks than `wanted` are not looked at.
-    pub(super) fn measure(&mut self, directory: &Path, blocks: &mut Blocks, wanted: &BTreeSet<Address>) -> Problems {
+    /// Lets each block that wants one take in what its file is; a block that says something else is in error. The files of other blocks
+    /// than `wanted` are not looked at.
+    pub(super) fn measure(
+        &mut self,
+        directory: &Path,
+        blocks: &mut Blocks,
+        wanted: &BTreeSet<Address>,
+        state: &State,
+    ) -> Problems {
         let mut problems = Problems::new();
         for block in blocks.values_mut().filter(|block| wanted.contains(&block.address)) {
-            let Some(source) = kind_of(&block.address).and_then(|kind| kind.source_file(block)).map(str::to_owned)
-            else {
+            let kind = kind_of(&block.address);
+            let Some((kind, source)) = kind.and_then(|kind| Some((kind, kind.source_file(block)?.to_owned()))) else {
                 continue;
             };
             let measured = self.0.entry(source.clone()).or_insert_with(|| measure(&full_path(directory, &source)));
             problems.extend(match measured {
-                Ok(measured) => note(block, &source, measured),
+                Ok(file) => kind.take_source(block, file),
+                Err(_) if kind.outlives_its_source() && state.resources.contains_key(&block.address) => Problems::new(),
                 Err(why) => {
                     let cure = "Put the file there, or correct `source`. Nothing was asked of any host.";
                     let summary = format!("{} cannot be read: {why}", escape_line(&source));
-                    Some(Problem::error("source-unreadable", summary, cure).at(place(block, "source")))
+                    let place = block.place_of("source").or(block.place.as_deref());
+                    vec![Problem::error("source-unreadable", summary, cure).at(place)]
                 }
             });
         }
         problems
     }
-}
-
-fn place<'a>(block: &'a Block, name: &str) -> Option<&'a Place> {
-    block.place_of(name).or(block.place.as_deref())
-}
-
-fn note(block: &mut Block, source: &str, measured: &Measured) -> Option<Problem> {
-    let differs = |name: &str, is: String| {
-        let summary = format!("{} is not the file that `{name}` is for: it has {is}", escape_line(source));
-        let cure = format!("Fetch the right file; or correct `{name}`, if this file can be trusted.");
-        Problem::error("source-changed", summary, cure).at(place(block, name))
-    };
-    if block.size("size").is_some_and(|size| size.0 != measured.bytes) {
-        return Some(differs("size", format!("{} bytes", measured.bytes)));
-    }
-    if block.text("sha256").is_some_and(|digest| digest != measured.sha256) {
-        return Some(differs("sha256", format!("the SHA-256 {}", measured.sha256)));
-    }
-    let values = [("size", Datum::Size(Size(measured.bytes))), ("sha256", Datum::text(measured.sha256.as_str()))];
-    for (name, value) in values {
-        block.attributes.entry(name.into()).or_insert_with(|| Attribute::default_value(value));
-    }
-    None
 }
 
 /// The files that the steps of a plan read are still those that it was made with, as far as that must be known before any of them
@@ -123,15 +102,16 @@ fn open(path: &Path) -> Result<(std::fs::File, u64), String> {
     }
 }
 
-fn measure(path: &Path) -> Result<Measured, String> {
+fn measure(path: &Path) -> Result<SourceFile, String> {
     let started = std::time::Instant::now();
     let (mut file, _) = open(path)?;
-    let (mut digest, mut bytes, mut chunk) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    let (mut digest, mut bytes, mut head, mut chunk) = (Sha256::new(), 0, Vec::new(), vec![0; 1 << 20]);
     loop {
         match file.read(&mut chunk) {
             Ok(0) => break,
             Ok(count) => {
                 digest.update(&chunk[..count]);
+                head.extend(&chunk[..count.min(SourceFile::HEAD.saturating_sub(head.len()))]);
                 bytes += count as u64;
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -140,5 +120,5 @@ fn measure(path: &Path) -> Result<Measured, String> {
     }
     tracing::debug!(path = %path.display(), bytes, elapsed = ?started.elapsed(), "read");
     let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Measured { bytes, sha256 })
+    Ok(SourceFile { bytes, sha256, head })
 }

@@ -22,7 +22,7 @@ use super::ask::{device, nfs_volumes, path, people, selinux, space};
 use super::ground;
 use super::mounting::{
     Cifs, Look, Nfs, Source, canary, check_mount, check_network, cifs, compare, credentials_question, file_system,
-    mount_point,
+    mount_point, renewal_question,
 };
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, BlockSchema, Schema, Type};
@@ -195,7 +195,10 @@ impl Kind for ExternalVolume {
         match source(block) {
             Some(Source::Bind { source }) => all.extend([path::question(&source), space::question(&source)]),
             Some(Source::Device { path, .. }) => all.push(device::question(&path)),
-            Some(source) => all.extend(credentials_question(&block.address, &source)),
+            Some(source) => {
+                all.extend(credentials_question(&block.address, &source));
+                all.extend(renewal_question(block, &source));
+            }
             None => {}
         }
         all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
@@ -210,7 +213,7 @@ impl Kind for ExternalVolume {
     fn judge(&self, block: &Block, scene: &Scene) -> BTreeMap<HostName, Verdict> {
         let hosts = self.hosts(block, scene.blocks);
         let judged = hosts.iter().map(|host| {
-            let verdict = Look::at(block, source, scene, host).and_then(|look| look.judge());
+            let verdict = Look::at_or_broken(block, source, scene, host).and_then(|look| look.judge());
             (host.clone(), verdict.unwrap_or_else(Verdict::unknown))
         });
         let mut verdicts: BTreeMap<_, _> = judged.collect();
@@ -234,7 +237,7 @@ impl Kind for ExternalVolume {
     }
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
-        let (state, guard, cannot_reserve) = match Look::at(block, source, scene, host) {
+        let (state, guard, cannot_reserve) = match Look::at_or_broken(block, source, scene, host) {
             Ok(look) => (look.room_state(), look.room_guard(), look.cannot_reserve()),
             Err(why) => (RoomState::Unknown(why), Vec::new(), None),
         };

@@ -12,14 +12,16 @@
 use std::collections::BTreeMap;
 
 use crate::model::block::Attributes;
-use crate::model::{Address, Block, Blocks, Datum, HostName, Mode, Problem, Problems, Question, Size};
+use crate::model::{Address, Block, Blocks, Datum, HostName, Problem, Problems, Question, Size};
 
-use super::allocating::{self, base, check_backing, judge_host, places, volume};
-use super::ask::image_file;
+use super::allocating::{
+    self, base, check_backing, check_origin, default_mode, judge_host, origin, places, take_source, volume,
+};
+use super::ask::{image_file, reflink};
 use super::ground;
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
-use super::{Kind, Scene, host, kind_of};
+use super::{Kind, Scene, SourceFile, host, kind_of};
 
 #[derive(Debug)]
 pub struct Image;
@@ -38,7 +40,11 @@ static SCHEMA: Schema = Schema {
         ),
         A::optional("name", Type::Text, "File name; default NAME.FORMAT."),
         A::required("format", Type::Text, "The format.").one_of(&["raw", "qcow2"]),
-        A::required("size", Type::Size, "The size that the guest sees, a multiple of 512 bytes."),
+        A::optional(
+            "size",
+            Type::Size,
+            "The size that the guest sees, a multiple of 512 bytes; default that of `source` or `clone`, and required without them.",
+        ),
         A::optional(
             "allocation",
             Type::Text,
@@ -56,6 +62,30 @@ static SCHEMA: Schema = Schema {
             "backing",
             Type::Resource(&["image"]),
             "The image that this one is an overlay of (qcow2). Neither of the two grows while the overlay exists.",
+        ),
+        A::optional(
+            "clone",
+            Type::Resource(&["image"]),
+            "The image that this one begins as a copy of, of the same format. Later changes of that one change nothing here.",
+        ),
+        A::optional(
+            "reflink",
+            Type::Text,
+            "Whether a clone shares its blocks with the image that it was copied from until one of them is written: \"auto\" (default) where the file system can, \"always\" or \"never\".",
+        )
+        .one_of(&["auto", "always", "never"]),
+        A::optional(
+            "source",
+            Type::File,
+            "The file on this machine, relative to the module, that the image begins as; default: a blank image. Its content is looked at when the image is made, never after.",
+        )
+        .inside(),
+        A::optional("sha256", Type::Text, "The digest that `source` must have; default: the one that it has."),
+        A::optional("source_size", Type::Size, "How many bytes `source` must have; default: those that it has."),
+        A::optional(
+            "template",
+            Type::Bool,
+            "Others are made of it: read-only for everybody, and it never grows; default false. It needs a `source` or a `clone`, unless it is there already.",
         ),
     ],
     blocks: &[],
@@ -84,11 +114,14 @@ impl Kind for Image {
                     block.default_to(name, value);
                 }
             }
-            if block.datum("owner").or(block.datum("group")).is_some() {
-                block.default_to("mode", Datum::Mode(Mode::new(0o660).expect("twelve bits")));
+            if block.datum("owner").or(block.datum("group")).is_some() || block.boolean("template") == Some(true) {
+                block.default_to("mode", Datum::Mode(default_mode(block)));
             }
         }
-        check(block, all).into_iter().chain(check_backing(block, all)).collect()
+        if block.datum("clone").is_some() {
+            block.default_to("reflink", Datum::text("auto"));
+        }
+        check(block, all).into_iter().chain(check_backing(block, all)).chain(check_origin(block, all)).collect()
     }
 
     fn hosts(&self, block: &Block, all: &Blocks) -> Vec<HostName> {
@@ -111,10 +144,26 @@ impl Kind for Image {
         Some((block.resource("backing")?.clone(), places(block, all).collect()))
     }
 
+    fn source_file<'a>(&self, block: &'a Block) -> Option<&'a str> {
+        block.text("source")
+    }
+
+    fn take_source(&self, block: &mut Block, file: &SourceFile) -> Problems {
+        take_source(block, file)
+    }
+
+    fn outlives_its_source(&self) -> bool {
+        true
+    }
+
     fn questions(&self, block: &Block, all: &Blocks, _host: &HostName) -> Vec<Question> {
         let mut files: Vec<_> = places(block, all).map(|path| image_file::question(&path)).collect();
         if let Some(base) = base(block, all) {
             files.extend(places(base, all).map(|path| image_file::content_question(&path)));
+        }
+        if let Some(origin) = origin(block, all) {
+            files.extend(places(origin, all).map(|path| image_file::content_question(&path)));
+            files.extend(allocating::directory(block, all).map(|directory| reflink::question(&directory)));
         }
         files.into_iter().chain(ground::people_questions(block)).collect()
     }
@@ -141,7 +190,13 @@ impl Kind for Image {
     }
 
     fn functions(&self) -> &'static [(&'static str, &'static str)] {
-        &[("create_image", include_str!("ask/create_image.sh")), ("grow_image", include_str!("ask/grow_image.sh"))]
+        &[
+            ("clone_image", include_str!("ask/clone_image.sh")),
+            ("create_image", include_str!("ask/create_image.sh")),
+            ("finish_image", include_str!("ask/finish_image.sh")),
+            ("grow_image", include_str!("ask/grow_image.sh")),
+            ("upload_image", include_str!("ask/upload_image.sh")),
+        ]
     }
 }
 

@@ -208,7 +208,7 @@ fn check_chap(chap: &NestedBlock, error: &mut impl FnMut(&str, String, &str, Opt
             "missing-attribute",
             "the target needs both a user and a password".to_owned(),
             "Set `username_in` and `password_in`, or neither.",
-            place(if has("username_in") { "username_in" } else { "password_in" }),
+            chap.place.as_deref(),
         );
     }
     if chap.text("password").is_some_and(|password| chap.text("password_in") == Some(password)) {

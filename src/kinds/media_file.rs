@@ -22,7 +22,7 @@ use super::image::check_name;
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Need, Remedy, Standing, Verdict};
-use super::{Kind, Scene, kind_of};
+use super::{Kind, Scene, SourceFile, kind_of};
 
 #[derive(Debug)]
 pub struct MediaFile;
@@ -79,6 +79,10 @@ impl Kind for MediaFile {
 
     fn source_file<'a>(&self, block: &'a Block) -> Option<&'a str> {
         block.text("source")
+    }
+
+    fn take_source(&self, block: &mut Block, file: &SourceFile) -> Problems {
+        file.fill(block, "size").into_iter().collect()
     }
 
     fn questions(&self, block: &Block, all: &Blocks, _host: &HostName) -> Vec<Question> {

@@ -17,7 +17,9 @@ use crate::model::{Block, Blocks, Datum, HostFacts, HostName, Problems, Question
 
 use super::ask::samba::{self, LoggedIn, Login};
 use super::ask::{media_listing, path, people, selinux, space};
-use super::mounting::{Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point};
+use super::mounting::{
+    Cifs, Look, Source, check_mount, check_network, cifs, credentials_question, mount_point, renewal_question,
+};
 use super::scene::{Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::Verdict;
@@ -108,6 +110,7 @@ impl Kind for MediaStorage {
         ];
         all.extend(ground::people_questions(block));
         all.extend(source(block).and_then(|source| credentials_question(&block.address, &source)));
+        all.extend(source(block).and_then(|source| renewal_question(block, &source)));
         all.extend(source(block).and_then(|source| source.selinux_boolean()).map(selinux::question));
         all.extend(login(block).map(|login| samba::client_login_question(&login)));
         // Asked as both users that distributions have; a host without them says no, and that answer is not used.
@@ -118,7 +121,7 @@ impl Kind for MediaStorage {
 
     fn judge(&self, block: &Block, scene: &Scene) -> BTreeMap<HostName, Verdict> {
         let judged = self.hosts(block, scene.blocks).into_iter().map(|host| {
-            let verdict = Look::at(block, source, scene, &host).and_then(|look| look.judge());
+            let verdict = Look::at_or_broken(block, source, scene, &host).and_then(|look| look.judge());
             (host.clone(), verdict.unwrap_or_else(Verdict::unknown))
         });
         judged.collect()
@@ -148,7 +151,7 @@ impl Kind for MediaStorage {
 
     fn room(&self, block: &Block, scene: &Scene, host: &HostName) -> Option<Room> {
         let directory = mount_point(block).to_owned();
-        let look = Look::at(block, source, scene, host);
+        let look = Look::at_or_broken(block, source, scene, host);
         let (state, guard) = match look.map(|look| (look.room_state(), look.room_guard())) {
             // Without a guard something could be written while something else is mounted, or nothing.
             Ok((RoomState::Open { .. }, guard)) if guard.is_empty() => {

@@ -26,10 +26,12 @@ pub mod ocfs2_volume;
 pub mod scene;
 pub mod schema;
 mod sharing;
+pub mod source_file;
 pub mod verdict;
 
 pub use scene::{Attached, AttachedDisk, Dependent, Dependents, Heard, Media, Memory, Room, Scene, Shown};
 use schema::Schema;
+pub use source_file::SourceFile;
 pub use verdict::{Difference, Draft, Edit, Need, Proof, Remedy, Standing, Verdict};
 
 /// A resource kind. The rest of Larder knows kinds only through this trait and [`table`].
@@ -146,10 +148,19 @@ pub trait Kind: Sync {
         None
     }
 
-    /// The file of the workstation that its content comes from, relative to the directory of the configuration. Before a plan is made
-    /// its `size` and `sha256` become attributes of the block; what the block says of them already is to be true.
+    /// The file of the workstation that its content comes from, relative to the directory of the configuration.
     fn source_file<'a>(&self, _block: &'a Block) -> Option<&'a str> {
         None
+    }
+
+    /// Takes what was read of that file into the block before a plan is made; what the block says of it already is to be true.
+    fn take_source(&self, _block: &mut Block, _file: &SourceFile) -> Problems {
+        Problems::new()
+    }
+
+    /// Whether the file is needed once only, to make the resource: one that is recorded gets along without it.
+    fn outlives_its_source(&self) -> bool {
+        false
     }
 
     /// For kinds that hold images or media: the room that these find on one host.

@@ -22,13 +22,17 @@ pub struct Discovery<'a> {
 
 /// The parts of the file, in order.
 pub fn parts(discovery: &Discovery) -> Vec<Part> {
-    let mut parts = vec![Part { remarks: head(discovery), block: None }];
-    parts.extend(discovery.hosts.iter().map(|block| Part { remarks: Vec::new(), block: Some(block.clone()) }));
+    let mut parts = vec![Part { remarks: head(discovery), ..Part::default() }];
+    parts.extend(discovery.hosts.iter().map(|block| Part { block: Some(block.clone()), ..Part::default() }));
     let blocks = discovery.findings.blocks.iter();
-    parts.extend(blocks.map(|one| Part { remarks: one.notes.clone(), block: Some(one.block.clone()) }));
+    parts.extend(blocks.map(|one| Part {
+        remarks: one.notes.clone(),
+        block: Some(one.block.clone()),
+        variable: one.variable.clone(),
+    }));
     let tail = tail(discovery);
     if !tail.is_empty() {
-        parts.push(Part { remarks: tail, block: None });
+        parts.push(Part { remarks: tail, ..Part::default() });
     }
     parts
 }

@@ -16,6 +16,8 @@ use super::values::quoted;
 pub struct Part {
     pub remarks: Vec<String>,
     pub block: Option<Block>,
+    /// A sensitive variable, which is declared before the block and stands in it for every secret.
+    pub variable: Option<String>,
 }
 
 /// The text of a file, and for each part the lines that it stands on, counted from 1.
@@ -32,31 +34,46 @@ pub fn write(parts: &[Part]) -> (String, Vec<Range<usize>>) {
             text.push_str(line.trim_end());
             text.push('\n');
         }
+        if let Some(name) = &part.variable {
+            writeln!(text, "variable {} {{\n  type      = string\n  sensitive = true\n}}\n", quoted(name))
+                .expect("a String takes any text");
+        }
         if let Some(block) = &part.block {
-            write_block(&mut text, block);
+            write_block(&mut text, block, part.variable.as_deref());
         }
         lines.push(first..text.matches('\n').count() + 1);
     }
     (text, lines)
 }
 
-fn write_block(text: &mut String, block: &Block) {
+fn write_block(text: &mut String, block: &Block, secret: Option<&str>) {
     let schema = kind_of(&block.address).map(|kind| kind.schema());
     writeln!(text, "{} {} {{", block.address.kind, quoted(&block.address.name)).expect("a String takes any text");
-    write_attributes(text, &block.attributes, schema.map_or(&[], |schema| schema.attributes), 1);
+    write_attributes(text, &block.attributes, schema.map_or(&[], |schema| schema.attributes), secret, 1);
     for nested in &block.blocks {
         let known = schema.and_then(|schema| schema.blocks.iter().find(|known| known.name == nested.name));
-        write_nested(text, nested, known.map_or(&[], |known| known.attributes));
+        write_nested(text, nested, known.map_or(&[], |known| known.attributes), secret);
     }
     write_lifecycle(text, &block.lifecycle);
     text.push_str("}\n");
 }
 
 /// Attributes in the order of the schema, their signs below each other; what the schema does not know goes last.
-fn write_attributes(text: &mut String, attributes: &AttributeMap, schema: &[AttributeSchema], depth: usize) {
+fn write_attributes(
+    text: &mut String,
+    attributes: &AttributeMap,
+    schema: &[AttributeSchema],
+    secret: Option<&str>,
+    depth: usize,
+) {
     let place = |name: &str| schema.iter().position(|known| known.name == name).unwrap_or(usize::MAX);
+    let is_secret = |name: &str| schema.iter().any(|known| known.name == name && known.secret);
+    let value = |name: &str, value: &Datum| match secret.filter(|_| is_secret(name)) {
+        Some(variable) => format!("var.{variable}"),
+        None => expression(value),
+    };
     let mut all: Vec<(&str, String)> =
-        attributes.iter().map(|(name, one)| (name.as_ref(), expression(&one.value))).collect();
+        attributes.iter().map(|(name, one)| (name.as_ref(), value(name, &one.value))).collect();
     all.sort_by_key(|(name, _)| place(name));
     write_aligned(text, &all, depth);
 }
@@ -68,13 +85,13 @@ fn write_aligned(text: &mut String, all: &[(&str, String)], depth: usize) {
     }
 }
 
-fn write_nested(text: &mut String, nested: &NestedBlock, schema: &[AttributeSchema]) {
+fn write_nested(text: &mut String, nested: &NestedBlock, schema: &[AttributeSchema], secret: Option<&str>) {
     if nested.attributes.is_empty() {
         writeln!(text, "  {} {{}}", nested.name).expect("a String takes any text");
         return;
     }
     writeln!(text, "  {} {{", nested.name).expect("a String takes any text");
-    write_attributes(text, &nested.attributes, schema, 2);
+    write_attributes(text, &nested.attributes, schema, secret, 2);
     text.push_str("  }\n");
 }
 
@@ -242,9 +259,12 @@ mod tests {
     fn blocks_are_written_as_terraform_would_format_them() {
         let words = ["lib\"virt", "${file(\"/etc/shadow\")}", "%{ for }\\", "\u{1b}[31m\n\u{202e}"].map(str::to_owned);
         let blocks = blocks(&words);
-        let mut parts =
-            vec![Part { remarks: vec!["one\nevil {".to_owned(), String::new(), "two".to_owned()], block: None }];
-        parts.extend(blocks.into_iter().map(|block| Part { remarks: Vec::new(), block: Some(block) }));
+        let mut parts = vec![Part {
+            remarks: vec!["one\nevil {".to_owned(), String::new(), "two".to_owned()],
+            block: None,
+            variable: None,
+        }];
+        parts.extend(blocks.into_iter().map(|block| Part { block: Some(block), ..Part::default() }));
         let (written, lines) = write(&parts);
         insta::assert_snapshot!(written, @r##"
         # one\nevil {
@@ -301,7 +321,7 @@ mod tests {
         fn whatever_a_text_holds_it_is_a_value_and_never_syntax(words in prop::array::uniform4(word()), remark in word()) {
             // A configuration has its texts in Unicode normal form C.
             let meant = blocks(&words.clone().map(|word| word.nfc().collect::<String>()));
-            let part = |block| Part { remarks: vec![remark.clone()], block: Some(block) };
+            let part = |block| Part { remarks: vec![remark.clone()], block: Some(block), variable: None };
             let (written, _) = write(&blocks(&words).into_iter().map(part).collect::<Vec<_>>());
             prop_assert_eq!(crate::model::escape(&written), written.clone());
             let formatted = crate::config::format("x.hcl", written.clone().into_bytes());
@@ -318,10 +338,7 @@ mod tests {
     fn a_name_in_another_normal_form_is_seen_to_come_back_changed() {
         let words = ["e\u{301}"; 4].map(str::to_owned);
         let written = write(
-            &blocks(&words)
-                .into_iter()
-                .map(|block| Part { remarks: Vec::new(), block: Some(block) })
-                .collect::<Vec<_>>(),
+            &blocks(&words).into_iter().map(|block| Part { block: Some(block), ..Part::default() }).collect::<Vec<_>>(),
         )
         .0;
         let read = read(&written).expect("a configuration");

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
+use crate::common::machines::eventually;
 use crate::common::{Site, actions, assert_hazard, change};
 use crate::site::{mounted, server, storage, up};
 
@@ -125,6 +126,104 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
         site.sh("hv1", "ls -d /etc/larder/credentials /srv/smb 2>/dev/null; grep x-larder /etc/fstab; true"),
         ""
     );
+}
+
+#[test]
+fn a_password_that_changes_while_the_connection_breaks_is_mended() {
+    let site = up();
+    serve(&site, "first-17");
+    know(&site, "first-17");
+    let image = "image \"a\" {\n  volume = external_volume.smb\n  format = \"raw\"\n  size   = \"1MiB\"\n}\n";
+    site.write(&(volume(&site, "images", "") + image));
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.assert_settled();
+    site.sh("hv1", "runuser -u libvirt-qemu -- sh -c 'echo guest >/srv/smb/f'");
+    set_password(&site, "second-18");
+    site.sh("san", "systemctl restart smbd");
+    for host in ["hv1", "hv2"] {
+        eventually("the mount fails", || {
+            let said = site.try_on(host, &["timeout", "-s", "KILL", "4", "stat", "-f", AT]);
+            said.status.code() == Some(1)
+        });
+    }
+    // With the old password there is no way, and what the server says is told.
+    let refused = site.refused()["hazards"].to_string();
+    for words in ["/srv/smb does not work any more (Host is down)", "refuses vmstore", "NT_STATUS_LOGON_FAILURE"] {
+        assert!(refused.contains(words), "no {words:?} in {refused}");
+    }
+    // With the new one there is.
+    know(&site, "second-18");
+    let plan = site.plan();
+    let own = |host: &str| {
+        let all = actions(&plan, ADDRESS, host);
+        all.into_iter().filter(|action| !action.starts_with("canary-")).collect::<Vec<_>>()
+    };
+    for host in ["hv1", "hv2"] {
+        assert_eq!(own(host), ["credentials", "unmount", "mount", "check-access"], "{host}");
+    }
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.assert_settled();
+    for host in ["hv1", "hv2"] {
+        assert_eq!(site.sh(host, &format!("cat {AT}/f; grep -c ' {AT} ' /proc/self/mountinfo")), "guest\n1\n");
+    }
+}
+
+#[test]
+fn shares_that_are_mounted_already_are_adopted_as_they_are() {
+    let site = up();
+    let password = "swordfish-17";
+    serve(&site, password);
+    site.sh("san", "cd /srv/smb/sub && truncate -s 1M web.raw && chown vmstore: web.raw");
+    let san = server();
+    for host in ["hv1", "hv2"] {
+        site.sh(
+            host,
+            &format!(
+                "mkdir -p /srv/smb /srv/iso /srv/by-hand && umask 077 && printf 'username=vmstore\\npassword={password}\\n' >/root/.smb
+                 echo '//{san}/images/sub /srv/smb cifs credentials=/root/.smb,uid=64055,gid=kvm,file_mode=0660,dir_mode=0770,nobrl,noatime,_netdev,nofail 0 0' >>/etc/fstab
+                 echo '//{san}/other /srv/iso cifs ro,username=vmstore,password={password},file_mode=0644,_netdev,nofail 0 0' >>/etc/fstab
+                 mount /srv/smb && mount /srv/iso"
+            ),
+        );
+    }
+    site.sh("hv1", &format!("mount -t cifs -o credentials=/root/.smb,nosuid //{san}/other /srv/by-hand"));
+    let hosts: String =
+        ["hv1", "hv2"].map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).concat();
+    site.write(&hosts);
+    let before = ["hv1", "hv2"]
+        .map(|host| site.sh(host, "cat /etc/fstab /proc/mounts; find /etc/larder /srv -xdev 2>/dev/null; true"));
+    let run = site.larder(&["discover", "hv1", "hv2", "-out", "found.hcl"]).expect(0).says("no step on any host");
+    let text = std::fs::read_to_string(site.path().join("found.hcl")).expect("a file");
+    for told in [&text, &run.out, &run.err] {
+        assert!(!told.contains(password), "{told}");
+    }
+    for words in [
+        "variable \"smb_password\" {\n  type      = string\n  sensitive = true\n}\n\nexternal_volume \"smb\"",
+        "    password = var.smb_password\n",
+        "    path     = \"sub\"\n",
+        "media_storage \"iso\" {\n  hosts       = [host.hv1, host.hv2]\n",
+        "    ignore_changes = [persist]\n",
+        "image \"web\"",
+        "external_volume \"by-hand\"",
+    ] {
+        assert!(text.contains(words), "no {words:?} in {text}");
+    }
+    // With the passwords it is adopted, and nothing else.
+    let value = serde_json::to_string(password).expect("a text");
+    let names = text.lines().filter_map(|line| line.strip_prefix("variable \"")?.split('"').next());
+    let values: String = names.map(|name| format!("{name} = {value}\n")).collect();
+    std::fs::write(site.path().join("larder.vars.hcl"), values).expect("a file");
+    site.larder(&["plan", "-detailed-exitcode"]).expect(0).says("No changes.");
+    site.apply_exactly();
+    let after = ["hv1", "hv2"]
+        .map(|host| site.sh(host, "cat /etc/fstab /proc/mounts; find /etc/larder /srv -xdev 2>/dev/null; true"));
+    assert_eq!(before, after);
+
+    // And mounted again with the password that Larder has.
+    site.sh("hv1", "umount /srv/by-hand /srv/smb");
+    site.larder(&["apply", "-auto-approve"]).expect(0);
+    site.assert_settled();
+    assert!(mounted(&site, "hv1", "/srv/smb").starts_with(&format!("//{san}/images/sub ")));
 }
 
 /// All files below a directory.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::machines::eventually;
 use crate::common::{Site, actions, assert_hazard, change};
-use crate::site::{lun, portals, server, storage, target, up};
+use crate::site::{lun, mounted, portals, server, storage, target, up};
 
 const IQN: &str = "iqn.2026-01.test.larder:array";
 const ARRAY: &str = "iscsi_target.array";
@@ -142,7 +142,10 @@ fn a_login_that_fails_says_why_and_leaves_nothing() {
     site.apply();
     site.apply();
     site.assert_settled();
-    site.sh("hv1", "mountpoint -q /srv/disk");
+    site.sh("hv1", "mountpoint -q /srv/disk && grep '^UUID=.* /srv/disk ext4 .*_netdev' /etc/fstab");
+    site.machines().reboot("hv1");
+    eventually("the disk is mounted", || !mounted(&site, "hv1", "/srv/disk").is_empty());
+    site.assert_settled();
     // Both go in one run, the mount before the session.
     site.write(&base);
     site.apply_exactly();

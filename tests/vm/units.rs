@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::common::{Site, actions, change};
-use crate::site::{mounted, server};
+use crate::site::{mounted, server, share};
 
 const NFS: &str = "external_volume.nfs";
 const BIND: &str = "external_volume.bind";
@@ -92,6 +92,52 @@ fn units_mount_at_boot_and_nothing_waits_for_a_dead_server() {
     assert_eq!(site.sh("hv1", "ls /etc/systemd/system/srv-*.mount"), "/etc/systemd/system/srv-my\\x2dimages.mount\n");
     assert_eq!(site.sh("hv1", "find /etc/systemd/system -xtype l"), "");
     assert_eq!(mounted(&site, "hv1", "/srv/bind"), "");
+}
+
+#[test]
+fn units_mount_shares_disks_and_media_at_boot() {
+    let site = Site::of_machines(&["hv1", "san"]);
+    share(&site, "swordfish-17");
+    site.sh("san", "head -c 3000 /dev/zero >/srv/smb/a.iso && chown vmstore: /srv/smb/a.iso");
+    std::fs::write(site.path().join("password"), "swordfish-17").expect("a file");
+    let login = format!(
+        "    server   = \"{}\"\n    share    = \"images\"\n    username = \"vmstore\"\n    password = secret_file(\"${{path.module}}/password\")\n",
+        server()
+    );
+    let disk =
+        "device {\n    path   = \"/dev/disk/by-id/virtio-data-hv1\"\n    fstype = \"ext4\"\n    format = true\n  }";
+    let volume = |name: &str, inner: &str| {
+        format!(
+            "external_volume \"{name}\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/{name}\"\n  persist     = \"systemd\"\n  {inner}\n}}\n"
+        )
+    };
+    let storage = format!(
+        "host \"hv1\" {{\n{}}}\nimage_storage \"main\" {{\n  hosts = [host.hv1]\n  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode  = \"0770\"\n}}\n",
+        site.machines().connection("hv1")
+    );
+    let media = format!(
+        "media_storage \"iso\" {{\n    hosts       = [host.hv1]\n    mount_point = \"/srv/iso\"\n    persist     = \"systemd\"\n{login}}}\n"
+    );
+    let volumes = volume("smb", &format!("cifs {{\n{login}  }}")) + &volume("disk", disk);
+    site.write(&format!("{storage}{volumes}{media}"));
+    let plan = site.apply_exactly();
+    assert_eq!(
+        actions(&plan, "external_volume.smb", "hv1"),
+        ["mkdir", "lock", "credentials", "unit", "mount", "check-access"]
+    );
+    assert!(actions(&plan, "external_volume.disk", "hv1").contains(&"unit".to_owned()), "{plan:#}");
+    assert!(actions(&plan, "media_storage.iso", "hv1").contains(&"unit".to_owned()), "{plan:#}");
+    site.sh("hv1", "runuser -u libvirt-qemu -- sh -c 'echo guest >/srv/smb/f; echo guest >/srv/disk/f'");
+    assert_eq!(site.sh("hv1", "grep -c x-larder /etc/fstab; true"), "0\n");
+
+    site.machines().reboot("hv1");
+    assert_eq!(site.sh("hv1", "cat /srv/smb/f /srv/disk/f && stat -c %s /srv/iso/a.iso"), "guest\nguest\n3000\n");
+    assert!(mounted(&site, "hv1", "/srv/iso").contains(" ro,"));
+    site.assert_settled();
+
+    site.write(&storage);
+    site.apply_exactly();
+    assert_eq!(site.sh("hv1", "grep -E ' /srv/(smb|disk|iso) ' /proc/self/mountinfo; ls /etc/systemd/system/srv-* /etc/larder/credentials 2>/dev/null; find /etc/systemd/system -xtype l; true"), "");
 }
 
 #[test]

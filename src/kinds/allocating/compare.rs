@@ -77,19 +77,15 @@ impl Wanted<'_> {
             return Ok(());
         }
         let have = file.virtual_size();
+        let size = self.size.unwrap_or(have);
         verdict.observed.insert("format".to_owned(), file.format().to_owned());
         verdict.observed.insert("size".to_owned(), have.to_string());
         verdict.observed.insert("inode".to_owned(), file.inode.inode.to_string());
-        let differs = file.format() != self.format() || (have != self.size() && !is_ours);
+        let differs = file.format() != self.format() || (have != size && !is_ours);
         if differs {
-            let message = format!(
-                "{path} on {} is {} of {have}, not {} of {}",
-                self.host,
-                file.format(),
-                self.format(),
-                self.size()
-            );
-            let cure = match (file.format() == self.format(), have < self.size()) {
+            let message =
+                format!("{path} on {} is {} of {have}, not {} of {}", self.host, file.format(), self.format(), size);
+            let cure = match (file.format() == self.format(), have < size) {
                 (true, true) => {
                     format!("It is not in the state. Set size = \"{have}\" to adopt it, apply, then let it grow.")
                 }
@@ -101,7 +97,7 @@ impl Wanted<'_> {
                         .to_owned()
                 }
             };
-            let code = if file.format() == self.format() && have > self.size() {
+            let code = if file.format() == self.format() && have > size {
                 HazardCode::Shrink
             } else {
                 HazardCode::WrongSource
@@ -109,11 +105,14 @@ impl Wanted<'_> {
             verdict.hazards.push(self.hazard(code, message, cure));
             return Ok(());
         }
+        if let Some(hazard) = self.has_another_source(previous) {
+            verdict.hazards.push(hazard);
+        }
         let users = self.users(scene)?;
-        if have > self.size() {
+        if have > size {
             let hazard = self.hazard(
                 HazardCode::Shrink,
-                format!("{path} on {} has {have}, the configuration wants {}", self.host, self.size()),
+                format!("{path} on {} has {have}, the configuration wants {}", self.host, size),
                 format!(
                     "An image is never shrunk: a guest would lose what lies behind the new end. Set size = \"{have}\"."
                 ),
@@ -121,12 +120,12 @@ impl Wanted<'_> {
             verdict.differences.push(Difference::new(
                 "size",
                 have.to_string(),
-                self.size().to_string(),
+                size.to_string(),
                 Remedy::Never(hazard),
             ));
-        } else if have < self.size() && !self.block.lifecycle.ignore_changes.contains("size") {
+        } else if have < size && !self.block.lifecycle.ignore_changes.contains("size") {
             let lost = previous.and_then(|previous| previous.size("size")).filter(|size| have < *size);
-            self.grow(verdict, scene, &file, seen_at, lost)?;
+            self.grow(verdict, scene, &file, seen_at, size, lost)?;
         }
         // libvirt gives an image to the qemu user while a guest runs, and back when it stops.
         if users.is_empty() {

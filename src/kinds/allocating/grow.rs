@@ -17,11 +17,12 @@ impl Wanted<'_> {
         scene: &Scene,
         file: &ImageFile,
         seen_at: &str,
+        size: Size,
         lost: Option<Size>,
     ) -> Result<(), String> {
         self.need_program(verdict, "qemu-img");
         self.need_program(verdict, "setpriv");
-        let (have, size) = (file.virtual_size(), self.size());
+        let have = file.virtual_size();
         let preallocation = match self.way_to_allocate(verdict, Size(size.0 - have.0)) {
             "sparse" => "off",
             other => other,
@@ -43,6 +44,11 @@ impl Wanted<'_> {
         let hosts = sharing(self.block, scene, self.room.shared, self.host);
         let users = users(scene, &hosts, &self.places(scene))?;
         let remedy = match (users.first(), lost) {
+            _ if self.is_template() => Remedy::Never(self.hazard(
+                HazardCode::WrongSource,
+                format!("{} on {} is a template of {have}, and a template does not grow", self.path, self.host),
+                format!("Set size = \"{have}\". What is made of it may be larger."),
+            )),
             _ if chained.is_some() => Remedy::Never(self.hazard(
                 HazardCode::BackingInUse,
                 format!("{} on {} does not grow: {}", self.path, self.host, chained.unwrap_or_default()),

@@ -15,9 +15,11 @@ mod compare;
 mod create;
 mod grow;
 mod moved;
+mod origin;
 mod room;
 
 pub(in crate::kinds) use backing::{base, check as check_backing, resolved};
+pub(in crate::kinds) use origin::{check as check_origin, default_mode, origin, take_source};
 
 pub(in crate::kinds) fn volume<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
     all.get(block.resource("volume")?)
@@ -50,6 +52,12 @@ pub(in crate::kinds) fn places(block: &Block, all: &Blocks) -> impl Iterator<Ite
     directories.unwrap_or_default().into_iter().map(|directory| in_directory(&directory, block))
 }
 
+/// The directory of the volume that it lies in; `None` while that is not known.
+pub(in crate::kinds) fn directory(block: &Block, all: &Blocks) -> Option<String> {
+    let volume = volume(block, all).filter(|volume| !volume.is_unknown("mount_point"))?;
+    kind_of(&volume.address)?.image_directories(volume).into_iter().next()
+}
+
 pub(super) fn in_directory(directory: &str, block: &Block) -> String {
     format!("{}/{}", directory.trim_end_matches('/'), block.text("name").unwrap_or_default())
 }
@@ -78,8 +86,16 @@ pub(in crate::kinds) fn judge_host(block: &Block, scene: &Scene, host: &HostName
         None => None,
         Some(look_in) => image_file::read(facts, look_in)?,
     };
-    let image =
-        Wanted { block, address: &block.address, host, path, room: &room, ground: &ground, permissions: wanted };
+    let image = Wanted {
+        block,
+        address: &block.address,
+        host,
+        path,
+        room: &room,
+        ground: &ground,
+        permissions: wanted,
+        size: origin::size(block, scene),
+    };
     match found {
         None => image.create(&mut verdict, scene, hidden)?,
         Some(_) if let Some(hazard) = hidden => {
@@ -100,6 +116,8 @@ struct Wanted<'a> {
     room: &'a Room,
     ground: &'a Ground,
     permissions: Permissions,
+    /// The size that a guest is to see; `None` where it is that of a source at which nobody has looked.
+    size: Option<Size>,
 }
 
 impl Wanted<'_> {
@@ -111,8 +129,8 @@ impl Wanted<'_> {
         self.block.text("format").unwrap_or("raw")
     }
 
-    fn size(&self) -> Size {
-        self.block.size("size").unwrap_or_default()
+    fn is_template(&self) -> bool {
+        self.block.boolean("template") == Some(true)
     }
 
     fn allocation(&self) -> &str {

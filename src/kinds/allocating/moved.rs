@@ -104,13 +104,20 @@ impl Wanted<'_> {
             .then(|| format!("{} is not mounted, so that nobody knows what is there", volume.address))
     }
 
+    fn in_its_place(&self) -> &str {
+        match self.block.datum("source").or(self.block.datum("clone")) {
+            Some(_) => "a new one, without what the guest wrote,",
+            None => "a blank image",
+        }
+    }
+
     /// The hazard of an image that is not there and was when it was applied last.
     pub(super) fn gone(&self, scene: &Scene) -> Option<Hazard> {
         (scene.was_seen(self.address, self.host) && !self.room.volatile).then(|| {
             self.hazard(
                 HazardCode::DataLoss,
                 format!("{} was there when it was applied last and is gone from {}", self.path, self.host),
-                "Find out where it went, and put it back: a blank image would take its place.",
+                format!("Find out where it went, and put it back: {} would take its place.", self.in_its_place()),
             )
         })
     }

@@ -31,6 +31,8 @@ pub struct Device {
     pub path_of: Option<Map>,
     /// multipathd(8) has taken it for a path, whether or not it has made the map.
     pub is_claimed: bool,
+    /// It comes over the network, or is made of a disk that does: iSCSI, NVMe over fabrics.
+    pub is_remote: bool,
     pub partitions: Vec<String>,
     pub is_swap: bool,
     /// Processes that have it open.
@@ -229,6 +231,7 @@ fn parse(text: &str) -> Known<Found> {
                 device.path_of = Some(Map { name: name.to_owned(), wwid: wwid.to_owned() });
             }
             "claimed" => device.is_claimed = true,
+            "network" => device.is_remote = true,
             "partition" => device.partitions.push(value.to_owned()),
             "swap" => device.is_swap = true,
             "open" => device.open_by.push(value.to_owned()),

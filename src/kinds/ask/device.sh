@@ -27,6 +27,15 @@ done
 [ ! -r "/run/udev/data/b$number" ] || while read -r line; do
     [ "$line" != E:DM_MULTIPATH_DEVICE_PATH=1 ] || echo claimed
 done <"/run/udev/data/b$number"
+# What comes over the network has its session in its path in sysfs; what is made of it stands above.
+for part in "$sys" "$sys"/slaves/* "$sys"/slaves/*/slaves/* "$sys"/slaves/*/slaves/*/slaves/*; do
+    case $(readlink -f "$part") in
+    */session[0-9]*/target* | */nvme-fabrics/*)
+        echo network
+        break
+        ;;
+    esac
+done
 for part in "$sys"/*/partition; do [ ! -e "$part" ] || { part=${part%/partition}; printf 'partition %s\n' "${part##*/}"; }; done
 set -f
 while read -r name rest; do [ "$name" != "$dev" ] || echo swap; done </proc/swaps

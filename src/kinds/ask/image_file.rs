@@ -114,7 +114,7 @@ pub(super) fn parse_with_bytes(text: &str) -> Option<(ImageFile, Vec<u8>)> {
 
 /// Reads the header of qcow2 as QEMU's docs/interop/qcow2.txt describes it: magic, version, offset and length of the backing
 /// file's name, and the virtual size, all big-endian.
-fn read_header(bytes: &[u8]) -> Header {
+pub fn read_header(bytes: &[u8]) -> Header {
     if !bytes.starts_with(b"QFI\xfb") {
         return Header::Raw;
     }

@@ -1,4 +1,5 @@
-# iscsi_forget IQN PORT ADDRESS: deletes the records of a portal, if there are any.
+# iscsi_forget IQN PORT ADDRESS: deletes the records of a portal, if there are any, and what a broken run left of one.
+rm -f -- /etc/iscsi/.larder-new /var/lib/iscsi/.larder-new
 files=$(iscsi_files "$1" "$2" "$3") || return 1
 [ -n "$files" ] || return 0
 portal=$3:$2

@@ -21,6 +21,7 @@ pub mod ocfs2;
 pub mod open_files;
 pub mod path;
 pub mod people;
+pub mod reflink;
 pub mod samba;
 pub mod selinux;
 pub mod space;
@@ -49,6 +50,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("network_mounts", include_str!("network_mounts.sh")),
     ("open_files_below", include_str!("open_files.sh")),
     ("can_read", include_str!("can_read.sh")),
+    ("can_reflink", include_str!("can_reflink.sh")),
     ("media_facts", include_str!("media_facts.sh")),
     ("media_listing", include_str!("media_listing.sh")),
     ("can_use", include_str!("can_use.sh")),
@@ -77,6 +79,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     iscsi::FUNCTIONS[6],
     iscsi::FUNCTIONS[7],
     multipath::FUNCTION,
+    samba::FUNCTIONS[9],
 ];
 
 /// The constant functions that steps on directories use on the host, by name.

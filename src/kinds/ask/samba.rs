@@ -26,7 +26,7 @@ pub const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 /// The constant functions that questions use on the host.
-pub const FUNCTIONS: [(&str, &str); 9] = [
+pub const FUNCTIONS: [(&str, &str); 10] = [
     ("samba_facts", include_str!("samba_facts.sh")),
     ("samba_without", include_str!("samba_without.sh")),
     ("samba_share", include_str!("samba_share.sh")),
@@ -36,6 +36,7 @@ pub const FUNCTIONS: [(&str, &str); 9] = [
     ("samba_login", include_str!("samba_login.sh")),
     ("samba_connections", include_str!("samba_connections.sh")),
     ("cifs_login", include_str!("cifs_login.sh")),
+    ("cifs_login_anew", include_str!("cifs_login_anew.sh")),
 ];
 
 /// The constant functions that steps use on the host.
@@ -298,6 +299,16 @@ pub fn client_login_question(login: &Login<'_>) -> Question {
 
 pub fn read_client_login(facts: &HostFacts, login: &Login<'_>) -> Known<LoggedIn> {
     read_logged_in(facts, &client_login_question(login))
+}
+
+/// The same from a client whose mount of the share does not work any more; nothing is known of it elsewhere.
+pub fn renewing_login_question(login: &Login<'_>) -> Question {
+    let words = ["cifs_login_anew".to_owned(), escape(login.directory)];
+    Question::new(words.into_iter().chain(login_question(login).0.into_iter().skip(1)))
+}
+
+pub fn read_renewing_login(facts: &HostFacts, login: &Login<'_>) -> Known<LoggedIn> {
+    read_logged_in(facts, &renewing_login_question(login))
 }
 
 fn read_logged_in(facts: &HostFacts, question: &Question) -> Known<LoggedIn> {

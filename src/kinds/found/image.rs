@@ -196,7 +196,7 @@ impl Looking<'_> {
                 };
                 let block = self.image(&name, &spec, &hosts);
                 addresses.extend(hosts.iter().map(|host| ((host.clone(), spec.path()), block.address.clone())));
-                let finding = Finding { block, place: spec.path(), hosts, notes: Vec::new() };
+                let finding = Finding { block, place: spec.path(), hosts, notes: Vec::new(), variable: None };
                 drawn.entry(spec.volume).or_default().push(finding);
             }
         }

@@ -31,6 +31,8 @@ pub struct Finding {
     /// Where it was found.
     pub hosts: Vec<HostName>,
     pub notes: Vec<String>,
+    /// The variable that is to hold what no host gives away: a password.
+    pub variable: Option<String>,
 }
 
 /// Something that is on a host and that no block describes.
@@ -112,7 +114,8 @@ pub struct Managed {
 }
 
 impl Managed {
-    /// `names` are the kinds and names of all blocks, of those too that have no instance.
+    /// `names` are the kinds and names of all blocks, of those too that have no instance, and with the word `variable` those of
+    /// variables.
     pub fn of(blocks: &Blocks, names: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut managed = Managed::default();
         for (kind, name) in names {
@@ -147,7 +150,11 @@ impl Managed {
     }
 
     fn names(&self, kind: &dyn Kind) -> Names {
-        Names::taken(self.names.get(kind.name()).into_iter().flatten().cloned())
+        self.names_of(kind.name())
+    }
+
+    fn names_of(&self, word: &str) -> Names {
+        Names::taken(self.names.get(word).into_iter().flatten().cloned())
     }
 }
 

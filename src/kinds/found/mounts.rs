@@ -10,8 +10,8 @@ use crate::kinds::ask::mounts::{Mount, Mounts, is_within};
 use crate::kinds::ask::units::Unit;
 use crate::kinds::external_volume::is_unstable;
 use crate::kinds::ground::{Ground, belongs_to_the_system};
-use crate::kinds::mounting::{split_cifs, split_nfs};
-use crate::model::Size;
+use crate::kinds::mounting::{cifs, split_cifs, split_nfs};
+use crate::model::{Mode, Size};
 
 use super::Regard;
 
@@ -36,6 +36,27 @@ pub enum Source {
     Tmpfs { size: Size },
     Device { path: String, fstype: String },
     Nfs { server: String, export: String, version: String },
+    Cifs(Share),
+}
+
+/// A share as the kernel shows it, which never shows the password.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share {
+    pub server: String,
+    pub share: String,
+    /// Below the share; empty for the share itself.
+    pub path: String,
+    pub username: String,
+    pub domain: Option<String>,
+    pub version: String,
+    pub reads_only: bool,
+    /// Whose everything in it looks.
+    pub uid: u32,
+    pub gid: u32,
+    /// Of directories.
+    pub mode: Mode,
+    /// Files have other permissions than a block would give them.
+    pub has_other_files: bool,
 }
 
 /// What is no volume, or could not be looked at.
@@ -243,8 +264,8 @@ fn objection(mount: &Mount, mounts: &Mounts) -> Option<(String, Regard)> {
     if OF_THE_KERNEL.contains(&fstype) {
         return usual("file systems of the kernel and of packages");
     }
-    if is_shared(fstype) && !is_nfs(fstype) {
-        return certain(cifs_words(mount).unwrap_or_else(|| unsupported(mount)));
+    if is_shared(fstype) && !is_nfs(fstype) && !is_cifs(fstype) {
+        return certain(unsupported(mount));
     }
     if belongs_to_the_system(at) || within(OF_THE_SYSTEM) {
         return usual("mounts of the system");
@@ -286,31 +307,8 @@ fn is_shared(fstype: &str) -> bool {
     NAMES.contains(&fstype) || fstype.starts_with("fuse.")
 }
 
-/// What a block of a CIFS share would say, but for the password: that is the administrator's to give, and no block is complete
-/// without it.
-fn cifs_words(mount: &Mount) -> Option<String> {
-    if !matches!(mount.fstype.as_str(), "cifs" | "smb3") {
-        return None;
-    }
-    let (server, rest) = split_cifs(&mount.source)?;
-    let whole = format!("{rest}/{}", mount.root);
-    let mut parts = whole.split('/').filter(|part| !part.is_empty());
-    let share = parts.next()?.to_owned();
-    let path = parts.collect::<Vec<_>>().join("/");
-    let words = [
-        ("server", Some(server.as_str())),
-        ("share", Some(share.as_str())),
-        ("path", Some(path.as_str()).filter(|path| !path.is_empty())),
-        ("username", mount.option("username")),
-        ("domain", mount.option("domain")),
-        ("version", mount.option("vers")),
-    ];
-    let said: Vec<_> = words.iter().filter_map(|(name, value)| Some(format!("{name} = {:?}", (*value)?))).collect();
-    Some(format!(
-        "{} whose password only its administrator knows; write it as cifs with {} and a sensitive variable as the password",
-        mount.fstype,
-        said.join(", ")
-    ))
+fn is_cifs(fstype: &str) -> bool {
+    matches!(fstype, "cifs" | "smb3")
 }
 
 fn is_nfs(fstype: &str) -> bool {
@@ -378,6 +376,9 @@ fn source(mount: &Mount, ground: &Ground, names: &Known<DeviceNames>) -> Result<
     if is_nfs(&mount.fstype) && mount.root == "/" && !lines.iter().any(|entry| is_bind(entry)) {
         return nfs_source(mount);
     }
+    if is_cifs(&mount.fstype) && !lines.iter().any(|entry| is_bind(entry)) {
+        return cifs_source(mount).map(Source::Cifs);
+    }
     let is_subvolume =
         mount.fstype == "btrfs" && mount.option("subvol").is_some_and(|subvolume| subvolume == mount.root);
     if mount.root != "/" && is_subvolume {
@@ -410,6 +411,45 @@ fn nfs_source(mount: &Mount) -> Result<Source, String> {
     let [server, export, version] = [server, export, version].map(str::to_owned);
     let export = fstab::normalised(&export);
     Ok(Source::Nfs { server, export, version })
+}
+
+/// The share, if the kernel shows who logged in, and a version that a block can name.
+fn cifs_source(mount: &Mount) -> Result<Share, String> {
+    let (server, rest) = split_cifs(&mount.source).ok_or_else(|| unsupported(mount))?;
+    let whole = format!("{rest}/{}", mount.root);
+    let mut parts = whole.split('/').filter(|part| !part.is_empty());
+    let share = parts.next().ok_or_else(|| unsupported(mount))?.to_owned();
+    let path = parts.collect::<Vec<_>>().join("/");
+    let version = match mount.option("vers") {
+        Some("3.02") => "3.0.2",
+        Some(version) if cifs::VERSIONS.contains(&version) => version,
+        _ => return Err(format!("{} with vers={}", unsupported(mount), mount.option("vers").unwrap_or_default())),
+    };
+    let Some(username) = mount.option("username").filter(|name| !name.is_empty()) else {
+        return Err(format!(
+            "{} from {}, into which nobody logs in with a name and a password",
+            mount.fstype, mount.source
+        ));
+    };
+    let number = |name: &str| mount.option(name)?.parse::<u32>().ok();
+    let mode = |name: &str| Mode::new(u16::from_str_radix(mount.option(name)?, 8).ok()?);
+    let shown = number("uid").zip(number("gid")).zip(mode("dir_mode").zip(mode("file_mode")));
+    let ((uid, gid), (of_directories, of_files)) = shown.ok_or_else(|| {
+        format!("{} from {}, of which the kernel does not show whose it is", mount.fstype, mount.source)
+    })?;
+    Ok(Share {
+        server,
+        share,
+        path,
+        username: username.to_owned(),
+        domain: mount.option("domain").map(str::to_owned),
+        version: version.to_owned(),
+        reads_only: mount.has_option("ro"),
+        uid,
+        gid,
+        mode: of_directories,
+        has_other_files: of_files.bits() != of_directories.bits() & 0o666,
+    })
 }
 
 /// Of several mounts of a whole file system one is the volume, and the others are bind mounts of it: as fstab says, else the first
@@ -605,7 +645,7 @@ mod tests {
 
     #[test]
     fn what_is_no_volume_is_named_with_the_reason() {
-        let table: [(&[&str], &str, &str, &str); 17] = [
+        let table: [(&[&str], &str, &str, &str); 18] = [
             (&["8:17 / /boot rw - ext4 /dev/sdb1 rw"], "", "/boot", "mounts of the system"),
             (&["8:17 / /var/log/audit rw - xfs /dev/sdb1 rw"], "", "/var/log/audit", "mounts of the system"),
             (&["0:9 / /run/user/0 rw - tmpfs tmpfs rw,size=1k"], "", "/run/user/0", "mounts of the system"),
@@ -630,10 +670,16 @@ mod tests {
                 "nfs4 from 10.0.0.5:/export, which is not supported yet",
             ),
             (
-                &["0:9 /sub /srv/x rw - cifs //nas/share rw,vers=3.1.1,username=u"],
+                &["0:9 / /srv/x rw - cifs //nas/share rw,vers=3.1.1,sec=krb5,uid=0,gid=0,file_mode=0755,dir_mode=0755"],
                 "",
                 "/srv/x",
-                "write it as cifs with server = \"nas\", share = \"share\", path = \"sub\", username = \"u\", version = \"3.1.1\" and",
+                "cifs from //nas/share, into which nobody logs in with a name and a password",
+            ),
+            (
+                &["0:9 / /srv/x rw - cifs //nas/share rw,vers=1.0,username=u"],
+                "",
+                "/srv/x",
+                "cifs from //nas/share, which is not supported yet with vers=1.0",
             ),
             (&["0:9 / /srv/x rw - fuse.glusterfs hv1:/v rw"], "", "/srv/x", "fuse.glusterfs from hv1:/v"),
             (
@@ -663,6 +709,40 @@ mod tests {
             let sorted = sorted(lines, fstab, &[]);
             let passed = sorted.passed.iter().find(|passed| passed.what == at);
             assert!(passed.is_some_and(|passed| passed.why.contains(why)), "{lines:?}: {sorted:?}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_told_by_what_the_kernel_shows_of_it() {
+        let whole = Share {
+            server: "nas".to_owned(),
+            share: "VM".to_owned(),
+            path: "a/b".to_owned(),
+            username: "u".to_owned(),
+            domain: None,
+            version: "3.1.1".to_owned(),
+            reads_only: false,
+            uid: 64055,
+            gid: 104,
+            mode: Mode::new(0o770).expect("twelve bits"),
+            has_other_files: false,
+        };
+        let shown = "vers=3.1.1,username=u,uid=64055,gid=104,file_mode=0660,dir_mode=0770";
+        let table = [
+            (format!("/ /srv/x rw - cifs //nas/VM/a/b rw,{shown}"), whole.clone()),
+            (
+                format!("/a/b /srv/x ro - cifs //nas/VM ro,{shown},domain=D"),
+                Share { reads_only: true, domain: Some("D".to_owned()), ..whole.clone() },
+            ),
+            (
+                format!("/ /srv/x rw - smb3 //nas/VM rw,{}", shown.replace("3.1.1", "3.02").replace("0660", "0640")),
+                Share { path: String::new(), version: "3.0.2".to_owned(), has_other_files: true, ..whole },
+            ),
+        ];
+        for (line, expected) in table {
+            let sorted = sorted(&[&format!("0:9 {line}")], "//nas/VM /srv/x cifs credentials=/root/.smb 0 0", &[]);
+            let found: Vec<_> = sorted.candidates.iter().filter(|one| one.at == "/srv/x").collect();
+            assert_eq!(found.first().map(|one| &one.source), Some(&Source::Cifs(expected)), "{line}: {sorted:?}");
         }
     }
 

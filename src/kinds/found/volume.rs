@@ -12,12 +12,13 @@ use crate::kinds::ask::units::Unit;
 use crate::kinds::external_volume::ExternalVolume;
 use crate::kinds::ground::{Ground, belongs_to_the_system};
 use crate::kinds::image_storage::ImageStorage;
-use crate::kinds::mounting::{beyond_the_defaults, is_option_of_the_user};
+use crate::kinds::media_storage::MediaStorage;
+use crate::kinds::mounting::{beyond_the_defaults, cifs, is_option_of_the_user};
 use crate::model::block::AttributeMap;
 use crate::model::{Address, Attribute, Block, Datum, HostFacts, HostName, Lifecycle, Mode, NestedBlock, Size};
 
-use super::mounts::{Candidate, Source, lines_at, persistence};
-use super::names::word;
+use super::mounts::{Candidate, Share, Source, lines_at, persistence};
+use super::names::{Names, word};
 use super::{Finding, Managed, Regard, person, reference, unwritable};
 
 /// What one host has at a path.
@@ -49,6 +50,7 @@ enum Bytes {
     Tmpfs { size: Size, owner: String, group: String, mode: Mode },
     Device { host: HostName, path: String, fstype: String, label: String },
     Nfs { server: String, export: String, version: String },
+    Cifs(Share),
 }
 
 /// Looks at a candidate; says why it is no volume, and how sure that is.
@@ -85,7 +87,11 @@ pub(super) fn look(
             ));
         }
     }
-    let (owner, group) = (person(&ground.system.users, inode.uid), person(&ground.system.groups, inode.gid));
+    let (uid, gid, mode) = match &candidate.source {
+        Source::Cifs(share) => (share.uid, share.gid, share.mode),
+        _ => (inode.uid, inode.gid, inode.mode),
+    };
+    let (owner, group) = (person(&ground.system.users, uid), person(&ground.system.groups, gid));
     let bytes = match &candidate.source {
         Source::Directory => Bytes::Directory,
         Source::Bind { source } => match unwritable(source) {
@@ -99,6 +105,13 @@ pub(super) fn look(
             Some(why) => return Err(certain(&format!("an export whose name is {why}"))),
             None => Bytes::Nfs { server: server.clone(), export: export.clone(), version: version.clone() },
         },
+        Source::Cifs(share) => {
+            let words = [&share.server, &share.share, &share.path, &share.username];
+            match words.into_iter().chain(&share.domain).find_map(|word| unwritable(word)) {
+                Some(why) => return Err(certain(&format!("a share of which a name is {why}"))),
+                None => Bytes::Cifs(share.clone()),
+            }
+        }
         Source::Device { path, fstype } => {
             let label = label(path, fstype, candidate.mount.as_ref(), facts)?;
             Bytes::Device { host: host.clone(), path: path.clone(), fstype: fstype.clone(), label }
@@ -111,7 +124,7 @@ pub(super) fn look(
         persist: persistence(ground, at),
     };
     let others = listing.as_ref().map_or(0, |listing| listing.others);
-    Ok(FoundVolume { host: host.clone(), spec, owner, group, mode: inode.mode, others })
+    Ok(FoundVolume { host: host.clone(), spec, owner, group, mode, others })
 }
 
 /// Whether images lie in a directory, or may: what could not be looked at may hold some.
@@ -148,7 +161,12 @@ fn options(mount: &Mount, bytes: &Bytes, ground: &Ground) -> Vec<String> {
     let flags = beyond_the_defaults(mount, inherited).into_iter().map(str::to_owned);
     let in_force = of_lines.filter(|option| is_option_of_the_user(option) && mount.has_option(option)).cloned();
     for option in in_force.chain(flags) {
-        if matches!(bytes, Bytes::Nfs { .. }) && is_given_to_nfs(&option) {
+        let is_given = match bytes {
+            Bytes::Nfs { .. } => is_given_to_nfs(&option),
+            Bytes::Cifs(share) => matches!(option.as_str(), "nobrl" | "brl") || option == "ro" && share.reads_only,
+            _ => false,
+        };
+        if is_given {
             continue;
         }
         if unwritable(&option).is_none() && !options.contains(&option) {
@@ -162,6 +180,9 @@ fn options(mount: &Mount, bytes: &Bytes, ground: &Ground) -> Vec<String> {
             options.push("relatime".to_owned());
         }
         options.dedup();
+    }
+    if matches!(bytes, Bytes::Cifs(_)) && !mount.has_option("nobrl") {
+        options.push("brl".to_owned());
     }
     options
 }
@@ -195,12 +216,14 @@ pub(super) fn blocks(
     for volume in found {
         alike.entry(volume.spec.clone()).or_default().push(volume);
     }
-    let mut names = managed.names(&ExternalVolume);
+    let (mut names, mut media_names) = (managed.names(&ExternalVolume), managed.names(&MediaStorage));
+    let mut variables = managed.names_of("variable");
     // A line of fstab or a unit that is marked with a name would be taken for that of the new block.
     let marks = grounds.values().flat_map(|ground| &ground.fstab.lines).filter_map(|line| line.entry.as_ref()?.id());
     let units = grounds.values().flat_map(|ground| ground.units.all_lasting()).filter_map(Unit::id);
     for mark in marks.chain(units).filter_map(|id| id.parse::<Address>().ok()) {
         names.give(&[mark.name.to_string()]);
+        media_names.give(&[mark.name.to_string()]);
     }
     let mut storage_names = managed.names(&ImageStorage);
     let mut storages: BTreeMap<Vec<HostName>, Address> = BTreeMap::new();
@@ -208,12 +231,20 @@ pub(super) fn blocks(
     let bases: Vec<String> = alike.keys().map(|spec| base_name(&spec.at)).collect();
     for (spec, members) in alike {
         let set: Vec<HostName> = members.iter().map(|member| member.host.clone()).collect();
+        if let Bytes::Cifs(share) = &spec.bytes
+            && share.reads_only
+        {
+            let base = base_name(&spec.at);
+            let name = media_names.give(&[base.clone(), format!("{base}_{}", word(set[0].as_str(), "host"))]);
+            drawn.volumes.push(media(&name, share, &spec, &members, hosts, &mut variables));
+            continue;
+        }
         let storage = storages.entry(set.clone()).or_insert_with(|| {
             let name = storage_names.give(&[storage_name(&set)]);
             let block = storage(&name, &set, hosts);
             let address = block.address.clone();
             let place = block.address.to_string();
-            drawn.storages.push(Finding { block, place, hosts: set.clone(), notes: Vec::new() });
+            drawn.storages.push(Finding { block, place, hosts: set.clone(), notes: Vec::new(), variable: None });
             address
         });
         let base = base_name(&spec.at);
@@ -231,7 +262,10 @@ pub(super) fn blocks(
                 drawn.sources.entry((host.clone(), source.clone())).or_default().push(spec.at.clone());
             }
         }
-        let finding = volume(&name, storage, &spec, &members, is_of_another);
+        let mut finding = volume(&name, storage, &spec, &members, is_of_another);
+        if let Bytes::Cifs(share) = &spec.bytes {
+            leave_to_people(&mut finding, share, &spec, &mut variables);
+        }
         drawn.places.extend(set.into_iter().map(|host| ((host, spec.at.clone()), finding.block.address.clone())));
         drawn.volumes.push(finding);
     }
@@ -307,6 +341,7 @@ fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], i
         Bytes::Nfs { server, export, version } => {
             nested("nfs", attributes([("server", text(server)), ("export", text(export)), ("version", text(version))]))
         }
+        Bytes::Cifs(share) => nested("cifs", share_attributes(share)),
         Bytes::Device { path, fstype, label, .. } => {
             nested("device", attributes([("path", text(path)), ("fstype", text(fstype)), ("label", text(label))]))
         }
@@ -321,5 +356,71 @@ fn volume(name: &str, storage: &Address, spec: &Spec, members: &[FoundVolume], i
     let mut block = block(&ExternalVolume, name, all);
     block.blocks.push(bytes);
     let hosts = members.iter().map(|member| member.host.clone()).collect();
-    Finding { block, place: spec.at.clone(), hosts, notes }
+    Finding { block, place: spec.at.clone(), hosts, notes, variable: None }
+}
+
+/// What names a share. In place of the password stands that it is none of what is known.
+fn share_attributes(share: &Share) -> AttributeMap {
+    let text = |text: &str| Datum::Text(text.into());
+    let mut all = attributes([
+        ("server", text(&share.server)),
+        ("share", text(&share.share)),
+        ("username", text(&share.username)),
+        ("password", Datum::Any(Box::default())),
+    ]);
+    if !share.path.is_empty() {
+        all.extend(attributes([("path", text(&share.path))]));
+    }
+    if let Some(domain) = &share.domain {
+        all.extend(attributes([("domain", text(domain))]));
+    }
+    if share.version != cifs::DEFAULT_VERSION {
+        all.extend(attributes([("version", text(&share.version))]));
+    }
+    all
+}
+
+/// A share that is mounted read-only holds media.
+fn media(
+    name: &str,
+    share: &Share,
+    spec: &Spec,
+    members: &[FoundVolume],
+    hosts: &[(HostName, Address)],
+    variables: &mut Names,
+) -> Finding {
+    let set: Vec<HostName> = members.iter().map(|member| member.host.clone()).collect();
+    let mut finding = volume(name, &Address::root(ImageStorage.name(), name), spec, members, false);
+    let mut all = std::mem::take(&mut finding.block.attributes);
+    all.remove("storage");
+    all.extend(share_attributes(share));
+    all.extend(attributes([("hosts", Datum::Resources(set.iter().map(|host| reference(hosts, host)).collect()))]));
+    finding.block = Block { lifecycle: finding.block.lifecycle, ..block(&MediaStorage, name, all) };
+    leave_to_people(&mut finding, share, spec, variables);
+    finding
+}
+
+/// What no host gives away, and what is not Larder's: the password, and where the host has it for what mounts the share at boot.
+fn leave_to_people(finding: &mut Finding, share: &Share, spec: &Spec, variables: &mut Names) {
+    let name = variables.give(&[format!("{}_password", finding.block.address.name)]);
+    finding.notes.insert(
+        0,
+        format!(
+            "{name} is the password of {} on {}, which no host gives away. It is used when Larder mounts the share.",
+            share.username, share.server
+        ),
+    );
+    finding.variable = Some(name);
+    if spec.persist != "none" {
+        finding
+            .notes
+            .push("what mounts it at boot has credentials of its own; ignore_changes leaves it as it is".to_owned());
+        finding.block.lifecycle.ignore_changes.insert("persist".to_owned());
+    }
+    if share.has_other_files {
+        finding
+            .notes
+            .push("files have other permissions than directories there; ignore_changes leaves them".to_owned());
+        finding.block.lifecycle.ignore_changes.insert("mode".to_owned());
+    }
 }

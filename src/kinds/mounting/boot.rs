@@ -1,6 +1,7 @@
 //! What mounts a volume at boot: its line in /etc/fstab.
 
 use super::{Look, Mounted, Source, clustered, file_system};
+use crate::kinds::ask::device::Found;
 use crate::kinds::ask::fstab::{self, Entry, Line, encode_id, holds_password, without_passwords};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
 use crate::model::block::Attributes;
@@ -10,6 +11,13 @@ impl Look<'_> {
     /// The line that the volume is to have, if any.
     pub(super) fn fstab_entry(&self, uuid: Option<&str>) -> Option<Entry> {
         self.boot_entry(uuid).filter(|_| !matches!(self.block.text("persist"), Some("none" | "systemd")))
+    }
+
+    /// Whether it can be mounted only while the network is up, and has to be unmounted before that goes down: also a disk of iSCSI.
+    pub(super) fn needs_network(&self) -> bool {
+        self.source.is_network()
+            || self.clustered.is_some()
+            || matches!(&self.device, Some(Found::Device(device)) if device.is_remote)
     }
 
     /// What is to be mounted at boot, wherever that is written.
@@ -23,8 +31,7 @@ impl Look<'_> {
             options.push("defaults".to_owned());
         }
         let is_new = self.options_that_stay().is_none();
-        let is_of_others = self.source.is_network() || self.clustered.is_some();
-        if is_new && is_of_others && !options.iter().any(|option| option == "_netdev") {
+        if is_new && self.needs_network() && !options.iter().any(|option| option == "_netdev") {
             options.push("_netdev".to_owned());
         }
         if is_new && self.clustered.is_some() && !options.iter().any(|option| option == clustered::ORDER) {

@@ -130,6 +130,7 @@ impl Look<'_> {
             (_, Mounted::Foreign(_) | Mounted::Stacked(_)) => {
                 RoomState::Unknown(format!("{} is not {}", self.at, self.describe()))
             }
+            (_, Mounted::Ours(_)) if self.broken.is_some() => RoomState::Later(format!("{} is mounted anew", self.at)),
             (_, Mounted::Previous(_)) => RoomState::Later(format!("{} is mounted anew", self.at)),
             (_, Mounted::Ours(_)) => RoomState::Open { look_in: self.at.to_owned() },
             (Source::Bind { source }, Mounted::Nothing) => {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::model::block::Attributes;
 use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode};
 
+pub(in crate::kinds) use self::broken::renewal_question;
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
 use self::clustered::Clustered;
 pub(in crate::kinds) use self::clustered::prove_same_device;
@@ -24,6 +25,7 @@ use super::ground::{self, Ground, Permissions};
 use super::verdict::{Difference, Remedy, Standing, Verdict};
 
 mod boot;
+mod broken;
 mod check;
 pub(in crate::kinds) mod cifs;
 mod clustered;
@@ -66,6 +68,8 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) bound: Option<Lineage>,
     /// For a volume that several hosts mount from one device.
     pub(super) clustered: Option<Clustered>,
+    /// The error with which its mount answers, where it can be renewed; nothing is known then of what lies in it.
+    pub(super) broken: Option<String>,
 }
 
 /// How the mount point is taken.
@@ -131,6 +135,7 @@ impl<'a> Look<'a> {
             device,
             bound,
             clustered,
+            broken: None,
         })
     }
 }
@@ -198,6 +203,10 @@ impl Look<'_> {
                 format!("Larder is not root on {}", self.host),
                 "Log in as root, or set become = \"sudo\" in the host block.",
             ));
+        }
+        if let (Some(error), Mounted::Ours(mount)) = (&self.broken, self.mounted()) {
+            self.judge_broken(&mut verdict, mount, error)?;
+            return Ok(verdict);
         }
         if let Some(hazard) = ground::obstacle(&self.lineage, self.address, self.host) {
             verdict.standing = Standing::Present;
@@ -380,8 +389,10 @@ impl Look<'_> {
                 "That follows an error of the disk or the file system: look at `dmesg` there, and check the file system unmounted.",
             ));
         }
-        let is_rewritten = self.judge_credentials(verdict)?;
-        match self.remount(mount) {
+        let remount = self.remount(mount);
+        let is_rewritten =
+            (remount.is_some() || !self.leaves_credentials_to_others()?) && self.judge_credentials(verdict)?;
+        match remount {
             Some(difference) => verdict.differences.push(difference),
             // The kernel goes on with the old password until it connects anew, and fails then.
             None if is_rewritten && matches!(self.in_use(self.at), Ok(None)) => {

@@ -5,6 +5,7 @@ use crate::kinds::ask::credentials::{self, Held};
 use crate::kinds::ask::fstab::encode_id;
 use crate::kinds::ask::mounts::Mount;
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
+use crate::model::block::Attributes;
 use crate::model::{Address, Command, Question};
 
 /// An export of an NFS server.
@@ -162,6 +163,23 @@ impl Look<'_> {
             Remedy::Run(vec![draft]),
         ));
         Ok(held == Held::Differ)
+    }
+
+    /// Whether nothing on the host needs a file of ours while the share is mounted, and there is none: what mounts it at boot is
+    /// left as it is and has its own, or there is nothing. Whatever mounts it anew writes the file first.
+    pub(super) fn leaves_credentials_to_others(&self) -> Result<bool, String> {
+        let Source::Cifs(_) = &self.source else { return Ok(false) };
+        let is_left = self.block.lifecycle.ignore_changes.contains("persist");
+        if !is_left && self.block.text("persist") != Some("none") {
+            return Ok(false);
+        }
+        let path = credentials_path(self.address);
+        let named = format!("credentials={path}");
+        let lines = self.ground.fstab.lines.iter().filter_map(|line| line.entry.as_ref());
+        let units = self.ground.units.all_lasting().filter_map(|unit| unit.entry.as_ref());
+        let text = self.source.credentials().unwrap_or_default();
+        Ok(!lines.chain(units).any(|entry| entry.options.contains(&named))
+            && credentials::read(self.scene.host(self.host), &path, &text)? == Held::Absent)
     }
 
     /// Takes the credentials away with the volume.

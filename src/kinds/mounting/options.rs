@@ -301,7 +301,9 @@ pub(in crate::kinds) fn option_differences<'a>(
                 mount.option(name).and_then(number) <= number(bytes) && mount.option(name).is_some()
             }
             Some(("vers", version)) if mount.fstype == "cifs" => {
-                mount.option("vers").is_some_and(|have| have == version || version == "default")
+                // The kernel shows 3.0.2 in its own way.
+                let have = mount.option("vers").map(|have| if have == "3.02" { "3.0.2" } else { have });
+                have.is_some_and(|have| have == version || version == "default")
             }
             _ => {
                 // No kernel since 2.6.25 has the last two (nfs(5)).

@@ -141,7 +141,8 @@ pub(in crate::kinds) fn canary(
     // In the order in which the block lists them.
     let hosts = kind_of(&block.address)?.hosts(block, scene.blocks);
     let known = hosts.iter().filter(|host| verdicts.contains_key(*host));
-    let members: Vec<_> = known.filter_map(|host| Look::at(block, read, scene, host).ok()).filter(can_write).collect();
+    let members: Vec<_> =
+        known.filter_map(|host| Look::at_or_broken(block, read, scene, host).ok()).filter(can_write).collect();
     let is_new = |look: &&Look| verdicts.get(look.host).is_some_and(mounts);
     // Best one that has had it before.
     let witness = members.iter().find(|look| !is_new(look)).or(members.first())?;

@@ -18,7 +18,7 @@ impl Look<'_> {
 
     /// What pulls the unit in at boot.
     fn boot_target(&self) -> &'static str {
-        match self.source.is_network() || self.clustered.is_some() {
+        match self.needs_network() {
             true => "remote-fs.target",
             false => "local-fs.target",
         }
@@ -54,7 +54,7 @@ impl Look<'_> {
         if self.clustered.is_some() {
             text.push_str(&format!("Requires={0}\nAfter={0}\n", clustered::SERVICE));
         }
-        if self.source.is_network() || self.clustered.is_some() {
+        if self.needs_network() {
             text.push_str("Wants=network-online.target\nAfter=network-online.target\n");
         }
         if file_system(&entry.fstype).is_some_and(|one| one.pass > 0) {
