@@ -6,7 +6,7 @@ mod common;
 use std::process::{Command, Stdio};
 
 use common::machines::eventually;
-use common::{Run, Site, actions, assert_hazard, change, executed, hazards, hosts};
+use common::{Site, actions, assert_hazard, change, executed, hazards, hosts};
 use serde_json::{Value, json};
 
 const ADDRESS: &str = "media_file.debian";
@@ -42,38 +42,8 @@ END
     site
 }
 
-/// A file of the workstation with content that nobody can guess.
-fn source(site: &Site, bytes: usize) {
-    std::fs::create_dir_all(site.path().join("iso")).expect("a directory");
-    let words = ["-c", "head -c \"$1\" /dev/urandom >\"$2\"", "sh", &bytes.to_string()];
-    let made = Command::new("sh").args(words).arg(site.path().join("iso/debian.iso")).status();
-    assert!(made.expect("it runs").success());
-}
-
-fn digest(site: &Site) -> String {
-    let output = Command::new("sha256sum").arg(site.path().join("iso/debian.iso")).output().expect("it runs");
-    String::from_utf8(output.stdout).expect("a text")[..64].to_owned()
-}
-
 fn there(site: &Site) -> String {
-    site.sh("nas", &format!("sha256sum {AT}"))[..64].to_owned()
-}
-
-/// Runs the binary; gives the most memory that it had, in KiB, beside what it said.
-fn watched(site: &Site, arguments: &[&str]) -> (Run, u64) {
-    let mut child = site.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    while child.try_wait().expect("our own child").is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        most = most.max(now.unwrap_or(0));
-        std::thread::yield_now();
-    }
-    let output = child.wait_with_output().expect("it ends");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (Run { exit: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }, most)
+    site.digest_on("nas", AT)
 }
 
 #[test]
@@ -83,14 +53,14 @@ fn a_file_of_300_mib_goes_through_little_memory_and_is_a_medium() {
     let missing = site.larder(&["plan"]).expect(1);
     assert!(missing.err.contains("source-unreadable") && missing.err.contains("main.hcl"), "{missing:?}");
     site.larder(&["validate"]).expect(0);
-    source(&site, 300 << 20);
+    site.write_source(300 << 20);
     let plan = site.plan();
     assert_eq!(actions(&plan, ADDRESS, "nas"), ["upload"], "{plan:#}");
     assert_eq!(plan["steps"].as_array().map(Vec::len), Some(1), "the share is as it is wanted: {plan:#}");
-    let upload = json!({"path": "iso/debian.iso", "bytes": 300 << 20, "sha256": digest(&site)});
+    let upload = json!({"path": "iso/debian.iso", "bytes": 300 << 20, "sha256": site.source_digest()});
     assert_eq!(plan["steps"][0]["upload"], upload);
 
-    let (run, most) = watched(&site, &["apply", "-auto-approve", "-json"]);
+    let (run, most) = site.watched(&["apply", "-auto-approve", "-json"]);
     let run = run.expect(0);
     assert!((1 << 10..64 << 10).contains(&most), "{most} KiB");
     assert_eq!(executed(&run.out), ["media_file.debian@nas/upload"]);
@@ -98,7 +68,7 @@ fn a_file_of_300_mib_goes_through_little_memory_and_is_a_medium() {
     let told = events.filter(|event| event["event"] == "step-progress");
     let told: Vec<_> = told.map(|event| event["bytes"].as_u64().expect("a number")).collect();
     assert!(told.len() > 30 && told.is_sorted() && told.last() == Some(&(300 << 20)), "{told:?}");
-    assert_eq!(there(&site), digest(&site));
+    assert_eq!(there(&site), site.source_digest());
     assert_eq!(site.sh("nas", &format!("stat -c '%a %U' {AT}; ls -A /srv/media")), "644 root\ndebian.iso\n");
     site.assert_settled();
     let status = site.larder(&["status", "-json"]).expect(0).json();
@@ -115,7 +85,7 @@ fn a_file_of_300_mib_goes_through_little_memory_and_is_a_medium() {
     assert_eq!(site.sh("nas", "ls /srv/media"), "");
     eventually("the host has taken away what has come", || site.sh("nas", "ls -A /srv/media").is_empty());
     site.larder(&["apply", "-auto-approve", "-lock-timeout", "30s"]).expect(0);
-    assert_eq!(there(&site), digest(&site));
+    assert_eq!(there(&site), site.source_digest());
     assert_eq!(site.sh("nas", "ls -A /srv/media"), "debian.iso\n");
     site.assert_settled();
 }
@@ -123,7 +93,7 @@ fn a_file_of_300_mib_goes_through_little_memory_and_is_a_medium() {
 #[test]
 fn another_content_is_replaced_only_if_accepted_and_never_while_it_is_open() {
     let site = up();
-    source(&site, 3 << 20);
+    site.write_source(3 << 20);
     site.write(&(hosts(&["nas"]) + SHARE + FILE));
     site.sh(
         "nas",
@@ -138,7 +108,7 @@ fn another_content_is_replaced_only_if_accepted_and_never_while_it_is_open() {
     assert_eq!(site.sh("nas", &format!("cat {AT}")), "before\n");
     let plan = site.apply_exactly_with(&["-accept", "data-loss@media_file.debian"]);
     assert_eq!(actions(&plan, ADDRESS, "nas"), ["replace"]);
-    assert_eq!(there(&site), digest(&site));
+    assert_eq!(there(&site), site.source_digest());
     // Changed by hand, with size and time of writing as before.
     site.sh(
         "nas",
@@ -155,14 +125,14 @@ fn another_content_is_replaced_only_if_accepted_and_never_while_it_is_open() {
 #[test]
 fn what_is_there_is_adopted_and_stays_and_a_plan_is_for_one_content() {
     let site = up();
-    source(&site, 1 << 20);
+    site.write_source(1 << 20);
     let with = |more: &str| hosts(&["nas"]) + SHARE + &FILE.replace("}\n", &format!("{more}}}\n"));
     site.write(&with("")).larder(&["apply", "-auto-approve"]).expect(0);
     std::fs::remove_dir_all(site.path().join("state")).expect("a state");
     assert_eq!(change(&site.plan(), ADDRESS)["action"], "adopt");
     site.larder(&["apply", "-auto-approve"]).expect(0);
     // Pins.
-    site.write(&with(&format!("  sha256 = \"{}\"\n  size = 1048576\n", digest(&site)))).assert_settled();
+    site.write(&with(&format!("  sha256 = \"{}\"\n  size = 1048576\n", site.source_digest()))).assert_settled();
     for pin in [format!("  sha256 = \"{}\"\n", "0".repeat(64)), "  size = 5\n".to_owned()] {
         let said = site.write(&with(&pin)).larder(&["plan"]).expect(1);
         assert!(said.err.contains("source-changed") && said.err.contains("main.hcl"), "{said:?}");
@@ -171,21 +141,21 @@ fn what_is_there_is_adopted_and_stays_and_a_plan_is_for_one_content() {
     // A plan file whose source is another one now changes nothing.
     site.sh("nas", &format!("rm {AT}"));
     site.write(&with("")).larder(&["plan", "-out", "saved.plan"]).expect(0);
-    let kept = std::fs::read(site.path().join("iso/debian.iso")).expect("a file");
-    source(&site, 1 << 20);
+    let kept = std::fs::read(site.source()).expect("a file");
+    site.write_source(1 << 20);
     let refused = |says: &str| {
         let stale = site.larder(&["apply", "-json", "saved.plan"]).expect(4);
         assert!(stale.out.contains("source-changed") && stale.out.contains(says), "{says}: {stale:?}");
         assert_eq!(site.sh("nas", "ls -A /srv/media"), "", "{says}");
     };
-    refused(&format!("1048576 bytes, sha256 {}", digest(&site)));
-    source(&site, (1 << 20) - 1);
+    refused(&format!("1048576 bytes, sha256 {}", site.source_digest()));
+    site.write_source((1 << 20) - 1);
     refused("it has 1048575 bytes, not 1048576");
-    std::fs::remove_file(site.path().join("iso/debian.iso")).expect("a file");
+    std::fs::remove_file(site.source()).expect("a file");
     refused("it cannot be read: No such file");
-    std::fs::write(site.path().join("iso/debian.iso"), kept).expect("a file");
+    std::fs::write(site.source(), kept).expect("a file");
     site.larder(&["apply", "saved.plan"]).expect(0);
-    assert_eq!(there(&site), digest(&site));
+    assert_eq!(there(&site), site.source_digest());
     // Without the block, and without the source, the file stays.
     std::fs::remove_dir_all(site.path().join("iso")).expect("a directory");
     site.write(&(hosts(&["nas"]) + SHARE));
@@ -197,10 +167,10 @@ fn what_is_there_is_adopted_and_stays_and_a_plan_is_for_one_content() {
 #[test]
 fn a_plan_that_does_more_than_upload_does_nothing_for_a_source_that_has_changed() {
     let site = up();
-    source(&site, 1 << 20);
+    site.write_source(1 << 20);
     let volume = "image_storage \"main\" {\n  hosts = [host.nas]\n}\nexternal_volume \"disk\" {\n  storage     = image_storage.main\n  mount_point = \"/data/disk\"\n  directory {}\n}\n";
     site.write(&(hosts(&["nas"]) + SHARE + FILE + volume)).larder(&["plan", "-out", "saved.plan"]).expect(0);
-    source(&site, 1 << 20);
+    site.write_source(1 << 20);
     let stale = site.larder(&["apply", "saved.plan"]).expect(4);
     assert!(stale.err.contains("source-changed") && stale.err.contains("Nothing was done"), "{stale:?}");
     assert_eq!(site.sh("nas", "ls -A /srv/media; ls -d /data/disk 2>/dev/null; true"), "");
@@ -209,7 +179,7 @@ fn a_plan_that_does_more_than_upload_does_nothing_for_a_source_that_has_changed(
 #[test]
 fn a_source_that_is_missing_is_a_problem_of_those_alone_who_plan_its_medium() {
     let site = up();
-    source(&site, 1 << 20);
+    site.write_source(1 << 20);
     let volume = "image_storage \"main\" {\n  hosts = [host.nas]\n}\nexternal_volume \"disk\" {\n  storage     = image_storage.main\n  mount_point = \"/data/disk\"\n  directory {}\n}\n";
     site.write(&(hosts(&["nas"]) + SHARE + FILE + volume)).larder(&["apply", "-auto-approve"]).expect(0);
     std::fs::remove_dir_all(site.path().join("iso")).expect("a directory");

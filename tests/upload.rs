@@ -251,3 +251,63 @@ fn an_upload_that_is_cut_off_leaves_nothing_and_the_next_one_is_whole() {
     assert_eq!(site.sh(HOST, &format!("sha256sum '{AT}'"))[..64], digest(&source));
     assert_eq!(listing(&site), "debian iso.iso\n");
 }
+
+#[test]
+fn what_goes_to_a_server_is_written_as_the_owner_of_the_directory_and_spares_other_hosts() {
+    let site = Site::up(&[HOST]);
+    // Root is nobody there, as with a mount of CIFS, and the directory says that it is one.
+    site.sh(
+        HOST,
+        r#"mkdir -p /usr/local/sbin /srv/media; cd /usr/local/sbin
+        printf '#!/bin/sh\ncase "$*" in "-f -c %%T "*) echo smb2 ;; *) exec /usr/bin/stat "$@" ;; esac\n' >stat
+        printf '#!/bin/sh\n[ "$(id -u)" != 0 ] || exit 1\nexec /usr/bin/mktemp "$@"\n' >mktemp
+        chmod 755 stat mktemp; cd /srv/media
+        for left in .larder.AAAAAAAA .larder.BBBBBBBB; do mkdir -m 700 $left; echo half >$left/image; done
+        touch -d '2 hours ago' .larder.AAAAAAAA/image .larder.AAAAAAAA; chown -R 999:998 ."#,
+    );
+    let source = site.path().join("source.iso");
+    random(&source, 3 << 20);
+    assert_eq!(site.wait(carry_out(&site, upload(&source, &[]), Vec::new())).0, Outcome::Done);
+    let of = format!("sha256sum '{AT}'; stat -c '%a %u %g' '{AT}'");
+    assert_eq!(site.sh(HOST, &of), format!("{}  {AT}\n644 999 998\n", digest(&source)));
+    assert_eq!(listing(&site), ".larder.BBBBBBBB\ndebian iso.iso\n", "what is new may be another host's");
+    assert_eq!(site.sh(HOST, "ls -A /var/lib/larder 2>/dev/null; true"), "", "the times of a server are not believed");
+    assert_eq!(seen(&site, 3 << 20).sha256, Some(digest(&source)));
+    // What is cut short, or is another file, leaves nothing there either.
+    let mut command = upload(&source, &["1"]);
+    let message = failure(&site.wait(carry_out(&site, command.clone(), Vec::new())).0);
+    assert!(message.contains("no longer the file that was seen"), "{message}");
+    command.argv = upload(&source, &[]).argv;
+    random(&source, 3 << 20);
+    changed(&site.wait(carry_out(&site, command, Vec::new())).0);
+    assert_eq!(listing(&site), ".larder.BBBBBBBB\ndebian iso.iso\n");
+}
+
+#[test]
+fn a_digest_is_of_a_file_that_has_come_to_rest() {
+    let site = Site::up(&[HOST]);
+    // Whenever bytes are summed up, the file gets another time, as long as /run/times has more of them.
+    site.sh(
+        HOST,
+        &format!(
+            r#"mkdir -p /usr/local/sbin /srv/media; echo hello >'{AT}'; cd /usr/local/sbin
+            printf '#!/bin/sh\nread -r time rest </run/times; echo "$rest" >/run/times\n[ -z "$time" ] || touch -d "@$time" "{AT}"\nexec /usr/bin/sha256sum\n' >sha256sum
+            chmod 755 sha256sum"#
+        ),
+    );
+    let digest = site.sh(HOST, "echo hello | /usr/bin/sha256sum")[..64].to_owned();
+    // The first sum is that of the name.
+    for (times, is_known) in [("", true), ("1 2", true), ("1 2 3", true), ("1 2 3 4", false), ("1 2 3 4 5 6", false)] {
+        site.sh(HOST, &format!("echo {times} >/run/times"));
+        let said = site.wait(async {
+            let mut session = session(&site).await;
+            let answers = session.ask(&[media::question(AT, Some(6))]).await;
+            session.close().await;
+            media::read(&HostFacts::Reached(answers), AT, Some(6))
+        });
+        match is_known {
+            true => assert_eq!(said.unwrap().unwrap().sha256, Some(digest.clone()), "{times}"),
+            false => assert!(said.unwrap_err().contains("changes while it is read"), "{times}"),
+        }
+    }
+}

@@ -288,7 +288,8 @@ fn have(found: &Medium) -> String {
 }
 
 /// Who has the file open: on its host, and on every host of the configuration that serves or mounts a share of that name. Who serves a
-/// share may have many names, so a share of that name on another server counts as well; and servers take no notice of case.
+/// share may have many names, so a share of that name on another server counts as well; and servers take no notice of case. What a
+/// server has open for others says nothing where the file is looked at through a mount: this very look is among them.
 fn users(
     block: &Block,
     scene: &Scene,
@@ -296,7 +297,7 @@ fn users(
     path: &str,
     name: &str,
 ) -> Result<Option<(HostName, open_files::Use)>, String> {
-    let mut places = vec![(host.clone(), path.to_owned())];
+    let mut places = vec![(host.clone(), path.to_owned(), None)];
     let shown = |block: &Block| kind_of(&block.address)?.shows(block);
     let own = repository(block, scene.blocks).and_then(shown).ok_or("its share or storage is not complete")?;
     let in_share = in_directory(&own.path, name);
@@ -307,14 +308,18 @@ fn users(
             continue;
         };
         let there = in_directory(&theirs.directory, rest);
-        places.extend(kind.hosts(other, scene.blocks).into_iter().map(|host| (host, there.clone())));
+        places.extend(kind.hosts(other, scene.blocks).into_iter().map(|host| (host, there.clone(), theirs.served_by)));
     }
     let mut seen = BTreeSet::new();
-    for (host, path) in places.into_iter().filter(|place| seen.insert(place.clone())) {
+    places.retain(|(host, path, _)| seen.insert((host.clone(), path.clone())));
+    for (host, path, served_by) in places {
         let directory = path.rsplit_once('/').map_or("/", |(directory, _)| directory);
         let users = scene.users(&host, directory).or_else(|_| scene.users(&host, &path));
         let users = users.map_err(|why| format!("who uses {path} on {host} is not known: {why}"))?;
-        let is_it = |user: &open_files::Use| user.path.trim_end_matches(" (deleted)").eq_ignore_ascii_case(&path);
+        let is_it = |user: &open_files::Use| {
+            user.path.trim_end_matches(" (deleted)").eq_ignore_ascii_case(&path)
+                && served_by.is_none_or(|server| !user.program.starts_with(server))
+        };
         if let Some(first) = users.into_iter().find(is_it) {
             return Ok(Some((host, first)));
         }

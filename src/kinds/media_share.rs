@@ -167,10 +167,10 @@ impl Kind for MediaShare {
 
     fn shows(&self, block: &Block) -> Option<Shown> {
         let Sharing { share, path: directory, .. } = Sharing::of(block)?;
-        Some(Shown { share, path: String::new(), directory })
+        Some(Shown { share, path: String::new(), directory, served_by: Some("smbd") })
     }
 
-    // Whoever opens a file through the share has it open here as a process of Samba's.
+    // Whoever opens a file through the share has it open here as a process of Samba's; others may use the directory itself.
     fn used_paths(&self, block: &Block, _all: &Blocks) -> Vec<String> {
         block.text("path").map(str::to_owned).into_iter().collect()
     }

@@ -184,6 +184,8 @@ pub struct Shown {
     pub path: String,
     /// Where its files are seen.
     pub directory: String,
+    /// How the names of programs begin that have files open there on behalf of hosts that mount it.
+    pub served_by: Option<&'static str>,
 }
 
 /// A volume as its images see it on one host.

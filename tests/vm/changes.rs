@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::common::machines::eventually;
 use crate::common::{Site, actions, change, edits};
-use crate::site::{mounted, server, share, storage, up};
+use crate::site::{mounted, serve, server, storage, up};
 
 /// A second address of the server.
 const MOVED: &str = "10.99.0.22";
@@ -86,7 +86,7 @@ fn an_nfs_server_moves_dies_and_comes_back() {
 #[test]
 fn a_cifs_server_moves_dies_and_comes_back() {
     let site = up();
-    share(&site, "swordfish-17");
+    serve(&site, "swordfish-17");
     site.sh("san", "systemctl enable smbd");
     add_address(&site);
     let address = "external_volume.smb";

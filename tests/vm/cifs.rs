@@ -5,27 +5,11 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::common::machines::eventually;
-use crate::common::{Site, actions, assert_hazard, change};
-use crate::site::{mounted, server, storage, up};
+use crate::common::{Site, actions, assert_hazard, change, walk};
+use crate::site::{know, mounted, serve, server, set_password, storage, up};
 
 const ADDRESS: &str = "external_volume.smb";
 const AT: &str = "/srv/smb";
-
-/// A share of which everything is the user's, and the user with that password. It travels as a file, not as an argument.
-fn serve(site: &Site, password: &str) {
-    site.sh(
-        "san",
-        "id vmstore >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin vmstore; mkdir -p /srv/smb/sub /srv/other; chown -R vmstore: /srv/smb /srv/other
-         printf '[global]\\nmap to guest = Never\\ndisable netbios = yes\\nload printers = no\\n[images]\\npath = /srv/smb\\nvalid users = vmstore\\nread only = no\\n[other]\\npath = /srv/other\\nvalid users = vmstore\\nread only = no\\n' >/etc/samba/smb.conf
-         systemctl start smbd",
-    );
-    set_password(site, password);
-}
-
-fn set_password(site: &Site, password: &str) {
-    let octal: String = password.bytes().map(|byte| format!("\\{byte:03o}")).collect();
-    site.sh("san", &format!("printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore"));
-}
 
 fn volume(site: &Site, share: &str, more: &str) -> String {
     format!(
@@ -34,11 +18,6 @@ fn volume(site: &Site, share: &str, more: &str) -> String {
         server(),
         if share == "images" { "sub" } else { "" },
     )
-}
-
-fn know(site: &Site, password: &str) {
-    let text = format!("password = {}\n", serde_json::to_string(password).expect("a text"));
-    std::fs::write(site.path().join("larder.vars.hcl"), text).expect("a file");
 }
 
 #[test]
@@ -225,19 +204,6 @@ fn shares_that_are_mounted_already_are_adopted_as_they_are() {
     site.assert_settled();
     assert!(mounted(&site, "hv1", "/srv/smb").starts_with(&format!("//{san}/images/sub ")));
 }
-
-/// All files below a directory.
-pub(crate) fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).expect("a directory").flatten();
-    entries
-        .flat_map(|entry| match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            true => walk(&entry.path()),
-            false if entry.file_type().is_ok_and(|kind| kind.is_file()) => vec![entry.path()],
-            false => Vec::new(),
-        })
-        .collect()
-}
-
 #[test]
 fn installation_media_are_mounted_read_only_and_listed() {
     let site = up();

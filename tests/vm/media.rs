@@ -1,18 +1,12 @@
 //! Files of the workstation in a share that Larder serves, and through a mount of it.
 
-use std::process::Stdio;
-
 use serde_json::Value;
 
-use crate::common::{Run, Site, actions, assert_hazard, change, hazards};
-use crate::site::{mounted, server, up};
+use crate::common::{actions, assert_hazard, change, hazards};
+use crate::site::{hosts, mounted, server, up};
 
 const ADDRESS: &str = "media_file.debian";
 const AT: &str = "/srv/media/debian.iso";
-
-fn hosts(site: &Site, names: &[&str]) -> String {
-    names.iter().map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).collect()
-}
 
 const SHARE: &str = "media_share \"iso\" {\n  host = host.san\n  path = \"/srv/media\"\n  user {\n    name     = \"larder\"\n    password = \"swordfish-17\"\n  }\n}\n";
 
@@ -25,41 +19,6 @@ fn storage(hosts: &str, more: &str) -> String {
 
 const FILE: &str = "media_file \"debian\" {\n  source = \"iso/debian.iso\"\n  share  = media_share.iso\n}\n";
 
-/// A file of the workstation with content that nobody can guess.
-fn source(site: &Site, mebibytes: usize) {
-    std::fs::create_dir_all(site.path().join("iso")).expect("a directory");
-    let path = site.path().join("iso/debian.iso");
-    let script = format!("head -c {} /dev/urandom >\"$1\"", mebibytes << 20);
-    let made = std::process::Command::new("sh").args(["-c", &script, "sh"]).arg(&path).status().expect("it runs");
-    assert!(made.success());
-}
-
-fn digest(site: &Site) -> String {
-    let output = std::process::Command::new("sha256sum").arg(site.path().join("iso/debian.iso")).output();
-    String::from_utf8(output.expect("it runs").stdout).expect("a text")[..64].to_owned()
-}
-
-fn on(site: &Site, host: &str, path: &str) -> String {
-    site.sh(host, &format!("sha256sum {path}"))[..64].to_owned()
-}
-
-/// Runs the binary; gives the most memory that it had, in KiB, beside what it said.
-fn watched(site: &Site, arguments: &[&str]) -> (Run, u64) {
-    let mut child = site.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    while child.try_wait().expect("our own child").is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        most = most.max(now.unwrap_or(0));
-        std::thread::yield_now();
-    }
-    let output = child.wait_with_output().expect("it ends");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (Run { exit: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }, most)
-}
-
 #[test]
 fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has_it_open() {
     let site = up();
@@ -67,10 +26,10 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
     site.write(&all);
     let missing = site.larder(&["plan", "-json"]).expect(1);
     assert!(missing.out.contains("source-unreadable") || missing.err.contains("source-unreadable"), "{missing:?}");
-    source(&site, 32);
+    site.write_source(32 << 20);
 
     // The share is made first, and then the file in the same apply.
-    let (run, most) = watched(&site, &["apply", "-auto-approve", "-json"]);
+    let (run, most) = site.watched(&["apply", "-auto-approve", "-json"]);
     let run = run.expect(0);
     assert!(most < 64 << 10, "{most} KiB");
     let events = serde_json::Deserializer::from_str(&run.out).into_iter::<Value>().map(|event| event.expect("JSON"));
@@ -81,7 +40,7 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
         })
         .collect();
     assert!(told.len() > 3 && told.is_sorted() && told.last() == Some(&(32 << 20)), "{told:?}");
-    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.digest_on("san", AT), site.source_digest());
     assert_eq!(site.sh("san", "stat -c '%a %U' /srv/media/debian.iso; ls -A /srv/media"), "644 root\ndebian.iso\n");
     site.assert_settled();
     let status = site.larder(&["status", "-json"]).expect(0).json();
@@ -89,7 +48,7 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
         assert_eq!(media["files"], serde_json::json!([{"name": "debian.iso", "size": 32 << 20, "kind": "iso"}]));
     }
     let mounted = "/var/lib/larder/media/mounted/debian.iso";
-    assert_eq!(on(&site, "hv1", mounted), digest(&site));
+    assert_eq!(site.digest_on("hv1", mounted), site.source_digest());
 
     // The digest that the host keeps is not believed once the file has changed.
     site.sh(
@@ -99,7 +58,7 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
     assert_eq!(hazards(&site.plan()), ["data-loss"]);
 
     // Another content, while a hypervisor has it open.
-    source(&site, 3);
+    site.write_source(3 << 20);
     site.sh("hv1", &format!("sh -c 'exec 3<{mounted}; exec sleep 1000' >/dev/null 2>&1 & echo $! >/run/holder"));
     let plan = site.refused();
     assert_hazard(&plan, "in-use", ADDRESS, "san", &["has /srv/media/debian.iso open"], "Stop the guest");
@@ -107,17 +66,17 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
     site.larder(&["apply", "-auto-approve", "-accept", "data-loss@media_file.debian"]).expect(6);
     site.sh("hv1", "kill $(cat /run/holder)");
     crate::common::machines::eventually("the server has let go", || hazards(&site.plan()) == ["data-loss"]);
-    let before = on(&site, "san", AT);
+    let before = site.digest_on("san", AT);
     assert_hazard(&site.refused(), "data-loss", ADDRESS, "san", &["has another content"], "another `name`");
-    assert_eq!(on(&site, "san", AT), before);
+    assert_eq!(site.digest_on("san", AT), before);
     let plan = site.apply_exactly_with(&["-accept", "data-loss@media_file.debian"]);
     assert_eq!(actions(&plan, ADDRESS, "san"), ["replace"]);
-    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.digest_on("san", AT), site.source_digest());
 
     // A plan file whose source is another one now changes nothing.
     site.sh("san", &format!("rm {AT}"));
     site.larder(&["plan", "-out", "saved.plan"]).expect(0);
-    source(&site, 3);
+    site.write_source(3 << 20);
     let stale = site.larder(&["apply", "saved.plan"]);
     assert!(stale.exit != 0 && stale.err.contains("source-changed"), "{stale:?}");
     assert_eq!(site.sh("san", "ls -A /srv/media"), "");
@@ -130,13 +89,13 @@ fn a_medium_is_uploaded_whole_and_replaced_only_if_accepted_and_while_nobody_has
     site.write(&(hosts(&site, &["san", "hv1"]) + SHARE + &storage("host.hv1", "")));
     assert_eq!(change(&site.plan(), ADDRESS)["action"], "forget");
     site.larder(&["apply", "-auto-approve"]).expect(0);
-    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.digest_on("san", AT), site.source_digest());
 }
 
 #[test]
 fn a_medium_is_written_through_a_mount_that_may_write() {
     let site = up();
-    source(&site, 20);
+    site.write_source(20 << 20);
     let share = SHARE.replace("  user {", "  writable = true\n  user {");
     let storage = storage("host.hv1, host.hv2", "  writable = true\n");
     let file = FILE.replace("share  = media_share.iso", "storage = media_storage.mounted");
@@ -145,21 +104,21 @@ fn a_medium_is_written_through_a_mount_that_may_write() {
     site.larder(&["apply", "-auto-approve"]).expect(0);
     site.assert_settled();
     let there = "/var/lib/larder/media/mounted";
-    let (on_hv1, whole) = (format!("{there}/debian.iso"), digest(&site));
-    assert_eq!([on(&site, "san", AT), on(&site, "hv2", &on_hv1)], [whole.clone(), whole.clone()]);
+    let (on_hv1, whole) = (format!("{there}/debian.iso"), site.source_digest());
+    assert_eq!([site.digest_on("san", AT), site.digest_on("hv2", &on_hv1)], [whole.clone(), whole.clone()]);
     assert_eq!(site.sh("san", "ls -A /srv/media"), "debian.iso\n");
     assert_eq!(site.sh("hv1", &format!("stat -c '%U %G' {on_hv1}")), "libvirt-qemu kvm\n", "as the mount says");
     assert_eq!(site.sh("hv1", "ls -A /var/lib/larder/digests 2>/dev/null; true"), "", "a server is not believed");
 
     // Another content, while the other hypervisor has it open, and then not.
-    source(&site, 21);
+    site.write_source(21 << 20);
     site.sh("hv2", &format!("sh -c 'exec 3<{on_hv1}; exec sleep 1000' >/dev/null 2>&1 & echo $! >/run/holder"));
-    assert_hazard(&site.refused(), "in-use", ADDRESS, "hv1", &["it is in use on", "open"], "Stop the guest");
+    assert_hazard(&site.refused(), "in-use", ADDRESS, "hv1", &["it is in use on hv2: sleep", "open"], "Stop the guest");
     site.larder(&["apply", "-auto-approve", "-accept", "data-loss@media_file.debian"]).expect(6);
     site.sh("hv2", "kill $(cat /run/holder)");
     crate::common::machines::eventually("the server has let go", || hazards(&site.plan()) == ["data-loss"]);
     assert_hazard(&site.refused(), "data-loss", ADDRESS, "hv1", &["has another content"], "another `name`");
-    assert_eq!(on(&site, "san", AT), whole);
+    assert_eq!(site.digest_on("san", AT), whole);
     // What was left behind long ago goes; what may be another host's stays.
     site.sh(
         "san",
@@ -168,7 +127,7 @@ fn a_medium_is_written_through_a_mount_that_may_write() {
     );
     let plan = site.apply_exactly_with(&["-accept", "data-loss@media_file.debian"]);
     assert_eq!(actions(&plan, ADDRESS, "hv1"), ["replace"]);
-    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.digest_on("san", AT), site.source_digest());
     assert_eq!(site.sh("san", "ls -A /srv/media; rm -r /srv/media/.larder.*"), ".larder.BBBBBBBB\ndebian.iso\n");
 
     // Unmounted after the plan was made: nothing is written below the mount point, or anywhere.
@@ -181,6 +140,6 @@ fn a_medium_is_written_through_a_mount_that_may_write() {
     // The next apply mounts it first, and then brings the file.
     site.larder(&["apply", "-auto-approve"]).expect(0);
     assert!(mounted(&site, "hv1", there).contains("/iso "));
-    assert_eq!(on(&site, "san", AT), digest(&site));
+    assert_eq!(site.digest_on("san", AT), site.source_digest());
     site.assert_settled();
 }

@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 
-use crate::common::Site;
-use crate::site::{portals, server, share, storage, target, up};
+use crate::common::{Site, walk};
+use crate::site::{portals, serve, server, storage, target, up};
 
 /// The part that is looked for, in a password whose other characters are written in other ways in JSON, shells and logs.
 const CORES: [&str; 2] = ["sw0rdfish-Alpha-17", "0ther-Fish-Beta-23"];
@@ -70,7 +70,7 @@ fn nobody_learns_a_password_while_it_is_used() {
     let site = up();
     let [first, second] = CORES.map(password);
     let set = |password: &str| {
-        share(&site, password);
+        serve(&site, password);
         let text = format!("password = {}\n", serde_json::to_string(password).expect("a text"));
         std::fs::write(site.path().join("larder.vars.hcl"), text).expect("a file");
     };
@@ -93,7 +93,7 @@ fn nobody_learns_a_password_while_it_is_used() {
     told.extend(traced(&site, &["apply", "saved.plan"]));
     told.extend(traced(&site, &["show", "saved.plan"]));
     told.extend(traced(&site, &["show", "-json"]));
-    share(&site, &first);
+    serve(&site, &first);
     for host in ["hv1", "hv2"] {
         site.sh(host, "umount /srv/smb /var/lib/larder/media/iso");
     }
@@ -101,7 +101,7 @@ fn nobody_learns_a_password_while_it_is_used() {
         site.command(&["apply", "-auto-approve", "-json"]).env("LARDER_LOG", "trace").output().expect("it runs");
     assert!(!failed.status.success(), "the server refuses the password");
     told.extend([failed.stdout, failed.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
-    share(&site, &second);
+    serve(&site, &second);
     told.extend(traced(&site, &["status", "-json"]));
     told.extend(traced(&site, &["destroy", "-auto-approve"]));
     told.extend(machines.iter().map(|host| seen(&site, host)));
@@ -154,7 +154,7 @@ fn nobody_learns_a_password_of_a_target_while_it_is_used() {
 /// No secret stands in what was said, in a file of the workstation but the one with the values, or in one of the hypervisors.
 #[track_caller]
 fn assert_unheard(site: &Site, mut told: Vec<String>) {
-    for entry in walkdir(site.path()).into_iter().filter(|path| !path.ends_with("larder.vars.hcl")) {
+    for entry in walk(site.path()).into_iter().filter(|path| !path.ends_with("larder.vars.hcl")) {
         told.push(String::from_utf8_lossy(&std::fs::read(&entry).expect("a file")).into_owned());
     }
     for host in ["hv1", "hv2"] {
@@ -170,16 +170,4 @@ fn assert_unheard(site: &Site, mut told: Vec<String>) {
             assert_eq!(around, None, "a secret stands behind this");
         }
     }
-}
-
-/// All files below a directory.
-fn walkdir(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).expect("a directory").flatten();
-    entries
-        .flat_map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => walkdir(&entry.path()),
-            Ok(kind) if kind.is_file() => vec![entry.path()],
-            _ => Vec::new(),
-        })
-        .collect()
 }

@@ -4,27 +4,20 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::cifs::walk;
-use crate::common::{Site, actions, assert_hazard, change};
-use crate::site::{mounted, server, up};
+use crate::common::{Site, actions, assert_hazard, change, walk};
+use crate::site::{self, know, mounted, server, up};
 
 const ADDRESS: &str = "media_share.iso";
 
 /// The server, and the hypervisors that are named.
 fn hosts(site: &Site, names: &[&str]) -> String {
-    let blocks = names.iter().map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name)));
-    blocks.collect::<String>() + "variable \"password\" {\n  type      = string\n  sensitive = true\n}\n"
+    site::hosts(site, names) + "variable \"password\" {\n  type      = string\n  sensitive = true\n}\n"
 }
 
 fn share(more: &str) -> String {
     format!(
         "media_share \"iso\" {{\n  host  = host.san\n  path  = \"/srv/media\"\n  share = \"Media 1\"\n  user {{\n    name     = \"larder\"\n    password = var.password\n  }}\n{more}}}\n"
     )
-}
-
-fn know(site: &Site, password: &str) {
-    let text = format!("password = {}\n", serde_json::to_string(password).expect("a text"));
-    std::fs::write(site.path().join("larder.vars.hcl"), text).expect("a file");
 }
 
 /// Logs in from a hypervisor, past Larder; gives what smbclient said.

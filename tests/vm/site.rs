@@ -16,8 +16,7 @@ pub(crate) fn up() -> Site {
 
 /// A `host` block for each of these, and the storage `main` of them.
 pub(crate) fn storage(site: &Site, members: &[&str]) -> String {
-    let hosts: String =
-        ["hv1", "hv2"].map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).concat();
+    let hosts = hosts(site, &["hv1", "hv2"]);
     let members = members.iter().map(|name| format!("host.{name}")).collect::<Vec<_>>().join(", ");
     format!(
         "{hosts}image_storage \"main\" {{\n  hosts = [{members}]\n  owner = \"libvirt-qemu\"\n  group = \"kvm\"\n  mode  = \"0770\"\n}}\n"
@@ -31,18 +30,32 @@ pub(crate) fn mounted(site: &Site, host: &str, path: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The share `images` of the server, all of which is the user vmstore's, who has that password. It travels as a script, in no argument
-/// of a process that lasts.
-pub(crate) fn share(site: &Site, password: &str) {
-    let octal: String = password.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+/// A `host` block for each of these.
+pub(crate) fn hosts(site: &Site, names: &[&str]) -> String {
+    names.iter().map(|name| format!("host \"{name}\" {{\n{}}}\n", site.machines().connection(name))).collect()
+}
+
+/// The shares `images` and `other` of the server, all of which is the user vmstore's, who has that password.
+pub(crate) fn serve(site: &Site, password: &str) {
     site.sh(
         "san",
-        &format!(
-            "id vmstore >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin vmstore; mkdir -p /srv/smb/sub; chown -R vmstore: /srv/smb
-             printf '[global]\\nmap to guest = Never\\ndisable netbios = yes\\nload printers = no\\n[images]\\npath = /srv/smb\\nvalid users = vmstore\\nread only = no\\n' >/etc/samba/smb.conf
-             printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore && systemctl start smbd && smbcontrol smbd reload-config"
-        ),
+        "id vmstore >/dev/null 2>&1 || useradd -M -s /usr/sbin/nologin vmstore; mkdir -p /srv/smb/sub /srv/other; chown -R vmstore: /srv/smb /srv/other
+         printf '[global]\\nmap to guest = Never\\ndisable netbios = yes\\nload printers = no\\n[images]\\npath = /srv/smb\\nvalid users = vmstore\\nread only = no\\n[other]\\npath = /srv/other\\nvalid users = vmstore\\nread only = no\\n' >/etc/samba/smb.conf
+         systemctl start smbd && smbcontrol smbd reload-config",
     );
+    set_password(site, password);
+}
+
+/// Gives vmstore a password. It travels as a script, in no argument of a process that lasts.
+pub(crate) fn set_password(site: &Site, password: &str) {
+    let octal: String = password.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+    site.sh("san", &format!("printf '{octal}\\n{octal}\\n' | smbpasswd -s -a vmstore"));
+}
+
+/// The value of the variable `password`, as a file beside the configuration.
+pub(crate) fn know(site: &Site, password: &str) {
+    let text = format!("password = {}\n", serde_json::to_string(password).expect("a text"));
+    std::fs::write(site.path().join("larder.vars.hcl"), text).expect("a file");
 }
 
 /// The disk with that number, from 1, of the target that [`target`] sets up: the name that every host knows it by.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::common::{Site, actions, change};
-use crate::site::{mounted, server, share};
+use crate::site::{mounted, serve, server};
 
 const NFS: &str = "external_volume.nfs";
 const BIND: &str = "external_volume.bind";
@@ -97,7 +97,7 @@ fn units_mount_at_boot_and_nothing_waits_for_a_dead_server() {
 #[test]
 fn units_mount_shares_disks_and_media_at_boot() {
     let site = Site::of_machines(&["hv1", "san"]);
-    share(&site, "swordfish-17");
+    serve(&site, "swordfish-17");
     site.sh("san", "head -c 3000 /dev/zero >/srv/smb/a.iso && chown vmstore: /srv/smb/a.iso");
     std::fs::write(site.path().join("password"), "swordfish-17").expect("a file");
     let login = format!(

@@ -417,11 +417,9 @@ impl<'a> World<'a> {
         let names = Names { world: self, frame: ROOT, own: Own::default() };
         let mut evaluator = Evaluator::new(&names, sources);
         let in_error = || {
-            vec![Problem::error(
-                "in-error",
-                "What this refers to is in error",
-                "Mend the problems of the configuration first; `larder validate` shows them.",
-            )]
+            let cure = "Mend the problems of the configuration first; `larder validate` shows them.";
+            let place = sources.place(expr.span);
+            vec![Problem::error("in-error", "What this refers to is in error", cure).at(place.as_ref())]
         };
         match evaluator.eval(expr) {
             Ok(value) if value.has_unknown_within() && self.is_near_error(expr) => Err(in_error()),

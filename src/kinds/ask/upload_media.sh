@@ -2,7 +2,6 @@
 # and is whole on the disk. It is written where nobody else can reach it, and linked into place, so that nothing that exists is
 # overwritten; with INODE it takes the place of that very file.
 place_for_image "${1%/*}" || return 1
-case $(stat -f -c %T -- "${1%/*}") in nfs | cifs | smb | smb2) remote=1 ;; *) remote= ;; esac
 if [ -n "$as" ]; then
     # Root cannot enter what the server gives to somebody else: what was left behind there is taken away here. No lock keeps other
     # hosts out, so what was written to within an hour, by the clock of the server, may be theirs.

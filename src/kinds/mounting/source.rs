@@ -74,7 +74,7 @@ impl Shown {
     pub(in crate::kinds) fn of(source: &Source, mount_point: &str) -> Option<Self> {
         let Source::Cifs(cifs) = source else { return None };
         let path = cifs.path.trim_matches('/').to_owned();
-        Some(Shown { share: cifs.share.clone(), path, directory: mount_point.to_owned() })
+        Some(Shown { share: cifs.share.clone(), path, directory: mount_point.to_owned(), served_by: None })
     }
 }
 
