@@ -294,7 +294,9 @@ fn check(block: &Block, all: &Blocks) -> Problems {
 /// The resource whose steps bring the device, if it is not there yet: then what it holds is known only behind them.
 fn awaited(block: &Block, scene: &Scene, host: &HostName) -> Option<String> {
     let path = block.text("device")?;
-    let is_missing = matches!(device::read(scene.host(host), path), Ok(device::Found::Nothing));
+    // What is mounted is judged as it is, whatever names of its device are gone.
+    let is_mounted = scene.ground(host).is_ok_and(|ground| !ground.mounts.at(mount_point(block)).is_empty());
+    let is_missing = !is_mounted && matches!(device::read(scene.host(host), path), Ok(device::Found::Nothing));
     let bringing = scene.brings_disks(block, host).filter(|_| is_missing)?;
     let then = if block.boolean("format") == Some(true) { "; it is formatted then, if it is blank then" } else { "" };
     Some(format!("{path} comes with {bringing}{then}"))

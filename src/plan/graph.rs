@@ -52,7 +52,7 @@ pub(super) struct Ordered {
 /// Puts all steps in order.
 ///
 /// # Errors
-/// When the wanted order runs in a circle.
+/// When the wanted order runs in a circle, or the stages of a placement fall.
 pub(super) fn order(
     placed: Vec<Placed>,
     desired: &Blocks,
@@ -60,6 +60,9 @@ pub(super) fn order(
 ) -> Result<(Vec<Step>, Vec<Ordered>), Problems> {
     let recorded: Blocks =
         state.resources.iter().map(|(address, record)| (address.clone(), record.block.clone())).collect();
+    if let Some(one) = placed.iter().find(|one| !one.drafts.is_sorted_by_key(|draft| draft.stage)) {
+        return Err(vec![falling(one)]);
+    }
     let placed = by_stage(placed);
     let edges = edges(&placed, desired, &recorded);
     let sequence = sequence(placed.len(), &edges).map_err(|circle| vec![circle_problem(&circle, &placed)])?;
@@ -313,6 +316,19 @@ fn circle(count: usize, edges: &BTreeSet<(usize, usize)>) -> Vec<usize> {
     let mut members: Vec<_> = largest.into_iter().map(NodeIndex::index).collect();
     members.sort_unstable();
     members
+}
+
+/// Steps whose stages fall would wait for nobody, and nobody for them.
+fn falling(one: &Placed) -> Problem {
+    let steps = one.drafts.iter().map(|draft| format!("{} ({})", draft.action, draft.stage)).collect::<Vec<_>>();
+    Problem::error(
+        "order-circle",
+        format!("the steps of {} on {} cannot be put in order", one.address, one.host),
+        format!(
+            "Some would have to wait for other hosts and come before what those wait for: {}. Nothing is done. Make the change in two applies, and report this: it is a fault of Larder.",
+            steps.join(", ")
+        ),
+    )
 }
 
 fn circle_problem(circle: &[usize], placed: &[Placed]) -> Problem {

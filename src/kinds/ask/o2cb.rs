@@ -28,8 +28,8 @@ pub struct O2cb {
     pub addresses: BTreeSet<String>,
     /// The clusters that the kernel knows, by name.
     pub online: BTreeMap<String, Online>,
-    /// How long storage below may be silent before that is told, in seconds, with what says so.
-    pub patience: Vec<(u64, String)>,
+    /// How long storage below may be silent before that is told, in seconds (`None` is without end), with what says so.
+    pub patience: Vec<(Option<u64>, String)>,
     /// Multipath maps that wait without end.
     pub queues: Vec<String>,
 }
@@ -90,10 +90,8 @@ fn parse(text: &str) -> Option<O2cb> {
             }
             ["region", cluster, uuid] => all.online.get_mut(*cluster)?.regions.push((*uuid).to_owned()),
             ["patience", what, seconds] => {
-                // -1 and 0 stand for a patience without end and for none.
-                let told = seconds.parse::<i64>().ok()?;
                 let name = if *what == "fc" { "dev_loss_tmo of Fibre Channel" } else { "recovery_tmo of iSCSI" };
-                all.patience.extend(u64::try_from(told).ok().map(|seconds| (seconds, name.to_owned())));
+                all.patience.push((patience(seconds)?, name.to_owned()));
             }
             ["queues", map] => all.queues.push((*map).to_owned()),
             _ => return None,
@@ -103,6 +101,15 @@ fn parse(text: &str) -> Option<O2cb> {
     all.patience.sort();
     all.patience.dedup();
     (!all.settings.is_empty()).then_some(all)
+}
+
+/// Seconds; `None` within is without end: a number below zero, `off`, or the largest number, with which "infinity" is written.
+fn patience(told: &str) -> Option<Option<u64>> {
+    if told == "off" {
+        return Some(None);
+    }
+    let seconds = told.parse::<i64>().ok()?;
+    Some(u64::try_from(seconds).ok().filter(|seconds| *seconds < 0x7fff_ffff))
 }
 
 // ---- what the service is to do at boot -------------------------------------------------------------------------------
@@ -219,6 +226,24 @@ mod tests {
         assert_eq!(online.nodes.iter().map(|node| node.number).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(online.values["heartbeat/dead_threshold"], "31");
         assert_eq!((all.panic_on_oops, all.panic, online.regions.len()), (Some(0), Some(5), 1));
+    }
+
+    #[test]
+    fn a_patience_without_end_is_none_of_seconds() {
+        let table = [
+            ("0", Some(Some(0))),
+            ("120", Some(Some(120))),
+            ("-1", Some(None)),
+            ("off", Some(None)),
+            ("2147483647", Some(None)),
+            ("4294967295", Some(None)),
+            ("soon", None),
+        ];
+        for (told, expected) in table {
+            assert_eq!(patience(told), expected, "{told}");
+            let facts = parse(&format!("settings /etc/default/o2cb\npatience fc {told}\n"));
+            assert_eq!(facts.map(|all| all.patience[0].0), expected, "{told}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// The largest `heartbeat_threshold` that is worth a word: with more, a dead node holds up the others for hours.
+const LONGEST: u64 = 3600;
+
 impl Look<'_> {
     pub(super) fn findings(&self) -> Vec<Hazard> {
         self.panics().into_iter().chain(self.impatience()).collect()
@@ -30,17 +33,26 @@ impl Look<'_> {
     fn impatience(&self) -> Option<Hazard> {
         let dead = self.wanted.dead_after();
         let o2cb = &self.said.o2cb;
-        let slowest = o2cb.patience.iter().max().filter(|(seconds, _)| *seconds > dead);
-        let (what, threshold) = match (o2cb.queues.first(), slowest) {
-            (_, Some((seconds, what))) => (format!("{what} is {seconds} s"), Some(seconds.div_ceil(2) + 1)),
-            (Some(map), None) => (format!("the multipath map {map} waits without end (queue_if_no_path)"), None),
-            (None, None) => return None,
-        };
-        let cure = match threshold {
-            Some(threshold) => format!(
-                "Nothing has to be accepted. Set heartbeat_threshold = {threshold} while the cluster is offline, or let the storage give up sooner."
+        let endless = o2cb.patience.iter().find(|(seconds, _)| seconds.is_none());
+        let slowest = o2cb.patience.iter().filter_map(|(seconds, what)| Some(((*seconds)?, what))).max();
+        let slowest = slowest.filter(|(seconds, _)| *seconds > dead);
+        let sooner = "Nothing has to be accepted. Let the storage give up sooner.";
+        let (what, cure) = match (endless, slowest, o2cb.queues.first()) {
+            (Some((_, what)), ..) => (format!("{what} has no end"), sooner.to_owned()),
+            (None, Some((seconds, what)), _) => {
+                let cure = match seconds.div_ceil(2).saturating_add(1) {
+                    threshold @ ..=LONGEST => format!(
+                        "Nothing has to be accepted. Set heartbeat_threshold = {threshold} while the cluster is offline, or let the storage give up sooner."
+                    ),
+                    _ => sooner.to_owned(),
+                };
+                (format!("{what} is {seconds} s"), cure)
+            }
+            (None, None, Some(map)) => (
+                format!("the multipath map {map} may wait without end (queue_if_no_path)"),
+                "Nothing has to be accepted. Set no_path_retry in multipath.conf to less than that.".to_owned(),
             ),
-            None => "Nothing has to be accepted. Set no_path_retry in multipath.conf to less than that.".to_owned(),
+            (None, None, None) => return None,
         };
         Some(self.hazard(
             HazardCode::FencingRisk,

@@ -24,11 +24,23 @@ pub(super) fn leavers(block: &Block, scene: &Scene, hosts: &[HostName], name: &s
     gone.map(leaver).collect()
 }
 
-/// What a host has mounted that this plan leaves mounted.
-fn kept(scene: &Scene, host: &HostName, said: &Said) -> Vec<String> {
+/// What a host has mounted that this plan leaves mounted. The kernel beats for each device that is mounted: where there are more of
+/// these regions than devices in the list of mounts, something is mounted out of sight.
+fn kept(scene: &Scene, host: &HostName, said: &Said, cluster: &str) -> Vec<String> {
     let watched = scene.watched(host);
     let goes = |target: &str| watched.iter().any(|one| one == target) && !scene.stays(target, host);
-    said.mounts().filter(|target| !goes(target)).map(str::to_owned).collect()
+    let mut all: Vec<String> = said.mounts().filter(|target| !goes(target)).map(str::to_owned).collect();
+    let mounts = said.ground.mounts.0.iter().filter(|mount| mount.fstype == "ocfs2");
+    let devices: BTreeSet<_> = mounts.map(|mount| &mount.device).collect();
+    let regions = said.o2cb.online.get(cluster).map_or(&[][..], |online| &online.regions);
+    if regions.len() > devices.len() {
+        all.push(format!(
+            "something out of sight (the kernel has the heartbeat regions {}, and the mounts that it shows are on {} devices)",
+            regions.join(", "),
+            devices.len()
+        ));
+    }
+    all
 }
 
 /// Leavers that have something of the cluster mounted which stays: the others must not forget them.
@@ -36,7 +48,7 @@ pub(super) fn still_mounted(block: &Block, scene: &Scene, leavers: &[Leaver]) ->
     let name = block.text("name").unwrap_or_default();
     let found = leavers.iter().filter(|leaver| is_reached(scene, &leaver.host)).filter_map(|leaver| {
         let said = Said::read(scene, &leaver.host, name).ok()?;
-        in_use(&block.address, &leaver.host, name, &kept(scene, &leaver.host, &said))
+        in_use(&block.address, &leaver.host, name, &kept(scene, &leaver.host, &said, name))
     });
     found.collect()
 }
@@ -64,7 +76,7 @@ pub(in crate::kinds) fn unmake(block: &Block, scene: &Scene, host: &HostName) ->
     let said = Said::read(scene, host, name)?;
     let mut verdict = Verdict::default();
     let is_online = said.o2cb.online.contains_key(name);
-    if let Some(hazard) = in_use(&block.address, host, name, &kept(scene, host, &said)).filter(|_| is_online) {
+    if let Some(hazard) = in_use(&block.address, host, name, &kept(scene, host, &said, name)).filter(|_| is_online) {
         verdict.standing = Standing::Present;
         verdict.hazards.push(hazard);
         return Ok(verdict);

@@ -1,8 +1,9 @@
 //! One host of a cluster: its files, its service, and what its kernel knows.
 
 use super::*;
+use crate::kinds::ask::samba;
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy};
-use crate::model::{Command, HostFacts};
+use crate::model::{Command, Guard, HostFacts};
 
 /// Everything that is known of one host, and what it is to be.
 pub(super) struct Look<'a> {
@@ -36,12 +37,14 @@ impl Look<'_> {
             return verdict;
         }
         verdict.hazards.extend(self.findings());
-        self.judge_conf(&mut verdict);
-        if let Some(online) = online {
-            self.judge_kernel(&mut verdict, online);
-        }
         self.judge_settings(&mut verdict);
-        self.judge_service(&mut verdict, online.is_some());
+        self.judge_service(&mut verdict);
+        // Behind what the kernel has taken over, nothing can fail that would take the file back.
+        self.judge_conf(&mut verdict);
+        match online {
+            Some(online) => self.judge_kernel(&mut verdict, online),
+            None => self.start(&mut verdict),
+        }
         // Those that are online are told of a newcomer before it comes.
         if online.is_none() && is_any_online {
             verdict.drafts_mut().for_each(|draft| draft.stage = 1);
@@ -167,13 +170,10 @@ impl Look<'_> {
 
     fn judge_conf(&self, verdict: &mut Verdict) {
         let have = self.said.cluster.as_ref();
-        let is_same = have.is_some_and(|have| {
-            have.nodes == self.nodes && have.heartbeat == "local" && have.node_count == self.nodes.len().to_string()
-        });
-        if is_same {
+        let (before, after) = (&self.said.conf.text, self.conf_after());
+        if *before == after {
             return;
         }
-        let (before, after) = (&self.said.conf.text, self.said.conf.with(self.name(), Some(self.nodes)));
         let summary = match have {
             None => format!(
                 "write the cluster {} with its {} nodes into {}",
@@ -190,6 +190,22 @@ impl Look<'_> {
             shown(self.nodes),
             Remedy::Run(vec![draft]),
         ));
+    }
+
+    /// The text of cluster.conf when the plan has run.
+    fn conf_after(&self) -> String {
+        let is_same = self.said.cluster.as_ref().is_some_and(|have| {
+            have.nodes == self.nodes && have.heartbeat == "local" && have.node_count == self.nodes.len().to_string()
+        });
+        match is_same {
+            true => self.said.conf.text.clone(),
+            false => self.said.conf.with(self.name(), Some(self.nodes)),
+        }
+    }
+
+    /// Holds while cluster.conf says what was planned: the kernel is given whatever it says.
+    fn conf_guard(&self) -> Guard {
+        samba::unchanged(cluster_conf::PATH, Some(&self.conf_after()))
     }
 
     /// Replaces a file of the cluster stack as a whole.
@@ -217,6 +233,9 @@ impl Look<'_> {
             if let Some(have) = online.values.get(value).filter(|have| **have != wanted.to_string()) {
                 fixed.push(format!("{word} is {have}, not {wanted}"));
             }
+        }
+        if let Some(mode) = online.values.get("heartbeat/mode").filter(|mode| *mode != "local") {
+            fixed.push(format!("the heartbeat is {mode}, not local"));
         }
         if !fixed.is_empty() {
             let mounted: Vec<_> = self.said.mounts().collect();
@@ -248,6 +267,7 @@ impl Look<'_> {
                 format!("let the kernel {what} as told by {}, while {} stays online", cluster_conf::PATH, self.name()),
                 Command::new(["register_o2cb", self.name()]),
             )
+            .guarded([self.conf_guard()])
             .without_inverse("it follows the file: the next plan mends it")
             .needing_all_members();
             verdict.differences.push(Difference::new(
@@ -284,7 +304,7 @@ impl Look<'_> {
         ));
     }
 
-    fn judge_service(&self, verdict: &mut Verdict, is_online: bool) {
+    fn judge_service(&self, verdict: &mut Verdict) {
         if self.said.o2cb.enabled != "enabled" {
             let draft = Draft::new("enable", "let o2cb start at boot", Command::new(["enable_o2cb"]))
                 .without_inverse("others may rely on it by then");
@@ -295,16 +315,18 @@ impl Look<'_> {
                 Remedy::Run(vec![draft]),
             ));
         }
-        if !is_online {
-            let draft = Draft::new(
-                "start",
-                format!("bring the cluster {} online", self.name()),
-                Command::new(["start_o2cb", self.name()]),
-            )
-            .without_inverse("a cluster is never taken offline by Larder")
-            .needing_all_members();
-            verdict.differences.push(Difference::new("cluster", "offline", "online", Remedy::Run(vec![draft])));
-        }
+    }
+
+    fn start(&self, verdict: &mut Verdict) {
+        let draft = Draft::new(
+            "start",
+            format!("bring the cluster {} online", self.name()),
+            Command::new(["start_o2cb", self.name()]),
+        )
+        .guarded([self.conf_guard()])
+        .without_inverse("a cluster that came online is left online")
+        .needing_all_members();
+        verdict.differences.push(Difference::new("cluster", "offline", "online", Remedy::Run(vec![draft])));
     }
 }
 
@@ -322,7 +344,6 @@ fn is_default(text: &str, name: &str, value: &str) -> bool {
 
 /// The step that replaces a file of the cluster stack; no text is no file.
 pub(super) fn write(action: &'static str, summary: String, path: &str, before: &str, after: &str) -> Draft {
-    use crate::kinds::ask::samba;
     let command = |old: &str, new: &str| Command::new(["write_o2cb_file", path, old]).with_stdin(new);
     let unchanged = samba::unchanged(path, Some(before).filter(|text| !text.is_empty()));
     Draft::new(action, summary, command(before, after))

@@ -169,9 +169,15 @@ pub(in crate::kinds) fn judge(block: &Block, scene: &Scene, hosts: &[HostName]) 
                 Standing::Unknown(format!("{host} is not known, and the others are changed with it only"));
         }
     }
+    let of_all: Vec<_> = hazards.into_iter().chain(leave::still_mounted(block, scene, &leavers)).collect();
+    if let Some(refused) = of_all.iter().find(|hazard| hazard.blocks()) {
+        for verdict in verdicts.values_mut().filter(|verdict| verdict.drafts().next().is_some()) {
+            verdict.differences.clear();
+            verdict.standing = Standing::Later(format!("the cluster is refused: {}", refused.message));
+        }
+    }
     if let Some(verdict) = verdicts.values_mut().next() {
-        verdict.hazards.extend(hazards);
-        verdict.hazards.extend(leave::still_mounted(block, scene, &leavers));
+        verdict.hazards.extend(of_all);
     }
     verdicts
 }

@@ -122,6 +122,7 @@ impl Look<'_> {
         }
         if device.tag("TYPE") == Some("ocfs2") {
             verdict.hazards.extend(self.is_another(device, path));
+            verdict.hazards.extend(self.is_another_disk(device, path));
             verdict.hazards.extend(self.is_of_others(clustered, device, path, label));
             verdict.hazards.extend(self.lacks_slots(clustered, path));
         } else if !format {
@@ -191,7 +192,14 @@ impl Look<'_> {
                 "If it is the volume that you mean, let its cluster have that name, or give it to this one while nobody has it mounted: `tunefs.ocfs2 --update-cluster-stack`. Else name another device.",
             ));
         }
-        (found.label != label && !self.was_ours(device)).then(|| {
+        (found.label != label).then(|| {
+            if self.was_ours(device) {
+                return self.hazard(
+                    HazardCode::NeedsOffline,
+                    format!("the OCFS2 on {path} of {} has the label {:?}; {label:?} is wanted", self.host, found.label),
+                    format!("Set label = \"{}\". Or, while no host has it mounted: `tunefs.ocfs2 -L {label} {path}` on one.", found.label),
+                );
+            }
             self.hazard(
                 HazardCode::NotBlank,
                 format!(
@@ -204,6 +212,19 @@ impl Look<'_> {
                 ),
             )
         })
+    }
+
+    /// A disk with the same file system on it that is another one than before, behind the same name: a copy, most likely.
+    fn is_another_disk(&self, device: &Device, path: &str) -> Option<Hazard> {
+        let is_same_name = self.scene.previous(self.address).and_then(|previous| previous.text("device")) == Some(path);
+        let wwn = device.wwn().filter(|_| is_same_name)?;
+        let all = self.scene.remembered_anywhere(self.address, "wwn");
+        let old = all.into_iter().find_map(|(_, old)| (old != wwn).then_some(old))?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{path} on {} is the disk {wwn}; it was {old} when it was applied last", self.host),
+            "Bring the disk back that was there. If the volume was moved to the new one, name that by its WWN in `device` (/dev/disk/by-id/wwn-...).",
+        ))
     }
 
     /// Fewer places than hosts: the last ones could not mount it.
@@ -269,9 +290,16 @@ impl Look<'_> {
         let (Source::Device { path, label, .. }, Some(clustered)) = (&self.source, &self.clustered) else {
             return String::new();
         };
-        let names = [self.address.to_string(), clustered.cluster.clone(), path.clone(), device.size.to_string()];
+        // All give it the name that the first one's device has: a host may tell less of the same disk.
+        let disk = match clustered.members.first().map(|first| device::read(self.scene.host(first), path)) {
+            Some(Ok(Found::Device(first))) => first.identity(),
+            _ => None,
+        };
+        let (cluster, size) = (clustered.cluster.clone(), device.size.to_string());
+        let names = [self.address.to_string(), cluster, path.clone(), size, disk.unwrap_or_default()];
         let uuid = Uuid::new_v5(&Uuid::NAMESPACE_URL, names.join("\n").as_bytes()).to_string();
-        verdict.memory.insert("uuid".to_owned(), uuid.clone());
+        // What it is to be; what it is, the mounted file system says.
+        verdict.memory.insert("formats".to_owned(), uuid.clone());
         let guard = device::guard(self.scene.host(self.host), path).ok();
         if clustered.members.first() != Some(self.host) {
             let draft =
@@ -295,8 +323,7 @@ impl Look<'_> {
         .guarded(guard)
         .without_inverse("a device that was blank is left formatted")
         .needing_all_members();
-        let was_seen = clustered.members.iter().any(|host| self.scene.was_seen(self.address, host));
-        let remedy = match was_seen {
+        let remedy = match self.scene.was_seen_anywhere(self.address) {
             false => Remedy::Run(vec![draft]),
             true => Remedy::Ask(
                 self.hazard(
@@ -318,8 +345,10 @@ impl Look<'_> {
         else {
             return;
         };
+        verdict.hazards.extend(self.is_another_disk(device, path));
         verdict.hazards.extend(self.is_of_others(clustered, device, path, label));
         verdict.hazards.extend(self.lacks_slots(clustered, path));
+        verdict.memory.extend(device.wwn().map(|wwn| ("wwn".to_owned(), wwn)));
         let Some(found) = &clustered.found else { return };
         verdict.observed.insert("uuid".to_owned(), found.uuid.clone());
         verdict.observed.insert("slots".to_owned(), found.slots.to_string());
@@ -398,15 +427,19 @@ pub(in crate::kinds) fn prove_same_device(
         return;
     }
     for verdict in verdicts.values_mut() {
-        let mut stage = 0;
+        // What is left of an earlier mount point may be given back whenever that can be: it waits for nobody.
+        let mut stage =
+            if verdict.drafts().any(|draft| matches!(draft.action, "check-blank" | "format")) { 0 } else { 2 };
         for draft in verdict.drafts_mut() {
-            stage = match draft.action {
-                "check-blank" => 0,
-                "format" => 1,
-                "reach" => stage,
-                _ => 2,
-            };
-            draft.stage = stage;
+            match draft.action {
+                "check-blank" => draft.stage = 0,
+                "format" => draft.stage = 1,
+                _ => {
+                    draft.stage = stage;
+                    continue;
+                }
+            }
+            stage = 2;
         }
     }
 }

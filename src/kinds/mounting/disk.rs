@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Look, Source};
 use crate::kinds::ask::device::{self, Device, Found};
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
-use crate::model::{Command, Hazard, HazardCode, Size};
+use crate::model::{Command, Hazard, HazardCode, HostName, Size};
 
 /// A local file system: the longest label, the smallest device, the pass of fsck(8), all from the mkfs programs' man pages.
 pub(in crate::kinds) struct FileSystem {
@@ -124,13 +124,31 @@ impl Look<'_> {
 
     /// Whether the state knows this file system as the volume's: the label may have been changed in the configuration.
     pub(super) fn was_ours(&self, device: &Device) -> bool {
-        self.scene.remembered(self.address, self.host, "uuid").is_some_and(|uuid| device.tag("UUID") == Some(uuid))
+        let is_it = |name: &str| self.known(name).iter().any(|(_, uuid)| device.tag("UUID") == Some(*uuid));
+        is_it("uuid") || is_it("formats")
     }
 
-    /// The UUID that the volume had when it was applied last, if it is another one.
+    /// The UUID that the volume had when it was applied last, if it is another one. One that was about to be made and that is there
+    /// now is none.
     pub(super) fn replaced(&self, uuid: &str) -> Option<&str> {
-        let old = self.scene.remembered(self.address, self.host, "uuid")?;
-        (old != uuid && self.scene.was_seen(self.address, self.host)).then_some(old)
+        let known = |name: &str| {
+            let seen = |(host, _): &(&HostName, &str)| self.scene.was_seen(self.address, host);
+            self.known(name).into_iter().filter(seen).map(|(_, uuid)| uuid).collect::<Vec<_>>()
+        };
+        let (mut had, made) = (known("uuid"), self.known("formats"));
+        if made.iter().any(|(_, made)| *made == uuid) {
+            return None;
+        }
+        if had.is_empty() {
+            had = known("formats");
+        }
+        had.into_iter().find(|old| *old != uuid)
+    }
+
+    /// What the state remembers of the volume: on this host, or on all, where they have one device.
+    fn known(&self, name: &str) -> Vec<(&HostName, &str)> {
+        let is_here = |(host, _): &(&HostName, &str)| self.clustered.is_some() || *host == self.host;
+        self.scene.remembered_anywhere(self.address, name).into_iter().filter(is_here).collect()
     }
 
     /// The device, if this plan formats it.
