@@ -343,3 +343,26 @@ fn circle_problem(circle: &[usize], placed: &[Placed]) -> Problem {
         format!("Each of these would have to come before another one: {names}. Look at their paths and depends_on."),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Command;
+
+    #[test]
+    fn steps_whose_stages_fall_have_no_order() {
+        let drafts = |stages: &[u8]| {
+            let draft = |stage: &u8| Draft::new("x", "x", Command::new(["true"])).in_stage(*stage);
+            stages.iter().map(draft).collect::<Vec<_>>()
+        };
+        for (stages, is_right) in
+            [(&[0, 0, 2][..], true), (&[1, 1], true), (&[], true), (&[2, 1], false), (&[0, 2, 0, 2], false)]
+        {
+            let address = Address::parse("image.a").expect("an address");
+            let placed = vec![Placed::own(&address, &"hv1".into(), false, drafts(stages))];
+            let found = order(placed, &Blocks::new(), &State::default());
+            assert_eq!(found.is_ok(), is_right, "{stages:?}");
+            assert!(found.err().into_iter().flatten().all(|one| one.code == "order-circle"));
+        }
+    }
+}

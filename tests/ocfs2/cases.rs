@@ -64,6 +64,48 @@ impl Case {
         self
     }
 
+    /// The volume as the state has it.
+    fn record(&mut self) -> &mut larder::state::Record {
+        let found = self.state.resources.iter_mut().find(|(address, _)| address.to_string() == "ocfs2_volume.data");
+        found.expect("a record").1
+    }
+
+    /// Nothing is mounted of the volume on these hosts, and its device is blank.
+    fn blank(mut self, hosts: &[&str]) -> Self {
+        let mut new = Case::of("ocfs2-new");
+        let blank = new.answers("hv1")[&Question::new(["device_facts", DEVICE])].clone();
+        let mounts = Question::new(["cat", "/proc/self/mountinfo"]);
+        for host in hosts {
+            let answers = self.answers(host);
+            answers.insert(Question::new(["device_facts", DEVICE]), blank.clone());
+            let Some(Answer::Said(reply)) = answers.get_mut(&mounts) else { panic!("no mounts") };
+            let lines = reply.out.lines().filter(|line| !line.contains(" /srv/data "));
+            reply.out = lines.map(|line| format!("{line}\n")).collect();
+            self = self.says(host, &["ocfs2_super", DEVICE], device("end\n"));
+        }
+        self
+    }
+
+    /// Everything that was asked of one path in a case is asked of another one in this.
+    fn asked(mut self, host: &str, of: &str, from: &str, to: &str) -> Self {
+        let all = Case::of(of).answers(host).clone();
+        for (question, answer) in all {
+            if question.0.iter().any(|word| word.contains(from)) {
+                let words: Vec<_> = question.0.iter().map(|word| word.replace(from, to)).collect();
+                let answer = match answer {
+                    Answer::Said(reply) => Answer::Said(Reply {
+                        out: reply.out.replace(from, to),
+                        err: reply.err.replace(from, to),
+                        ..reply
+                    }),
+                    other => other,
+                };
+                self.answers(host).insert(Question(words), answer);
+            }
+        }
+        self
+    }
+
     fn answers(&mut self, host: &str) -> &mut BTreeMap<Question, Answer> {
         match self.facts.hosts.get_mut(&HostName::from(host)) {
             Some(HostFacts::Reached(answers)) => answers,
@@ -88,15 +130,17 @@ fn steps(plan: &Plan, words: &[&str]) -> Vec<String> {
 fn refused(case: Case, code: &str, host: &str, words: &[&str]) {
     let plan = case.plan();
     let blocking: Vec<_> = plan.blocking().collect();
-    let found = blocking
-        .iter()
-        .find(|hazard| hazard.code.as_str() == code && hazard.host.as_ref().is_some_and(|one| one.as_str() == host));
-    let found = found.unwrap_or_else(|| panic!("no {code} at {host} in {blocking:#?}"));
-    for word in words {
-        assert!(found.message.contains(word), "no {word:?} in {:?}", found.message);
-    }
+    let is_it = |hazard: &&&Hazard| {
+        hazard.code.as_str() == code
+            && hazard.host.as_ref().is_some_and(|one| one.as_str() == host)
+            && words.iter().all(|word| hazard.message.contains(word))
+    };
+    let found = blocking.iter().find(is_it);
+    let found = found.unwrap_or_else(|| panic!("no {code} at {host} with {words:?} in {blocking:#?}"));
     assert!(found.cure.len() > 10, "{found:?}");
-    let done = steps(&plan, &["/format", "/grow"]);
+    // Of the volume nothing on any host; of what is refused nothing that a kernel hears of.
+    let own = ["mount", "register", "start"].map(|action| format!("{}@{host}/{action}", found.address));
+    let done = steps(&plan, &["/format", "/grow", &own[0], &own[1], &own[2]]);
     assert!(done.is_empty(), "{code} at {host}: {done:?}");
 }
 
@@ -316,6 +360,91 @@ fn a_file_system_of_somebody_else_is_not_mounted() {
 }
 
 #[test]
+fn all_look_again_before_one_formats_where_the_mount_point_moves_too() {
+    let hosts = ["hv1", "hv2"];
+    let mut case = Case::of("ocfs2-as-wanted").blank(&hosts);
+    for host in hosts {
+        case = case.asked(host, "ocfs2-new", "/srv/data", "/srv/new");
+    }
+    let case = case
+        .written("\"/srv/data\"", "\"/srv/new\"")
+        .written("  format      = true\n", "  format      = true\n  lifecycle {\n    accept = [\"data-loss\"]\n  }\n");
+    let plan = case.plan();
+    let (format, check) = ("ocfs2_volume.data@hv1/format", "ocfs2_volume.data@hv2/check-blank");
+    assert!(waits(&plan, "ocfs2_volume.data@hv1/lock", "ocfs2_volume.data@hv1/unlock"), "it has moved");
+    assert!(waits(&plan, format, check));
+    for host in hosts {
+        assert!(waits(&plan, &format!("ocfs2_volume.data@{host}/mount"), format));
+    }
+}
+
+#[test]
+fn another_disk_behind_the_same_name_is_refused() {
+    let mut case = Case::of("ocfs2-as-wanted");
+    for placement in case.record().placements.values_mut() {
+        placement.identity.insert("wwn".to_owned(), "5000c500000000a1".to_owned());
+    }
+    assert!(case.plan().steps.is_empty(), "{:#?}", case.plan().hazards);
+    let copied = |case: Case, host: &str| case.said(host, FACTS, "naa.5000c500000000a1", "naa.5000c500000000b2");
+    refused(copied(copied(case, "hv1"), "hv2"), "wrong-source", "hv1", &["5000c500000000b2", "5000c500000000a1"]);
+}
+
+#[test]
+fn what_other_hosts_had_of_it_counts_where_all_hosts_are_new() {
+    // It was on hv3 only, which is in the storage no more.
+    let moved = || {
+        let mut case = Case::of("ocfs2-as-wanted");
+        let record = case.record();
+        let of_one = record.placements.pop_first().expect("a placement").1;
+        record.placements = [(HostName::from("hv3"), of_one)].into();
+        case.down("hv3")
+    };
+    refused(moved().blank(&["hv1", "hv2"]), "data-loss", "hv1", &["it held the volume's data"]);
+    let uuid = |case: Case, host: &str| case.said(host, FACTS, "blkid: UUID=", "blkid: UUID=0");
+    refused(uuid(uuid(moved(), "hv1"), "hv2"), "wrong-source", "hv1", &["when it was applied last"]);
+}
+
+#[test]
+fn another_label_than_the_one_wanted_is_told_with_the_command() {
+    let case = Case::of("ocfs2-as-wanted").written("  format      = true\n", "  label = \"other\"\n");
+    refused(case, "needs-offline", "hv1", &["\"data\"", "\"other\" is wanted"]);
+}
+
+#[test]
+fn the_kernel_is_told_only_what_was_planned() {
+    for (name, action) in [("ocfs2-new", "start"), ("ocfs2-of-a-new-member", "register")] {
+        let plan = Case::of(name).plan();
+        let conf = plan.steps.iter().find(|step| step.action == "cluster-conf").expect("a step");
+        for step in plan.steps.iter().filter(|step| step.action == action) {
+            assert_eq!(step.guard.len(), 1, "{}", step.id);
+            assert_eq!(Some(&step.guard[0].out), conf.command.stdin.as_ref(), "{}", step.id);
+            // What rolls back comes before it.
+            let later = plan.steps.iter().filter(|one| one.address == step.address && one.host == step.host);
+            assert!(later.filter(|one| one.rolls_back).all(|one| waits(&plan, &step.id, &one.id)), "{}", step.id);
+        }
+    }
+}
+
+#[test]
+fn a_kernel_with_a_global_heartbeat_is_refused() {
+    let case =
+        Case::of("ocfs2-as-wanted").said("hv1", &["o2cb_facts"], "heartbeat/mode local", "heartbeat/mode global");
+    refused(case, "needs-offline", "hv1", &["the heartbeat is global, not local"]);
+}
+
+#[test]
+fn storage_that_waits_without_end_is_told_without_a_number() {
+    for told in ["-1", "off", "2147483647"] {
+        let facts = format!("patience fc {told}\nend\n");
+        let plan = Case::of("ocfs2-as-wanted").said("hv1", &["o2cb_facts"], "end\n", &facts).plan();
+        let found = plan.hazards.iter().find(|hazard| hazard.message.contains("dev_loss_tmo"));
+        let found = found.unwrap_or_else(|| panic!("{told}: {:#?}", plan.hazards));
+        assert!(found.message.contains("has no end") && !found.blocks(), "{told}: {found:?}");
+        assert!(found.cure.contains("give up sooner") && !found.cure.contains("heartbeat_threshold"), "{found:?}");
+    }
+}
+
+#[test]
 fn what_resets_a_host_without_need_is_told_with_numbers() {
     let plan = Case::of("ocfs2-as-wanted").said("hv1", &["o2cb_facts"], "end\n", "patience iscsi 120\nend\n").plan();
     let told: Vec<_> = plan.hazards.iter().filter(|hazard| hazard.message.contains("recovery_tmo")).collect();
@@ -373,13 +502,16 @@ fn a_host_leaves_when_nothing_is_mounted_there_any_more() {
     let line = format!("900 24 8:160 / {}", other.replace("/srv/data", "/srv/other"));
     let mounted = leaves().said("hv3", &["cat", "/proc/self/mountinfo"], "\n", &format!("\n{line}"));
     refused(mounted, "in-use", "hv3", &["cannot leave", "/srv/other"]);
+    // So does what its list of mounts does not show.
+    let hidden = leaves().said("hv3", &["o2cb_facts"], "region vms ", "region vms 0A0B\nregion vms ");
+    refused(hidden, "in-use", "hv3", &["cannot leave", "out of sight", "0A0B"]);
     let plan = leaves().down("hv3").plan();
     assert!(plan.blocking().any(|hazard| hazard.code == HazardCode::HostUnknown), "{:#?}", plan.hazards);
     assert_eq!(steps(&plan, &["cluster-conf", "register"]), Vec::<String>::new());
 }
 
 #[test]
-fn no_plan_stops_or_restarts_the_cluster() {
+fn no_plan_stops_or_restarts_a_cluster_of_which_anything_is_mounted() {
     for case in ["ocfs2-new", "ocfs2-of-a-new-member", "ocfs2-of-a-member-that-leaves"] {
         let plan = Case::of(case).plan();
         let words = plan.steps.iter().flat_map(|step| step.command.argv.iter().cloned());
@@ -389,6 +521,17 @@ fn no_plan_stops_or_restarts_the_cluster() {
             for never in ["restart", "offline", "stop ", "reload ocfs2", "umount -l", "mkfs.ocfs2 -F"] {
                 assert!(!word.contains(never), "{case}: {word}");
             }
+        }
+        // Only a host that leaves has its kernel forget it, and only while nothing of it is mounted there.
+        for step in plan.steps.iter().filter(|step| step.command.argv.iter().any(|word| word.contains("unregister"))) {
+            assert_eq!(step.id, "ocfs2_cluster.vms@hv3/unregister");
+            assert!(waits(&plan, &step.id, "ocfs2_volume.data@hv3/unmount"));
+            assert_eq!(step.guard, [kinds::ask::o2cb::nothing_mounted("vms")]);
+        }
+        for (name, text) in plan.functions.iter().filter(|(_, text)| text.contains("unregister-cluster")) {
+            assert_eq!(name, "unregister_o2cb");
+            let (asked, told) = (text.find("o2cb_regions \"$1\""), text.find("unregister-cluster"));
+            assert!(asked.is_some() && asked < told, "{text}");
         }
     }
 }
