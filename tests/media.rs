@@ -131,6 +131,18 @@ fn what_is_there_is_adopted_and_stays_and_a_plan_is_for_one_content() {
     std::fs::remove_dir_all(site.path().join("state")).expect("a state");
     assert_eq!(change(&site.plan(), ADDRESS)["action"], "adopt");
     site.larder(&["apply", "-auto-approve"]).expect(0);
+    // A medium is there to be read.
+    for (change, expected) in [
+        ("chmod 600", &["no-access"][..]),
+        ("chown 999", &[]),
+        ("chmod 200", &["no-access"]),
+        ("chown 0", &["no-access"]),
+        ("chmod 640", &[]),
+        ("chmod 644", &[]),
+    ] {
+        site.sh("nas", &format!("{change} {AT}"));
+        assert_eq!(hazards(&site.plan()), expected, "{change}");
+    }
     // Pins.
     site.write(&with(&format!("  sha256 = \"{}\"\n  size = 1048576\n", site.source_digest()))).assert_settled();
     for pin in [format!("  sha256 = \"{}\"\n", "0".repeat(64)), "  size = 5\n".to_owned()] {
@@ -222,6 +234,8 @@ fn blocks_that_make_no_sense_are_refused_at_once() {
         (file("  source = \"a.iso\"\n  share = media_share.iso\n  name = \"b/a.iso\"\n"), "invalid-value"),
         (file("  source = \"a.iso\"\n  share = media_share.iso\n  name = \".a.iso\"\n"), "invalid-value"),
         (file("  source = \"a.iso\"\n  share = media_share.iso\n  name = \"a\\n.iso\"\n"), "invalid-value"),
+        (file("  source = \"a.iso\"\n  share = media_share.iso\n  name = \"a.iso \"\n"), "who has the file open"),
+        (file("  source = \"a.iso (deleted)\"\n  share = media_share.iso\n"), "who has the file open"),
         (file("  source = \"iso/\"\n  share = media_share.iso\n"), "invalid-value"),
         (file("  source = \"a.iso\"\n  share = media_share.iso\n  sha256 = \"ABC\"\n"), "invalid-value"),
         (format!("{FILE}{other}"), "duplicate-path"),

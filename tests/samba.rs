@@ -87,6 +87,13 @@ fn a_share_that_may_need_a_user_is_found_however_it_names_them() {
             assert_eq!(told.contains("named m"), named, "{shell:?} {share} {told}");
         }
     }
+    // Cut short while it looks, it has seen no share that names the user: that is no answer, and nothing is removed.
+    std::fs::write(stage.at("told"), "[m]\n\tvalid users = @strangers\n").expect("a file");
+    stage.program("getent", "[ \"$2\" != group ] || kill -9 $PPID; exit 2");
+    for shell in SHELLS {
+        assert!(stage.call(shell, &["samba_user", "larder"]).is_err(), "{shell:?}");
+        assert!(stage.call(shell, &["remove_samba_user", "larder"]).is_err(), "{shell:?}");
+    }
     stage.program("testparm", "exit 1");
     assert!(stage.call(SHELLS[0], &["samba_user", "larder"]).is_err());
 }

@@ -52,7 +52,7 @@ variable "persist" {
   type        = string
   default     = "fstab"
   nullable    = false
-  description = "What mounts it at boot: `fstab` or `none`."
+  description = "What mounts it at boot: `fstab`, `systemd` or `none`."
 }
 
 variable "owner" {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Standing;
-use crate::model::Address;
+use crate::model::{Address, Impact, Step};
 use crate::plan::{Action, Change, Found, Operation, Plan};
 use crate::state::{Placement, Record, State, moves, without_secrets};
 
@@ -30,6 +30,12 @@ pub fn before(state: &State, plan: &Plan) -> State {
                 continue;
             }
             let placement = record.placements.entry(host.clone()).or_default();
+            // If it is cut off between taking away and bringing back, nobody has changed anything by hand.
+            let is_taken_away =
+                |step: &Step| step.impact == Impact::Offline && step.address == change.address && step.host == *host;
+            if plan.steps.iter().any(is_taken_away) {
+                placement.observed.clear();
+            }
             placement.identity.extend(remembered(plan, &change.address, host));
         }
     }
@@ -129,7 +135,12 @@ fn kept(
                 if let Some(before) =
                     before.filter(|_| plan.memory.get(address).is_some_and(|hosts| hosts.contains_key(host)))
                 {
-                    placements.insert(host.clone(), before.clone());
+                    let mut left = before.clone();
+                    // Steps have run on it: what is missing now, they have left behind.
+                    if plan.steps.iter().any(|step| step.address == *address && step.host == *host) {
+                        left.observed.clear();
+                    }
+                    placements.insert(host.clone(), left);
                 }
             }
         }

@@ -180,8 +180,11 @@ fn image_files(
 ) -> Vec<ImageStatus> {
     let name = image.text("name").unwrap_or_default();
     let members = kind_of(&image.address).map(|kind| kind.hosts(image, &looked.desired.blocks)).unwrap_or_default();
+    // Of a shared volume one member is asked for all of them.
+    let is_asked = |host: &HostName| plan.found.get(&image.address).is_some_and(|hosts| hosts.contains_key(host));
+    let is_any_asked = members.iter().any(is_asked);
     let mut found: Vec<ImageStatus> = Vec::new();
-    for host in members {
+    for host in members.into_iter().filter(|host| !is_any_asked || is_asked(host)) {
         let (state, message) = image_health(image, &host, plan);
         // What lies in the directory while its volume is not mounted is another file.
         let is_there = volume.get(&host).is_some_and(|on| matches!(on.state, Health::Ok | Health::Degraded));

@@ -117,7 +117,19 @@ pub fn check_people(block: &Block) -> Problems {
         let summary = format!("no {name} has the number {number}");
         Problem::error("invalid-value", summary, "Numbers go from 0 to 4294967294.").at(block.place_of(name))
     };
-    wrong.map(problem).collect()
+    let mut problems: Problems = wrong.map(problem).collect();
+    for name in ["owner", "group"].into_iter().filter(is_written) {
+        let (summary, cure) = match block.text(name) {
+            Some("") => (format!("`{name}` is empty"), "Name one, or leave the attribute out.".to_owned()),
+            Some(text) if text.contains(':') => (
+                format!("`{name}` is one name, and {text:?} has a colon"),
+                "Write owner = \"USER\" and group = \"GROUP\".".to_owned(),
+            ),
+            _ => continue,
+        };
+        problems.push(Problem::error("invalid-value", summary, cure).at(block.place_of(name)));
+    }
+    problems
 }
 
 /// Asks for the users and groups that a block names.

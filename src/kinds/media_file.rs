@@ -16,10 +16,10 @@ use crate::model::step::Upload;
 use crate::model::{Block, Blocks, Command, Datum, Hazard, HazardCode, HostName, Problem, Problems, Question, Size};
 
 use super::ask::media::{self, Medium};
-use super::ask::{open_files, space};
+use super::ask::{open_files, people, space};
 use super::ground;
 use super::image::check_name;
-use super::scene::{Room, RoomState};
+use super::scene::{Memory, Room, RoomState};
 use super::schema::{AttributeSchema as A, Schema, Type};
 use super::verdict::{Difference, Draft, Need, Remedy, Standing, Verdict};
 use super::{Kind, Scene, SourceFile, kind_of};
@@ -178,6 +178,12 @@ fn check(block: &Block, all: &Blocks) -> Problems {
                 "Media are not hidden: choose another `name`.",
                 at,
             ),
+            Ok(()) if name.ends_with(' ') || name.ends_with(" (deleted)") => error(
+                "invalid-value",
+                format!("{name:?} ends in a way in which it cannot be told who has the file open"),
+                "Choose a `name` that does not end with a blank or with \" (deleted)\".",
+                at,
+            ),
             Ok(()) => {}
         }
     }
@@ -229,6 +235,16 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
         }
         let is_ignored = |name: &&str| block.lifecycle.ignore_changes.contains(*name);
         if found.sha256.as_deref() == Some(digest) || ["source", "sha256", "size"].iter().any(is_ignored) {
+            if is_for_its_owner_alone(found, repository, scene, host) {
+                verdict.hazards.push(hazard(
+                    HazardCode::NoAccess,
+                    format!(
+                        "{path} on {host} has the mode {:04o}: nobody who logs in to the share may read it",
+                        found.mode
+                    ),
+                    "Give it the mode that it is uploaded with (0644).",
+                ));
+            }
             return Ok(verdict);
         }
     }
@@ -241,7 +257,7 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
     }
     verdict.needs.push(need(scene, host, &room, look_in, size)?);
     let mut words = vec!["upload_media".to_owned(), path.clone(), size.to_string(), digest.to_owned()];
-    words.extend(found.as_ref().map(|found| found.inode.to_string()));
+    words.extend(found.iter().flat_map(Medium::words));
     let file = Upload { path: source.to_owned(), bytes: size, sha256: digest.to_owned() };
     let action = if found.is_some() { "replace" } else { "upload" };
     let into = format!("{path} ({})", Size(size).rounded());
@@ -255,8 +271,9 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
         verdict.differences.push(Difference::new("file", "absent", want(size, digest), Remedy::Run(vec![draft])));
         return Ok(verdict);
     };
-    let draft =
-        draft.guarded([open_files::nobody(std::slice::from_ref(&path))]).without_inverse("the file of before is gone");
+    let draft = draft
+        .guarded([found.guard(&path), open_files::nobody(std::slice::from_ref(&path))])
+        .without_inverse("the file of before is gone");
     let remedy = match users(block, scene, host, &path, name)? {
         Some((on, user)) => Remedy::Never(hazard(
             HazardCode::InUse,
@@ -276,6 +293,14 @@ fn judge_host(block: &Block, scene: &Scene, host: &HostName) -> Result<Verdict, 
     Ok(verdict)
 }
 
+/// Whether no user of the share may read a file. Through a mount that is for its server to say; and who is in its group is not known here.
+fn is_for_its_owner_alone(found: &Medium, repository: &Block, scene: &Scene, host: &HostName) -> bool {
+    let is_users = |name: &str| people::read_user(scene.host(host), name).ok().flatten() == Some(found.owner);
+    let mut users =
+        repository.blocks.iter().filter(|block| block.name == "user").filter_map(|block| block.text("name"));
+    repository.address.is("media_share") && found.mode & 0o044 == 0 && !(found.mode & 0o400 != 0 && users.any(is_users))
+}
+
 fn want(size: u64, digest: &str) -> String {
     format!("{} bytes, sha256 {digest}", size)
 }
@@ -288,8 +313,8 @@ fn have(found: &Medium) -> String {
 }
 
 /// Who has the file open: on its host, and on every host of the configuration that serves or mounts a share of that name. Who serves a
-/// share may have many names, so a share of that name on another server counts as well; and servers take no notice of case. What a
-/// server has open for others says nothing where the file is looked at through a mount: this very look is among them.
+/// share may have many names, so a share of that name on another server counts as well; and servers take no notice of case. What was applied last may be mounted
+/// still, whatever the configuration says now. What a server has open for others says nothing where the file is looked at through a mount: this very look is among them.
 fn users(
     block: &Block,
     scene: &Scene,
@@ -301,14 +326,17 @@ fn users(
     let shown = |block: &Block| kind_of(&block.address)?.shows(block);
     let own = repository(block, scene.blocks).and_then(shown).ok_or("its share or storage is not complete")?;
     let in_share = in_directory(&own.path, name);
-    for other in scene.blocks.values() {
+    let recorded = |memory: &Memory| memory.block.clone().map(|block| (block.address.clone(), block));
+    let recorded: Blocks = scene.memory.values().filter_map(recorded).collect();
+    let wanted = scene.blocks.values().map(|block| (block, scene.blocks));
+    for (other, all) in wanted.chain(recorded.values().map(|block| (block, &recorded))) {
         let Some((kind, theirs)) = kind_of(&other.address).zip(shown(other)) else { continue };
         let Some(rest) = below(&in_share, &theirs.path).filter(|_| theirs.share.eq_ignore_ascii_case(&own.share))
         else {
             continue;
         };
         let there = in_directory(&theirs.directory, rest);
-        places.extend(kind.hosts(other, scene.blocks).into_iter().map(|host| (host, there.clone(), theirs.served_by)));
+        places.extend(kind.hosts(other, all).into_iter().map(|host| (host, there.clone(), theirs.served_by)));
     }
     let mut seen = BTreeSet::new();
     places.retain(|(host, path, _)| seen.insert((host.clone(), path.clone())));

@@ -155,8 +155,12 @@ impl Kind for MediaShare {
     fn media(&self, block: &Block, all: &Blocks) -> Option<Media> {
         let sharing = Sharing::of(block)?;
         let host = block.resource("host")?;
-        // A host that is this machine has no address.
-        let address = all.get(host).and_then(|host| host.text("address")).map(str::to_owned);
+        // A host that is this machine has no address, and one that is reached through a tunnel has one that means nothing elsewhere.
+        let is_loopback = |address: &str| {
+            address == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        let address = all.get(host).and_then(|host| host.text("address")).filter(|address| !is_loopback(address));
+        let address = address.map(str::to_owned);
         Some(Media {
             directory: sharing.path.clone(),
             server: address.unwrap_or_else(|| host::name_of(host).to_string()),

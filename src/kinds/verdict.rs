@@ -39,6 +39,8 @@ pub struct Draft {
     pub hears: Option<HostName>,
     /// Steps of a later stage wait for those of all earlier ones, on every host of the resource. Within a placement stages only rise.
     pub stage: u8,
+    /// It comes last of its placement, and that it fails is no reason to take anything back.
+    pub cleans_up: bool,
 }
 
 impl Draft {
@@ -58,6 +60,7 @@ impl Draft {
             destroys: false,
             hears: None,
             stage: 0,
+            cleans_up: false,
         }
     }
 
@@ -97,6 +100,10 @@ impl Draft {
 
     pub fn in_stage(self, stage: u8) -> Self {
         Draft { stage, ..self }
+    }
+
+    pub fn cleaning_up(self) -> Self {
+        Draft { cleans_up: true, ..self }
     }
 
     pub fn hearing(self, witness: &HostName) -> Self {

@@ -60,6 +60,7 @@ pub(super) fn order(
 ) -> Result<(Vec<Step>, Vec<Ordered>), Problems> {
     let recorded: Blocks =
         state.resources.iter().map(|(address, record)| (address.clone(), record.block.clone())).collect();
+    let placed: Vec<_> = placed.into_iter().map(cleaning_up_last).collect();
     if let Some(one) = placed.iter().find(|one| !one.drafts.is_sorted_by_key(|draft| draft.stage)) {
         return Err(vec![falling(one)]);
     }
@@ -96,7 +97,7 @@ pub(super) fn order(
                 impact: draft.impact,
                 inverse: draft.inverse.clone(),
                 rolls_back: draft.rolls_back,
-                cleans_up: one.part == Part::Closes,
+                cleans_up: one.part == Part::Closes || draft.cleans_up,
                 hazards: draft.hazards.clone(),
             });
             after = [id].into();
@@ -109,6 +110,14 @@ pub(super) fn order(
         }));
     }
     Ok((steps, ordered))
+}
+
+/// What tidies up comes last of its placement, in the last of its stages.
+fn cleaning_up_last(one: Placed) -> Placed {
+    let (last, mut drafts): (Vec<_>, Vec<_>) = one.drafts.into_iter().partition(|draft| draft.cleans_up);
+    let stage = drafts.iter().chain(&last).map(|draft| draft.stage).max().unwrap_or_default();
+    drafts.extend(last.into_iter().map(|draft| draft.in_stage(stage)));
+    Placed { drafts, ..one }
 }
 
 /// Each placement cut where a new stage begins.
@@ -358,7 +367,7 @@ mod tests {
         for (stages, is_right) in
             [(&[0, 0, 2][..], true), (&[1, 1], true), (&[], true), (&[2, 1], false), (&[0, 2, 0, 2], false)]
         {
-            let address = Address::parse("image.a").expect("an address");
+            let address: Address = "image.a".parse().expect("an address");
             let placed = vec![Placed::own(&address, &"hv1".into(), false, drafts(stages))];
             let found = order(placed, &Blocks::new(), &State::default());
             assert_eq!(found.is_ok(), is_right, "{stages:?}");

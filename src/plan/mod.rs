@@ -1070,6 +1070,9 @@ impl Making<'_> {
             if self.is_moved(address, &record.block, &recorded) {
                 continue; // what it was elsewhere says nothing about what it is here
             }
+            if record.pending.is_some() {
+                continue; // an apply that ended halfway may have changed it
+            }
             for (host, verdict) in verdicts {
                 let Some(placement) = record.placements.get(host) else { continue };
                 if matches!(verdict.standing, Standing::Unknown(_) | Standing::Later(_)) {

@@ -102,123 +102,171 @@ larder_forget() {
   larder_stdin=
   larder_fed=
   larder_guards=0
+  larder_asked=
   larder_changed=
+}
+
+# Asks one guard, which is to end with status $1 and say $2: else `larder_changed` and `larder_now` say what it does.
+larder_guard() {
+  larder_guards=$((larder_guards + 1))
+  larder_status=$1
+  larder_out=$2
+  shift 2
+  larder_now=$(
+    [ -z "$larder_dead" ] || ! larder_would_hang "$@" || exit 124
+    ("$@" 3>&- 4>&- 9>&-) </dev/null 2>/dev/null
+    larder_status=$?
+    printf x
+    exit "$larder_status"
+  )
+  larder_is=$?
+  larder_now=${larder_now%x}
+  if [ "$larder_is" -ne "$larder_status" ] || [ "$larder_now" != "$larder_out" ]; then
+    larder_changed="changed $larder_guards $larder_is"
+  fi
+}
+
+# Calls the function $1 with the words that follow, decoded.
+larder_decoded() {
+  larder_call=$1
+  shift
+  case $* in
+  *\\*)
+    larder_left=$#
+    while [ "$larder_left" -gt 0 ]; do
+      larder_word=$1
+      shift
+      case $larder_word in
+      \\) larder_word= ;;
+      *\\*)
+        larder_word=$(printf '%b' "$larder_word"; printf x)
+        larder_word=${larder_word%x}
+        ;;
+      esac
+      set -- "$@" "$larder_word"
+      larder_left=$((larder_left - 1))
+    done
+    ;;
+  esac
+  "$larder_call" "$@"
+}
+
+# For a command that is uploaded to: whether all that guards it still holds, now that its bytes have come. If not, the request ends
+# as if that had been so before; the command does nothing more and says nothing.
+larder_still() {
+  larder_guards=0
+  while IFS= read -r larder_line; do
+    [ -n "$larder_line" ] || continue
+    larder_decoded larder_guard $larder_line
+    if [ -n "$larder_changed" ]; then
+      printf '%s' "$larder_now"
+      printf '%s' "$larder_changed" >&3
+      return 1
+    fi
+  done <<EOF
+$larder_asked
+EOF
+}
+
+# Serves one request.
+larder_request() {
+  larder_verb=$1
+  shift
+  case $larder_verb in
+  # ask ID WORD...
+  ask)
+    larder_id=$1
+    shift
+    larder_begin "$larder_id"
+    if [ -n "$larder_dead" ] && larder_would_hang "$@" >&2; then
+      larder_end "$larder_id" silent
+    else
+      ("$@" 9>&-) </dev/null
+      larder_end "$larder_id" exit $?
+    fi
+    ;;
+  # look: what follows is asked only where it is answered.
+  look) larder_look ;;
+  # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on, and what was
+  # not taken must never be read as requests.
+  stdin)
+    larder_stdin=$(larder_take "$1"; printf x)
+    [ "${#larder_stdin}" -eq "$(($1 + 1))" ] || exit 1
+    larder_stdin=${larder_stdin%x}
+    larder_fed=yes
+    ;;
+  # guard STATUS OUT WORD...: the next command runs only if these words still end and say so.
+  guard)
+    [ -z "$larder_changed" ] || return 0
+    larder_asked="$larder_asked${larder_line#guard }
+"
+    larder_guard "$@"
+    ;;
+  # run ID WORD...
+  run)
+    larder_id=$1
+    shift
+    larder_begin "$larder_id"
+    if [ -n "$larder_changed" ]; then
+      printf '%s' "$larder_now"
+      larder_end "$larder_id" "$larder_changed"
+    elif [ -n "$larder_fed" ]; then
+      printf '%s' "$larder_stdin" 2>/dev/null | (larder_run "$@")
+      larder_end "$larder_id" exit $?
+    else
+      (larder_run "$@") </dev/null
+      larder_end "$larder_id" exit $?
+    fi
+    larder_forget
+    ;;
+  # upload ID LENGTH WORD..., and that many bytes, which the command reads while they come. It must tell by itself when
+  # they are cut short. What it leaves is dropped. If not all could be taken, the rest must never be read as requests.
+  upload)
+    larder_id=$1
+    larder_length=$2
+    shift 2
+    larder_begin "$larder_id"
+    if [ -n "$larder_changed" ]; then
+      larder_take_long "$larder_length" >/dev/null || exit 1
+      printf '%s' "$larder_now"
+      larder_end "$larder_id" "$larder_changed"
+    else
+      # What the command finds changed at the end of the bytes is told beside what it says.
+      {
+        larder_changed=$(
+          {
+            (larder_take_long "$larder_length" || kill -9 "$$") 3>&- 4>&- | {
+              (larder_run "$@") 4>&-
+              larder_status=$?
+              cat >/dev/null
+              exit "$larder_status"
+            }
+          } 3>&1 >&4
+        )
+        larder_status=$?
+      } 4>&1
+      if [ -n "$larder_changed" ]; then
+        larder_end "$larder_id" "$larder_changed"
+      else
+        larder_end "$larder_id" exit "$larder_status"
+      fi
+    fi
+    larder_forget
+    ;;
+  # lock ID FILE HOLDER
+  lock)
+    larder_begin "$1"
+    larder_lock "$2" "$3"
+    larder_end "$1" exit $?
+    ;;
+  *) exit 1 ;;
+  esac
 }
 
 larder_serve() {
   larder_forget
   while IFS= read -r larder_line; do
-    set -- $larder_line
-    case $larder_line in
-    *\\*)
-      larder_left=$#
-      while [ "$larder_left" -gt 0 ]; do
-        larder_word=$1
-        shift
-        case $larder_word in
-        \\) larder_word= ;;
-        *\\*)
-          larder_word=$(printf '%b' "$larder_word"; printf x)
-          larder_word=${larder_word%x}
-          ;;
-        esac
-        set -- "$@" "$larder_word"
-        larder_left=$((larder_left - 1))
-      done
-      ;;
-    esac
-    larder_verb=$1
-    shift
-    case $larder_verb in
-    # ask ID WORD...
-    ask)
-      larder_id=$1
-      shift
-      larder_begin "$larder_id"
-      if [ -n "$larder_dead" ] && larder_would_hang "$@" >&2; then
-        larder_end "$larder_id" silent
-      else
-        ("$@" 9>&-) </dev/null
-        larder_end "$larder_id" exit $?
-      fi
-      ;;
-    # look: what follows is asked only where it is answered.
-    look) larder_look ;;
-    # stdin LENGTH, and that many bytes: what the next command reads. Cut short, it must never be acted on, and what was
-    # not taken must never be read as requests.
-    stdin)
-      larder_stdin=$(larder_take "$1"; printf x)
-      [ "${#larder_stdin}" -eq "$(($1 + 1))" ] || exit 1
-      larder_stdin=${larder_stdin%x}
-      larder_fed=yes
-      ;;
-    # guard STATUS OUT WORD...: the next command runs only if these words still end and say so.
-    guard)
-      [ -z "$larder_changed" ] || continue
-      larder_guards=$((larder_guards + 1))
-      larder_status=$1
-      larder_out=$2
-      shift 2
-      larder_now=$(
-        [ -z "$larder_dead" ] || ! larder_would_hang "$@" || exit 124
-        ("$@" 9>&-) </dev/null 2>/dev/null
-        larder_status=$?
-        printf x
-        exit "$larder_status"
-      )
-      larder_is=$?
-      larder_now=${larder_now%x}
-      if [ "$larder_is" -ne "$larder_status" ] || [ "$larder_now" != "$larder_out" ]; then
-        larder_changed="changed $larder_guards $larder_is"
-      fi
-      ;;
-    # run ID WORD...
-    run)
-      larder_id=$1
-      shift
-      larder_begin "$larder_id"
-      if [ -n "$larder_changed" ]; then
-        printf '%s' "$larder_now"
-        larder_end "$larder_id" "$larder_changed"
-      elif [ -n "$larder_fed" ]; then
-        printf '%s' "$larder_stdin" 2>/dev/null | (larder_run "$@")
-        larder_end "$larder_id" exit $?
-      else
-        (larder_run "$@") </dev/null
-        larder_end "$larder_id" exit $?
-      fi
-      larder_forget
-      ;;
-    # upload ID LENGTH WORD..., and that many bytes, which the command reads while they come. It must tell by itself when
-    # they are cut short. What it leaves is dropped. If not all could be taken, the rest must never be read as requests.
-    upload)
-      larder_id=$1
-      larder_length=$2
-      shift 2
-      larder_begin "$larder_id"
-      if [ -n "$larder_changed" ]; then
-        larder_take_long "$larder_length" >/dev/null || exit 1
-        printf '%s' "$larder_now"
-        larder_end "$larder_id" "$larder_changed"
-      else
-        (larder_take_long "$larder_length" || kill -9 "$$") | {
-          (larder_run "$@")
-          larder_status=$?
-          cat >/dev/null
-          exit "$larder_status"
-        }
-        larder_end "$larder_id" exit $?
-      fi
-      larder_forget
-      ;;
-    # lock ID FILE HOLDER
-    lock)
-      larder_begin "$1"
-      larder_lock "$2" "$3"
-      larder_end "$1" exit $?
-      ;;
-    *) exit 1 ;;
-    esac
+    larder_decoded larder_request $larder_line
   done
 }
 

@@ -153,3 +153,51 @@ fn a_cifs_server_moves_dies_and_comes_back() {
     );
     assert_eq!(site.sh("hv1", "cat /srv/data/f"), "guest\n");
 }
+
+#[test]
+fn a_change_that_fails_leaves_the_volume_mounted_as_it_was() {
+    let site = up();
+    site.sh(
+        "san",
+        "mkdir -p /srv/a && chown 64055 /srv/a && chmod 0770 /srv/a && \
+         echo '/srv/a 10.99.0.0/24(rw,no_subtree_check,no_root_squash)' >/etc/exports && systemctl start nfs-server",
+    );
+    serve(&site, "swordfish-17");
+    let write = |options: &str, password: &str| {
+        std::fs::write(site.path().join("password"), password).expect("a file");
+        site.write(&format!(
+            "{}external_volume \"nfs\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/nfs\"\n  options     = [{options}]\n  nfs {{\n    server = \"{1}\"\n    export = \"/srv/a\"\n  }}\n}}\n\
+             external_volume \"smb\" {{\n  storage     = image_storage.main\n  mount_point = \"/srv/smb\"\n  cifs {{\n    server   = \"{1}\"\n    share    = \"images\"\n    username = \"vmstore\"\n    password = secret_file(\"${{path.module}}/password\")\n  }}\n}}\n",
+            storage(&site, &["hv1"]),
+            server(),
+        ));
+    };
+    write("", "swordfish-17");
+    site.apply_exactly();
+    let as_it_is = || {
+        let files = "cat /etc/fstab; ls -A /etc/larder/credentials; sha256sum /etc/larder/credentials/*";
+        (mounted(&site, "hv1", "/srv/nfs"), mounted(&site, "hv1", "/srv/smb"), site.sh("hv1", files))
+    };
+    let before = as_it_is();
+    assert!(!before.0.is_empty() && !before.1.is_empty());
+
+    let table = [
+        ("\"hrad\"", "swordfish-17", "external_volume.nfs", "incorrect mount option"),
+        ("", "another-99", "external_volume.smb", "the server refuses the user"),
+    ];
+    for (options, password, address, words) in table {
+        write(options, password);
+        for _ in 0..2 {
+            let run = site.larder(&["apply", "-auto-approve"]);
+            assert!(matches!(run.exit, 1 | 7), "{}", run.exit);
+            run.says(words);
+            assert_eq!(as_it_is(), before, "{address}");
+        }
+        let plan = site.plan();
+        assert_eq!(change(&plan, address)["hosts"], json!({"hv1": "update"}));
+        assert_eq!(plan["drift"], json!([]), "nobody has changed anything by hand");
+    }
+    write("", "swordfish-17");
+    site.assert_settled();
+    site.sh("hv1", "runuser -u libvirt-qemu -- touch /srv/nfs/x /srv/smb/x");
+}

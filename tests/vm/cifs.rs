@@ -46,7 +46,10 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     site.sh("hv1", "chmod 0644 /etc/larder/credentials/*");
     site.sh("hv2", "umount /srv/smb");
     let plan = site.apply_exactly();
-    assert_eq!(actions(&plan, ADDRESS, "hv1"), ["credentials", "check-access", "canary-write", "canary-remove"]);
+    assert_eq!(
+        actions(&plan, ADDRESS, "hv1"),
+        ["credentials", "check-access", "forget-credentials", "canary-write", "canary-remove"]
+    );
     site.sh(
         "hv2",
         &format!(
@@ -64,7 +67,7 @@ fn a_share_lives_through_its_changes_and_nobody_learns_the_password() {
     let plan = site.apply_exactly();
     assert_eq!(
         actions(&plan, ADDRESS, "hv1"),
-        ["credentials", "unmount", "mount", "check-access", "canary-write", "canary-remove"]
+        ["credentials", "unmount", "mount", "check-access", "forget-credentials", "canary-write", "canary-remove"]
     );
     assert_eq!(change(&plan, ADDRESS)["hosts"], json!({"hv1": "update", "hv2": "update"}));
     site.sh("hv1", "runuser -u libvirt-qemu -- touch /srv/smb/y");
@@ -138,7 +141,7 @@ fn a_password_that_changes_while_the_connection_breaks_is_mended() {
         all.into_iter().filter(|action| !action.starts_with("canary-")).collect::<Vec<_>>()
     };
     for host in ["hv1", "hv2"] {
-        assert_eq!(own(host), ["credentials", "unmount", "mount", "check-access"], "{host}");
+        assert_eq!(own(host), ["credentials", "unmount", "mount", "check-access", "forget-credentials"], "{host}");
     }
     site.larder(&["apply", "-auto-approve"]).expect(0);
     site.assert_settled();

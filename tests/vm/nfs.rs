@@ -148,6 +148,16 @@ fn a_dead_server_delays_nothing_else() {
     // A bound, not a measurement: the promise is 10 s, and machines under emulation share two cores.
     assert!(elapsed.as_secs() < 10, "{elapsed:?}");
 
+    // Others of the host are applied, a new one with its line in fstab too.
+    let ram = "external_volume \"ram\" {\n  storage     = image_storage.main\n  mount_point = \"/srv/ram\"\n  tmpfs {\n    size = \"16MiB\"\n  }\n}\n";
+    site.write(&format!("{}{other}{ram}", volume(&site, &["hv1", "hv2"], "/srv/a", "")));
+    let part = ["-target", "external_volume.ram", "-target", "external_volume.local"];
+    site.larder(&[&["apply", "-auto-approve"][..], &part].concat()).expect(0);
+    for host in ["hv1", "hv2"] {
+        assert!(mounted(&site, host, "/srv/ram").starts_with("tmpfs "), "{host}");
+        assert_eq!(site.sh(host, "grep -c ' /srv/ram tmpfs ' /etc/fstab"), "1\n");
+    }
+
     // Back again.
     site.machines().thaw("san");
     crate::common::machines::eventually("the mount answers", || {

@@ -18,7 +18,8 @@ place_for_image "${1%/*}" || return 1
         larder_progress "$((blocks * 512))" "$(stat -L -c %s -- "$origin")"
     done &
     ticker=$!
-    $as cp --reflink="$7" --sparse=auto -- "$origin" "$here/image"
+    # Whatever has that name is taken away, not written through.
+    $as cp -T --remove-destination --reflink="$7" --sparse=auto -- "$origin" "$here/image"
     status=$?
     kill "$ticker"
     wait "$ticker" 2>/dev/null

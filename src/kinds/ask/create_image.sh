@@ -7,9 +7,11 @@ fi
 place_for_image "${1%/*}" || return 1
 (
     umask 077
+    # A file of our own, and no link: what follows writes into this one.
+    $as dd if=/dev/null of="$here/image" oflag=nofollow conv=excl status=none || exit 1
     case $2-$4${7:+-over} in
     qcow2-sparse-over) $as qemu-img create -q -u -f qcow2 -b "$7" -F "$8" "$here/image" "$3" ;;
-    raw-sparse) $as truncate -s "$3" "$here/image" ;;
+    raw-sparse) $as truncate -c -s "$3" "$here/image" ;;
     raw-falloc)
         $as fallocate -l "$3" "$here/image" || {
             echo 'room cannot be reserved there; allocation = "full" writes every byte, "sparse" none' >&2

@@ -34,8 +34,14 @@ pub fn read(facts: &HostFacts, path: &str, text: &str) -> Known<Held> {
     }
 }
 
-/// The remote functions that write and remove such a file.
-pub const STEP_FUNCTIONS: [(&str, &str); 2] = [
+/// Where the former text is kept until the new one has proved itself. No address is written with a tilde.
+pub fn kept(path: &str) -> String {
+    format!("{path}~before")
+}
+
+/// The remote functions that write, put back and remove such a file.
+pub const STEP_FUNCTIONS: [(&str, &str); 3] = [
     ("write_credentials", include_str!("write_credentials.sh")),
+    ("restore_credentials", include_str!("restore_credentials.sh")),
     ("remove_credentials", include_str!("remove_credentials.sh")),
 ];

@@ -253,26 +253,67 @@ mod tests {
 
     const TABLE: &str = "# hand-made; keep # this\nUUID=6f1c / ext4 defaults 0 1\n\n/dev/sdb1\t/srv//my\\040iso#1/\tiso9660\tro 0 0\r\nLABEL=x /data xfs noatime,x-larder.id=external_volume.a%22 0 0";
 
+    const BEFORE: &str =
+        "# a\n/dev/sda1 / ext4 defaults 0 1\n10.0.0.5:/x /dead nfs hard 0 0\ntmpfs /x tmpfs size=1M 0 0\n";
+    const OLD: &str = "tmpfs /x tmpfs size=1M 0 0";
+
+    /// The edit in a shell, where `first` was said before it: whether it was done, what it said, and the file behind it.
+    fn edit_in(shell: &[&str], first: &str, new: &str) -> Option<(bool, String, String)> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let table = directory.path().join("fstab");
+        std::fs::write(&table, BEFORE).expect("a file");
+        let body = include_str!("fstab.sh")
+            .replace("table=/etc/fstab", "table=$TABLE")
+            .replace("-- /etc/fstab", "-- \"$TABLE\"")
+            .replace("systemctl daemon-reload", "true");
+        let run = format!("{first}\nedit_fstab() {{\n{body}\n}}\nset -f\nedit_fstab \"$@\"");
+        let mut command = std::process::Command::new(shell[0]);
+        command.args(&shell[1..]).args(["-c", &run, "sh", new, OLD]).env("TABLE", &table);
+        let output = command.output().ok()?;
+        let left: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").collect();
+        assert_eq!(left.len(), 1, "{shell:?} leaves files: {left:?}");
+        let text = std::fs::read_to_string(&table).expect("a file");
+        Some((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned(), text))
+    }
+
     #[test]
     fn an_edit_is_the_same_in_every_shell() {
-        let script = include_str!("fstab.sh");
-        let before = "# a\n/dev/sda1 / ext4 defaults 0 1\ntmpfs /x tmpfs size=1M 0 0\n";
-        let after = "# a\n/dev/sda1 / ext4 defaults 0 1\ntmpfs /x tmpfs size=2M 0 0\n";
+        let new = "tmpfs /x tmpfs size=2M 0 0";
         for shell in [&["sh"][..], &["dash"], &["bash"], &["bash", "--posix"], &["busybox", "sh"]] {
-            let directory = tempfile::tempdir().expect("a directory");
-            let table = directory.path().join("fstab");
-            std::fs::write(&table, before).expect("a file");
-            let body =
-                script.replace("/etc/fstab", table.to_str().expect("UTF-8")).replace("systemctl daemon-reload", "true");
-            let new = "tmpfs /x tmpfs size=2M 0 0";
-            let run = format!("edit_fstab() {{\n{body}\n}}\nset -f\nedit_fstab \"$@\"");
-            let mut command = std::process::Command::new(shell[0]);
-            command.args(&shell[1..]).args(["-c", &run, "sh", new, "tmpfs /x tmpfs size=1M 0 0"]);
-            let Ok(output) = command.output() else { continue };
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{shell:?}: {said}");
-            assert_eq!(std::fs::read_to_string(&table).expect("a file"), after, "{shell:?}: {said}");
+            let Some((is_done, said, text)) = edit_in(shell, "", new) else { continue };
+            assert!(is_done, "{shell:?}: {said}");
+            assert_eq!(text, BEFORE.replace(OLD, new), "{shell:?}: {said}");
         }
+    }
+
+    #[test]
+    fn only_the_new_line_is_verified_and_for_a_bounded_time() {
+        let new = "tmpfs /x tmpfs size=2M 0 0";
+        // `timeout -s KILL 30 findmnt --verify --tab-file FILE`
+        let table = [
+            ("timeout() { cat -- \"$7\" >&3; echo 'Success, no errors'; }", true, ""),
+            ("timeout() { echo '0 parse errors, 1 error, 3 warnings'; return 1; }", true, ""),
+            ("timeout() { return 137; }", false, "did not come back within 30 s"),
+            (
+                "timeout() { echo '1 parse error, 0 errors, 0 warnings'; return 1; }",
+                false,
+                "does not accept the new line",
+            ),
+            ("timeout() { return 127; }", false, "does not accept the new line"),
+        ];
+        for (stub, is_accepted, words) in table {
+            let (is_done, said, text) = edit_in(&["sh"], &format!("exec 3>&2\n{stub}"), new).expect("a shell");
+            assert_eq!(is_done, is_accepted, "{stub}: {said}");
+            assert_eq!(text, if is_accepted { BEFORE.replace(OLD, new) } else { BEFORE.to_owned() }, "{stub}");
+            assert!(said.contains(words) && !said.contains("/dead"), "{stub}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_mount_could_not_read_is_not_written() {
+        let (is_done, said, text) = edit_in(&["sh"], "", "tmpfs /y").expect("a shell");
+        assert!(!is_done && said.contains("/etc/fstab was left alone"), "{said}");
+        assert_eq!(text, BEFORE);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 # edit_fstab NEW [OLD]...: the first of the OLD lines of /etc/fstab becomes NEW, the others go; without OLD, NEW is appended;
 # an empty NEW only removes; a dash removes, with the newline before it, a last line that was appended to a text that had none
-# at its end. Every other byte stays. The write is atomic, after `findmnt --verify` has found no new parse error.
+# at its end. Every other byte stays. The write is atomic, after `findmnt --verify` has read the new line.
 new=$1
 shift
 chop=
@@ -56,23 +56,31 @@ if [ "${counted% *}" != 0 ]; then
     return 1
 fi
 [ -z "$chop" ] || [ -z "${counted#* }" ] || truncate -s -1 -- "$draft" || { rm -f -- "$draft"; return 1; }
-parse_errors() { # of `findmnt --verify`: "2 parse errors, 1 error, 0 warnings", or "Success, ..."
-    report=$(findmnt --verify --tab-file "$1" 2>&1)
+is_readable() { # whether mount(8) can read the line. It is judged alone: findmnt looks at the path and source of each line that it is shown,
+    # and would wait for other mounts whose server is gone.
+    printf '%s\n' "$1" >"$draft.line" || return 1
+    report=$(timeout -s KILL 30 findmnt --verify --tab-file "$draft.line" 2>&1)
+    case $? in 124 | 137) echo "findmnt --verify did not come back within 30 s for the new line of /etc/fstab" >&2; return 1 ;; esac
+    # "2 parse errors, 1 error, 0 warnings", or "Success, ..."
     printf '%s\n' "$report" | {
         while read -r number words; do
             case $number,$words in
-            *,"parse error,"* | *,"parse errors,"*) printf '%s' "$number"; exit 0 ;;
-            Success*) printf 0; exit 0 ;;
+            "0,parse errors,"* | Success*) exit 0 ;;
             esac
         done
         exit 1
-    } || { printf '%s\n' "$report" >&2; return 1; }
+    } || { printf '%s\nfindmnt --verify does not accept the new line of /etc/fstab\n' "$report" >&2; return 1; }
 }
-before=$(parse_errors "$table") && after=$(parse_errors "$draft") && [ "$after" -le "$before" ] || {
-    rm -f -- "$draft"
-    echo "findmnt --verify does not accept the new /etc/fstab; it was left alone" >&2
-    return 1
-}
+if [ -n "$new" ]; then
+    is_readable "$new"
+    is_readable=$?
+    rm -f -- "$draft.line"
+    [ "$is_readable" -eq 0 ] || {
+        rm -f -- "$draft"
+        echo "/etc/fstab was left alone" >&2
+        return 1
+    }
+fi
 if [ "$(sha256sum <"$table")" != "$was" ]; then
     rm -f -- "$draft"
     echo "/etc/fstab has changed at this moment: somebody else has written to it" >&2

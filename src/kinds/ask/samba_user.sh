@@ -51,5 +51,5 @@ printf '%s\n[]\n' "$told" | tr 'A-Z' 'a-z' | {
             getent -- group "$bare" >/dev/null || is_named=1
         done
     done
-}
-echo end
+    echo end
+} || return 1

@@ -8,7 +8,12 @@ if [ -d "$1" ] && [ ! -h "$1" ]; then
     fi
     cd -P -- "$1" || return 1
     [ -z "$2" ] || [ "$(stat -c %i .)" = "$2" ] || { echo "$1 is no longer the directory that was seen" >&2; return 1; }
-    chown -- "$3" .
+    chown -- "$3" . || {
+        case $(stat -f -c %T . 2>/dev/null) in
+        nfs) echo "the server of $1 takes root for nobody (root_squash): give the exported directory to $3 there, and set its mode there too" >&2 ;;
+        esac
+        return 1
+    }
 else
     give() { $as chown -- "$1" "$here/image"; }
     with_image "$1" "$2" give "$3"

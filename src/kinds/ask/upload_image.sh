@@ -3,7 +3,7 @@
 place_for_image "${1%/*}" || return 1
 (
     umask 077
-    $as dd of="$here/image" bs=65536 iflag=fullblock conv=sparse,fsync status=none || exit 1
+    $as dd of="$here/image" bs=65536 iflag=fullblock oflag=nofollow conv=excl,sparse,fsync status=none || exit 1
     [ "$($as stat -c %s -- "$here/image")" = "$6" ] || { echo "the file came cut short; nothing was put into place" >&2; exit 1; }
     # What is compared is what the disk or the server gives back, not what this host remembers of writing it.
     $as dd if="$here/image" iflag=nocache count=0 status=none 2>/dev/null || :

@@ -3,7 +3,7 @@
 path=$1 inode=$2
 shift 2
 place_for_image "${path%/*}" || return 1
-if $as ln -P -T -- "$path" "$here/image" && [ "$($as stat -c '%i %F' "$here/image")" = "$inode regular file" ]; then
+if $as ln -P -T -- "$path" "$here/image" && case $($as stat -c '%i %f' "$here/image") in "$inode 8"???) ;; *) false ;; esac; then
     "$@"
     status=$?
 else

@@ -129,7 +129,7 @@ impl Look<'_> {
         let have = if old.is_empty() { "absent".to_owned() } else { old.join("\n") };
         let want = new.clone().unwrap_or_else(|| "absent".to_owned());
         let draft = edit_draft(self.at, old, new, &self.ground.fstab.text);
-        let draft = if matches!(self.mounted(), Mounted::Ours(_)) { draft } else { draft.rolling_back() };
+        let draft = if self.stays_mounted(verdict) { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new("fstab", have, want, Remedy::Run(vec![draft])));
     }
 

@@ -24,13 +24,15 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
             block.place_of("mount_point"),
         );
     }
+    let is_cifs = block.nested("cifs").is_some();
+    let is_network = is_cifs || block.nested("nfs").is_some();
     for option in block.texts("options") {
         if is_larders_own(option) {
             error(
                 "invalid-value",
                 // Of `password=...` only the name.
                 format!("the option {} is Larder's to give", option.split('=').next().unwrap_or_default()),
-                "Remove it; `persist = \"none\"` mounts a volume only now.",
+                instead_of(option),
                 block.place_of("options"),
             );
         } else if !is_one_option(option) {
@@ -45,6 +47,13 @@ pub(in crate::kinds) fn check_mount(block: &Block) -> Problems {
                 "invalid-value",
                 format!("the option {option} would go against `{word}`"),
                 "Say it there.",
+                block.place_of("options"),
+            );
+        } else if let Some(takes) = wrong_value(option, is_network, is_cifs) {
+            error(
+                "invalid-value",
+                format!("the mount option {option} cannot be: {takes}"),
+                "Correct the value, or remove the option.",
                 block.place_of("options"),
             );
         } else if option.starts_with("x-systemd.") && block.text("persist") == Some("systemd") {
@@ -88,6 +97,63 @@ fn is_larders_own(option: &str) -> bool {
         || option.starts_with(fstab::ID_OPTION)
 }
 
+/// What to write in place of an option that is Larder's to give.
+fn instead_of(option: &str) -> &'static str {
+    match option.split('=').next().unwrap_or_default() {
+        "credentials" | "cred" | "password" | "pass" | "password2" => {
+            "Set `username` and `password` where the share is named: Larder writes them to a file that only root can read."
+        }
+        "username" | "user" => "Set `username` where the share is named.",
+        "domain" | "dom" => "Set `domain` where the share is named.",
+        "bg" => {
+            "Remove it: a host boots without the server anyhow, and a mount that comes later is no mount yet when guests start."
+        }
+        "remount" => "Remove it: Larder remounts by itself where flags have changed.",
+        "bind" => "A bind mount is a volume of its own: `bind { source = \"/data\" }`.",
+        fstab::ID_OPTION => "Remove it: by this mark Larder knows its own lines.",
+        "noauto" => "Remove it; `persist = \"none\"` mounts a volume only now.",
+        _ => "Remove it.",
+    }
+}
+
+/// What a known option of NFS or CIFS takes, where its value is something else (nfs(5), mount.cifs(8)). Unknown ones are mount(8)'s
+/// affair.
+fn wrong_value(option: &str, is_network: bool, is_cifs: bool) -> Option<String> {
+    const NUMBERS: [&str; 16] = [
+        "rsize",
+        "wsize",
+        "timeo",
+        "retrans",
+        "retry",
+        "acregmin",
+        "acregmax",
+        "acdirmin",
+        "acdirmax",
+        "actimeo",
+        "port",
+        "mountport",
+        "nconnect",
+        "max_connect",
+        "echo_interval",
+        "max_channels",
+    ];
+    const WORDS: [(bool, &str, &[&str]); 3] = [
+        (true, "cache", &["strict", "loose", "none", "singleclient", "ro"]),
+        (false, "lookupcache", &["all", "none", "pos", "positive"]),
+        (false, "local_lock", &["all", "flock", "posix", "none"]),
+    ];
+    let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+    if !is_network {
+        return None;
+    }
+    if NUMBERS.contains(&name) && value.is_none_or(|value| value.parse::<u32>().is_err()) {
+        return Some(format!("{name} takes a whole number"));
+    }
+    let (_, _, words) = WORDS.iter().find(|(of_cifs, word, _)| *of_cifs == is_cifs && *word == name)?;
+    let is_one = value.is_some_and(|value| words.contains(&value));
+    (!is_one).then(|| format!("{name} takes one of {}", words.join(", ")))
+}
+
 /// Whether an option of a line in fstab is one that a block would name: not one that is so anyhow, that speaks of the boot only,
 /// or that attributes and nested blocks stand for.
 pub(in crate::kinds) fn is_option_of_the_user(option: &str) -> bool {
@@ -115,6 +181,8 @@ pub(in crate::kinds) fn check_network(nested: &impl Attributes) -> Problems {
         text.is_empty()
             || text.starts_with('-')
             || text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_err()
+            // Only an address is made of digits and dots.
+            || text.chars().all(|c| c.is_ascii_digit() || c == '.') && text.parse::<std::net::Ipv4Addr>().is_err()
             || !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'))
     };
     refuse(
@@ -146,8 +214,14 @@ pub(in crate::kinds) fn check_network(nested: &impl Attributes) -> Problems {
     for name in ["username", "domain"] {
         refuse(name, &is_no_line, "this is empty or has control characters", "It must fit on one line.");
     }
-    let is_no_password = |text: &str| text.is_empty() || text.chars().any(char::is_control);
-    refuse("password", &is_no_password, "the password is empty or has control characters", "It must fit on one line.");
+    refuse("password", &str::is_empty, "the password is empty", "Say which one the server knows.");
+    let has_breaks = |text: &str| text.chars().any(char::is_control);
+    refuse(
+        "password",
+        &has_breaks,
+        "the password has a line break or another control character",
+        "It must fit on one line. At the end of a file, `trimspace(...)` takes a line break off.",
+    );
     let is_no_export = |text: &str| text.chars().any(|c| c.is_control() || c == ',');
     refuse(
         "export",
@@ -156,4 +230,49 @@ pub(in crate::kinds) fn check_network(nested: &impl Attributes) -> Problems {
         "Commas and control characters have no place in it.",
     );
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_cannot_be_is_found_and_an_unknown_option_is_not() {
+        let table = [
+            ("rsize", false, Some("rsize takes a whole number")),
+            ("rsize=big", false, Some("rsize takes a whole number")),
+            ("timeo=-3", false, Some("timeo takes a whole number")),
+            ("timeo=300", false, None),
+            ("cache=lose", true, Some("cache takes one of strict, loose, none, singleclient, ro")),
+            ("cache=loose", true, None),
+            ("cache=lose", false, None),
+            ("lookupcache=some", false, Some("lookupcache takes one of all, none, pos, positive")),
+            ("hrad", false, None),
+            ("unheard=of", true, None),
+        ];
+        for (option, is_cifs, expected) in table {
+            assert_eq!(wrong_value(option, true, is_cifs).as_deref(), expected, "{option}");
+            assert_eq!(wrong_value(option, false, is_cifs), None, "{option}");
+        }
+    }
+
+    #[test]
+    fn each_option_that_is_larders_own_has_a_cure_of_its_own() {
+        let table = [
+            ("username=u", "`username`"),
+            ("user=u", "`username`"),
+            ("password=p", "`password`"),
+            ("credentials=/x", "`password`"),
+            ("domain=d", "`domain`"),
+            ("bg", "boots without the server"),
+            ("remount", "by itself"),
+            ("bind", "bind {"),
+            ("x-larder.id=a.b", "mark"),
+            ("noauto", "persist"),
+        ];
+        for (option, words) in table {
+            assert!(is_larders_own(option), "{option}");
+            assert!(instead_of(option).contains(words), "{option}: {}", instead_of(option));
+        }
+    }
 }

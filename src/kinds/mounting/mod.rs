@@ -13,6 +13,7 @@ pub(in crate::kinds) use self::clustered::prove_same_device;
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::options::shown_options;
+use self::restore::Former;
 pub(in crate::kinds) use self::shared::{canary, compare};
 pub(in crate::kinds) use self::source::Source;
 use super::Scene;
@@ -35,6 +36,7 @@ mod guests;
 mod mount;
 mod network;
 mod options;
+mod restore;
 mod shared;
 mod source;
 mod unit;
@@ -354,6 +356,7 @@ impl Look<'_> {
             Mounted::Previous(mount) => {
                 verdict.standing = Standing::Present;
                 self.unmount(verdict, mount, self.at);
+                self.put_back(verdict, mount, Former::InPlace);
                 self.mount(verdict)?;
             }
             Mounted::Nothing => self.mount(verdict)?,
@@ -490,7 +493,11 @@ pub(in crate::kinds) fn check_reach(ground: &Ground, facts: &HostFacts, at: &str
         return Err(format!("whether {} answers was not asked; it may have been mounted just now", mount.target));
     }
     match mounts.silent_above(at) {
-        Some(target) => Err(format!("{target} does not answer")),
+        Some(target) => {
+            let of = of_others.iter().find(|mount| mount.target == target);
+            let of = of.map(|mount| format!(" ({} {})", mount.fstype, mount.source)).unwrap_or_default();
+            Err(format!("{target} does not answer{of}"))
+        }
         None => match mounts.at(at) {
             Some(Reach::Fails(why)) => Err(format!(
                 "{at} does not work any more: {why}. See on the server whether it still gives it away; then `umount {at}` here, and apply again"

@@ -1,5 +1,6 @@
 //! Storage of another machine: NFS (nfs(5)) and CIFS (mount.cifs(8)).
 
+use super::restore::Former;
 use super::{Look, Source};
 use crate::kinds::ask::credentials::{self, Held};
 use crate::kinds::ask::fstab::encode_id;
@@ -147,20 +148,33 @@ impl Look<'_> {
             Held::Differ => "others",
             Held::Exposed => "not root's alone",
         };
+        let kept = credentials::kept(&path);
         let draft = Draft::new(
             "credentials",
             format!("write the credentials of {} to {path} (root only)", cifs.username),
-            Command::new(["write_credentials", &path]).with_stdin(text),
+            Command::new(
+                ["write_credentials", &path].into_iter().chain((held != Held::Absent).then_some(kept.as_str())),
+            )
+            .with_stdin(text),
         );
-        let draft = match held {
-            Held::Absent => draft.undone_by(Command::new(["remove_credentials", &path])).rolling_back(),
-            _ => draft.without_inverse("the former credentials are not kept"),
+        let drafts = match held {
+            Held::Absent => vec![draft.undone_by(Command::new(["remove_credentials", &path, &kept])).rolling_back()],
+            _ => {
+                let forget = Draft::new(
+                    "forget-credentials",
+                    format!("remove the former credentials {kept}"),
+                    Command::new(["rm", "-f", "--", &kept]),
+                )
+                .without_inverse("the former credentials are needed no more")
+                .cleaning_up();
+                vec![draft.undone_by(Command::new(["restore_credentials", &path, &kept])).rolling_back(), forget]
+            }
         };
         verdict.differences.push(Difference::new(
             "credentials",
             have,
             format!("those of {}", cifs.username),
-            Remedy::Run(vec![draft]),
+            Remedy::Run(drafts),
         ));
         Ok(held == Held::Differ)
     }
@@ -195,7 +209,7 @@ impl Look<'_> {
         let draft = Draft::new(
             "credentials",
             format!("remove the credentials {path}"),
-            Command::new(["remove_credentials", &path]),
+            Command::new(["remove_credentials", &path, &credentials::kept(&path)]),
         )
         .without_inverse("credentials are not kept");
         verdict.differences.push(Difference::new("credentials", "present", "absent", Remedy::Run(vec![draft])));
@@ -206,6 +220,7 @@ impl Look<'_> {
     pub(super) fn renew(&self, mount: &Mount, attribute: &str, have: String, want: String) -> Difference {
         let mut taken_away = Verdict::default();
         self.unmount(&mut taken_away, mount, self.at);
+        self.put_back(&mut taken_away, mount, Former::Kept);
         let remedy = taken_away.differences.pop().map(|difference| difference.remedy);
         let remedy = match remedy {
             Some(Remedy::Run(mut drafts)) => {

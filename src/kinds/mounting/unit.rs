@@ -201,7 +201,7 @@ impl Look<'_> {
             Some(old) => draft.undone_by(write(&text, old)),
         };
         let draft = draft.editing(Edit::Whole { path: path.clone(), before, after: text });
-        let draft = if matches!(self.mounted(), Mounted::Ours(_)) { draft } else { draft.rolling_back() };
+        let draft = if self.stays_mounted(verdict) { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new(
             "unit",
             shown,
@@ -312,11 +312,7 @@ impl Look<'_> {
         };
         let draft = draft.editing(Edit::Whole { path: unit.path.clone(), before: text, after: String::new() });
         // While nothing is mounted it alone would mount it: it comes back if what replaces it goes.
-        let draft = if matches!(self.mounted(), Mounted::Ours(_)) || is_enabled_otherwise {
-            draft
-        } else {
-            draft.rolling_back()
-        };
+        let draft = if self.stays_mounted(verdict) || is_enabled_otherwise { draft } else { draft.rolling_back() };
         verdict.differences.push(Difference::new("unit", unit.path.clone(), "absent", Remedy::Run(vec![draft])));
     }
 
