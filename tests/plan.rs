@@ -1,6 +1,8 @@
 //! Plans without hosts: what hosts said is turned, answer by answer, into silence and failure.
 
 mod common;
+#[path = "ocfs2/cases.rs"]
+mod ocfs2;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -13,6 +13,8 @@ mod iscsi;
 mod media;
 #[path = "vm/nfs.rs"]
 mod nfs;
+#[path = "vm/ocfs2.rs"]
+mod ocfs2;
 #[path = "vm/secrets.rs"]
 mod secrets;
 #[path = "vm/share.rs"]

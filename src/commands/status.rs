@@ -8,7 +8,7 @@ use crate::kinds::ask::{image_file, network_mounts, path, space};
 use crate::kinds::{Standing, kind_of};
 use crate::model::block::Attributes;
 use crate::model::{Block, HazardCode, HostFacts, HostName};
-use crate::plan::Plan;
+use crate::plan::{Found, Plan};
 use crate::view;
 use crate::view::status::{
     DiskStatus, Health, HostStatus, ImageStatus, MediaFile, MediaOnHost, MediaStatus, Status, TargetOnHost,
@@ -259,7 +259,11 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
         Some((Standing::Absent, _)) => {
             (Health::Missing, hazards.first().map(|hazard| hazard.message.clone()).unwrap_or_default())
         }
-        Some((Standing::Present, true)) => (Health::Ok, String::new()),
+        // What is only told is worth a look too.
+        Some((Standing::Present, true)) => match hazards.iter().find(|hazard| !hazard.blocks() && !hazard.accepted) {
+            Some(hazard) => (Health::Degraded, hazard.message.clone()),
+            None => (Health::Ok, String::new()),
+        },
         Some((Standing::Present, false)) => match hazards.first() {
             Some(hazard) if hazard.code == HazardCode::WrongSource => (Health::WrongSource, hazard.message.clone()),
             Some(hazard) if hazard.code == HazardCode::Unresponsive => (Health::Unresponsive, hazard.message.clone()),
@@ -274,8 +278,15 @@ fn on_host(block: &Block, at: &str, host: &HostName, looked: &Looked, plan: &Pla
         state,
         size: room.as_ref().map(|room| room.size),
         free: room.as_ref().map(|room| room.free),
+        filesystem: found.into_iter().flat_map(of_itself).collect(),
         message: Some(message).filter(|text| !text.is_empty()),
     }
+}
+
+/// What a file system of several hosts says of itself.
+fn of_itself(found: &Found) -> impl Iterator<Item = (String, String)> {
+    let named = |name: &str| Some((name.to_owned(), found.observed.get(name)?.clone()));
+    ["slots", "uuid"].into_iter().filter_map(named).collect::<Vec<_>>().into_iter()
 }
 
 fn differences(block: &Block, host: &HostName, plan: &Plan) -> String {

@@ -77,7 +77,7 @@ const WORDS: &[(&str, usize)] = &[
 ];
 
 /// What the language describes and this version does not have: kinds, and blocks of volumes.
-const NOT_YET: &[&str] = &["cifs", "gluster_volume", "nfs", "ocfs2_cluster", "ocfs2_volume"];
+const NOT_YET: &[&str] = &["cifs", "gluster_volume", "nfs"];
 
 /// Names that a variable cannot have, as in Terraform.
 const RESERVED: &[&str] = &["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];

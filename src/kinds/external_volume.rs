@@ -267,7 +267,7 @@ impl Kind for ExternalVolume {
 // ---- the block -------------------------------------------------------------------------------------------------------
 
 /// Owner, group, mode and the default mount point come from the storage.
-fn inherit(block: &mut Block, storage: Option<&Block>) {
+pub(super) fn inherit(block: &mut Block, storage: Option<&Block>) {
     if block.is_unknown("storage") {
         block.default_to("mount_point", Datum::Unknown);
         return;
@@ -282,7 +282,7 @@ fn inherit(block: &mut Block, storage: Option<&Block>) {
     block.default_to("mount_point", default);
 }
 
-fn default_mount_point(block: &Block, storage: &Block) -> Datum {
+pub(super) fn default_mount_point(block: &Block, storage: &Block) -> Datum {
     match storage.datum("root") {
         Some(Datum::Text(root)) => {
             Datum::text(format!("{}/{}", root.trim_end_matches('/'), block.address.default_name()))

@@ -27,7 +27,7 @@ use super::{Kind, Scene, SourceFile, host, kind_of};
 pub struct Image;
 
 /// Kinds that hold images.
-const VOLUMES: &[&str] = &["external_volume"];
+const VOLUMES: &[&str] = &["external_volume", "ocfs2_volume"];
 
 static SCHEMA: Schema = Schema {
     doc: "A guest's disk image in a volume.",

@@ -9,6 +9,7 @@ use crate::model::{Address, Block, Blocks, Datum, HostFacts, HostName, Problems,
 mod allocating;
 pub mod ask;
 mod attaching;
+mod clustering;
 pub mod external_volume;
 pub mod found;
 pub mod ground;
@@ -20,6 +21,8 @@ pub mod media_file;
 pub mod media_share;
 pub mod media_storage;
 mod mounting;
+pub mod ocfs2_cluster;
+pub mod ocfs2_volume;
 pub mod scene;
 pub mod schema;
 mod sharing;
@@ -94,6 +97,12 @@ pub trait Kind: Sync {
     /// What takes a recorded placement away again, without loss of data.
     fn unmake(&self, _block: &Block, _scene: &Scene, _host: &HostName) -> Verdict {
         Verdict::default()
+    }
+
+    /// Whether its hosts must know each other before anything is built on it: what needs it waits for all of its hosts, and of a host
+    /// that leaves, first what was built on it goes, then the others are told, and its own part last.
+    fn knows_each_other(&self) -> bool {
+        false
     }
 
     /// The resource without whose very content this one is worthless (the backing image of an overlay), and where this one may be seen.
@@ -172,6 +181,8 @@ pub fn table() -> &'static [&'static dyn Kind] {
         &image_storage::ImageStorage,
         &external_volume::ExternalVolume,
         &iscsi_target::IscsiTarget,
+        &ocfs2_cluster::Ocfs2Cluster,
+        &ocfs2_volume::Ocfs2Volume,
         &image::Image,
         &media_share::MediaShare,
         &media_storage::MediaStorage,
@@ -195,6 +206,11 @@ pub fn is_elsewhere(old: &Block, new: &Block) -> bool {
 /// The kind of a resource.
 pub fn kind_of(address: &Address) -> Option<&'static dyn Kind> {
     kind(&address.kind)
+}
+
+/// Whether what needs a resource needs it on all of its hosts (see [`Kind::knows_each_other`]).
+pub fn knows_each_other(address: &Address) -> bool {
+    kind_of(address).is_some_and(Kind::knows_each_other)
 }
 
 /// All remote functions by name: those of questions and those of steps.

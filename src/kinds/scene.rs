@@ -118,6 +118,17 @@ impl Scene<'_> {
         self.memory.get(address)?.hosts.get(host)?.get(name).map(String::as_str)
     }
 
+    /// Whether the resource was found on any host when it was applied last, whichever hosts it is to be on now.
+    pub fn was_seen_anywhere(&self, address: &Address) -> bool {
+        self.memory.get(address).is_some_and(|memory| !memory.seen.is_empty())
+    }
+
+    /// What the state remembers of a resource on every host that it knows of.
+    pub fn remembered_anywhere(&self, address: &Address, name: &str) -> Vec<(&HostName, &str)> {
+        let hosts = self.memory.get(address).into_iter().flat_map(|memory| &memory.hosts);
+        hosts.filter_map(|(host, facts)| Some((host, facts.get(name)?.as_str()))).collect()
+    }
+
     pub fn watched(&self, host: &HostName) -> &[String] {
         self.watched.get(host).map_or(&[], Vec::as_slice)
     }

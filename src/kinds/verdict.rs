@@ -37,6 +37,8 @@ pub struct Draft {
     pub destroys: bool,
     /// The witness of the [`Proof`] that it is part of: all steps of its placement come after what that one does first.
     pub hears: Option<HostName>,
+    /// Steps of a later stage wait for those of all earlier ones, on every host of the resource. Within a placement stages only rise.
+    pub stage: u8,
     /// It comes last of its placement, and that it fails is no reason to take anything back.
     pub cleans_up: bool,
 }
@@ -57,6 +59,7 @@ impl Draft {
             needs_all_members: false,
             destroys: false,
             hears: None,
+            stage: 0,
             cleans_up: false,
         }
     }
@@ -93,6 +96,10 @@ impl Draft {
 
     pub fn destroying(self) -> Self {
         Draft { destroys: true, ..self }
+    }
+
+    pub fn in_stage(self, stage: u8) -> Self {
+        Draft { stage, ..self }
     }
 
     pub fn cleaning_up(self) -> Self {
@@ -206,5 +213,13 @@ impl Verdict {
     /// All steps, in order.
     pub fn drafts(&self) -> impl Iterator<Item = &Draft> {
         self.differences.iter().flat_map(Difference::drafts)
+    }
+
+    /// The same, to be changed.
+    pub fn drafts_mut(&mut self) -> impl Iterator<Item = &mut Draft> {
+        self.differences.iter_mut().flat_map(|difference| match &mut difference.remedy {
+            Remedy::Run(drafts) | Remedy::Ask(_, drafts) => drafts.as_mut_slice(),
+            Remedy::Never(_) | Remedy::Record => &mut [],
+        })
     }
 }

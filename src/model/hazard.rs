@@ -33,6 +33,9 @@ pub enum HazardCode {
     PathLost,
     SameInitiator,
     TooMuch,
+    NeedsOffline,
+    Unreachable,
+    FencingRisk,
 }
 
 /// How far acceptance reaches.
@@ -99,6 +102,14 @@ const TABLE: &[Row] = {
         Row(BootRisk, "boot-risk", NotNeeded, "the host might not boot when the storage is missing"),
         Row(PathLost, "path-lost", NotNeeded, "one of several paths to the storage does not work"),
         Row(SameInitiator, "same-initiator", Never, "two hosts have one iSCSI name"),
+        Row(NeedsOffline, "needs-offline", Never, "the change is possible only while the whole cluster is offline"),
+        Row(Unreachable, "unreachable", Never, "a host of a cluster does not reach another one on the cluster's port"),
+        Row(
+            FencingRisk,
+            "fencing-risk",
+            NotNeeded,
+            "a host of a cluster might hang, or be reset, where that need not be",
+        ),
         Row(TooMuch, "too-much", Never, "the plan destroys more than `apply { max_destroy }` allows"),
     ]
 };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::kinds::ask::mounts::is_within;
-use crate::kinds::{Draft, Proof, kind_of};
+use crate::kinds::{Draft, Proof, kind_of, knows_each_other};
 use crate::model::{Address, Block, Blocks, HostName, Problem, Problems, Step, StepId};
 use crate::state::State;
 
@@ -16,12 +16,14 @@ pub(super) struct Placed {
     /// Whether they take the placement away.
     pub(super) unmakes: bool,
     pub(super) part: Part,
+    /// Of its drafts, which all have the same once they are put in order.
+    stage: u8,
     pub(super) drafts: Vec<Draft>,
 }
 
 impl Placed {
     pub(super) fn own(address: &Address, host: &HostName, unmakes: bool, drafts: Vec<Draft>) -> Self {
-        Placed { address: address.clone(), host: host.clone(), unmakes, part: Part::Own, drafts }
+        Placed { address: address.clone(), host: host.clone(), unmakes, part: Part::Own, stage: 0, drafts }
     }
 
     pub(super) fn of_witness(address: &Address, proof: &Proof) -> [Self; 2] {
@@ -50,7 +52,7 @@ pub(super) struct Ordered {
 /// Puts all steps in order.
 ///
 /// # Errors
-/// When the wanted order runs in a circle.
+/// When the wanted order runs in a circle, or the stages of a placement fall.
 pub(super) fn order(
     placed: Vec<Placed>,
     desired: &Blocks,
@@ -58,6 +60,11 @@ pub(super) fn order(
 ) -> Result<(Vec<Step>, Vec<Ordered>), Problems> {
     let recorded: Blocks =
         state.resources.iter().map(|(address, record)| (address.clone(), record.block.clone())).collect();
+    let placed: Vec<_> = placed.into_iter().map(cleaning_up_last).collect();
+    if let Some(one) = placed.iter().find(|one| !one.drafts.is_sorted_by_key(|draft| draft.stage)) {
+        return Err(vec![falling(one)]);
+    }
+    let placed = by_stage(placed);
     let edges = edges(&placed, desired, &recorded);
     let sequence = sequence(placed.len(), &edges).map_err(|circle| vec![circle_problem(&circle, &placed)])?;
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); placed.len()];
@@ -66,20 +73,18 @@ pub(super) fn order(
     }
     let mut steps: Vec<Step> = Vec::new();
     let mut ordered = Vec::new();
+    let mut used = BTreeMap::<String, usize>::new();
     // The last steps of each placement; one without steps passes on those that it waits for.
     let mut tails: Vec<BTreeSet<StepId>> = vec![BTreeSet::new(); placed.len()];
     let mut slots: Vec<Option<Placed>> = placed.into_iter().map(Some).collect();
     for at in sequence {
         let Some(one) = slots[at].take() else { continue };
         let mut after: BTreeSet<StepId> = before[at].iter().flat_map(|from| tails[*from].clone()).collect();
-        let mut used = BTreeMap::<&str, usize>::new();
-        let (last, first): (Vec<_>, Vec<_>) = one.drafts.into_iter().partition(|draft| draft.cleans_up);
-        let drafts = [first, last].concat();
-        for draft in &drafts {
-            let count = used.entry(draft.action).or_default();
+        for draft in &one.drafts {
+            let name = format!("{}@{}/{}", one.address, one.host, draft.action);
+            let count = used.entry(name.clone()).or_default();
             *count += 1;
-            let suffix = if *count > 1 { format!("-{count}") } else { String::new() };
-            let id = format!("{}@{}/{}{suffix}", one.address, one.host, draft.action);
+            let id = if *count > 1 { format!("{name}-{count}") } else { name };
             steps.push(Step {
                 id: id.clone(),
                 address: one.address.clone(),
@@ -98,7 +103,7 @@ pub(super) fn order(
             after = [id].into();
         }
         tails[at] = after;
-        ordered.extend(drafts.into_iter().map(|draft| Ordered {
+        ordered.extend(one.drafts.into_iter().map(|draft| Ordered {
             address: one.address.clone(),
             host: one.host.clone(),
             draft,
@@ -107,35 +112,95 @@ pub(super) fn order(
     Ok((steps, ordered))
 }
 
+/// What tidies up comes last of its placement, in the last of its stages.
+fn cleaning_up_last(one: Placed) -> Placed {
+    let (last, mut drafts): (Vec<_>, Vec<_>) = one.drafts.into_iter().partition(|draft| draft.cleans_up);
+    let stage = drafts.iter().chain(&last).map(|draft| draft.stage).max().unwrap_or_default();
+    drafts.extend(last.into_iter().map(|draft| draft.in_stage(stage)));
+    Placed { drafts, ..one }
+}
+
+/// Each placement cut where a new stage begins.
+fn by_stage(placed: Vec<Placed>) -> Vec<Placed> {
+    let mut cut = Vec::with_capacity(placed.len());
+    for mut one in placed {
+        let whole = std::mem::take(&mut one.drafts);
+        let piece = |stage: u8, drafts: Vec<Draft>| Placed {
+            address: one.address.clone(),
+            host: one.host.clone(),
+            unmakes: one.unmakes,
+            part: one.part,
+            stage,
+            drafts,
+        };
+        let mut stage = whole.first().map_or(0, |draft| draft.stage);
+        let mut drafts = Vec::new();
+        for draft in whole {
+            if draft.stage > stage {
+                cut.push(piece(stage, std::mem::take(&mut drafts)));
+                stage = draft.stage;
+            }
+            drafts.push(draft);
+        }
+        cut.push(piece(stage, drafts));
+    }
+    cut
+}
+
 /// Which placement waits for which: pairs of positions, from before to after.
 fn edges(placed: &[Placed], desired: &Blocks, recorded: &Blocks) -> BTreeSet<(usize, usize)> {
-    let mut at: BTreeMap<(&Address, &HostName, bool), usize> = BTreeMap::new();
+    let mut at: BTreeMap<(&Address, &HostName, bool), Vec<usize>> = BTreeMap::new();
     let mut of: BTreeMap<(&Address, bool), Vec<usize>> = BTreeMap::new();
     for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
-        at.insert((&one.address, &one.host, one.unmakes), position);
+        at.entry((&one.address, &one.host, one.unmakes)).or_default().push(position);
         of.entry((&one.address, one.unmakes)).or_default().push(position);
     }
     let mut edges = witness_edges(placed, &at);
+    edges.extend(stage_edges(placed, &at, &of));
     for (position, one) in placed.iter().enumerate().filter(|(_, one)| one.part == Part::Own) {
         let blocks = if one.unmakes { recorded } else { desired };
         let Some(block) = blocks.get(&one.address) else { continue };
         for needed in reaches(block, blocks) {
-            // On the same host where there is a placement; else all of them.
-            let others = match at.get(&(needed, &one.host, one.unmakes)) {
-                Some(other) => vec![*other],
-                None => of.get(&(needed, one.unmakes)).cloned().unwrap_or_default(),
-            };
-            for other in others {
-                edges.insert(if one.unmakes { (position, other) } else { (other, position) });
+            // On the same host where there is a placement and that is enough; else all of them.
+            let here = at.get(&(needed, &one.host, one.unmakes)).filter(|_| !knows_each_other(needed));
+            for other in here.or_else(|| of.get(&(needed, one.unmakes))).into_iter().flatten() {
+                edges.insert(if one.unmakes { (position, *other) } else { (*other, position) });
             }
+            // Those that stay are told when nothing is built on the one that leaves any more.
+            if one.unmakes && knows_each_other(needed) {
+                edges.extend(of.get(&(needed, false)).into_iter().flatten().map(|other| (position, *other)));
+            }
+        }
+        if one.unmakes && knows_each_other(&one.address) {
+            edges.extend(of.get(&(&one.address, false)).into_iter().flatten().map(|other| (*other, position)));
         }
     }
     edges.extend(path_edges(placed, desired, recorded));
     edges
 }
 
+/// The pieces of a placement follow each other, and each stage of a resource waits for the earlier ones on all of its hosts.
+fn stage_edges(
+    placed: &[Placed],
+    at: &BTreeMap<(&Address, &HostName, bool), Vec<usize>>,
+    of: &BTreeMap<(&Address, bool), Vec<usize>>,
+) -> BTreeSet<(usize, usize)> {
+    let pieces = at.values().flat_map(|pieces| pieces.windows(2).map(|pair| (pair[0], pair[1])));
+    let mut edges: BTreeSet<_> = pieces.collect();
+    for all in of.values() {
+        for later in all.iter().filter(|later| placed[**later].stage > 0) {
+            let earlier = all.iter().filter(|earlier| placed[**earlier].stage < placed[*later].stage);
+            edges.extend(earlier.map(|earlier| (*earlier, *later)));
+        }
+    }
+    edges
+}
+
 /// A witness opens behind its own steps and before those that hear it, and closes behind all of them.
-fn witness_edges(placed: &[Placed], own: &BTreeMap<(&Address, &HostName, bool), usize>) -> BTreeSet<(usize, usize)> {
+fn witness_edges(
+    placed: &[Placed],
+    own: &BTreeMap<(&Address, &HostName, bool), Vec<usize>>,
+) -> BTreeSet<(usize, usize)> {
     let mut opens: BTreeMap<(&Address, &HostName), usize> = BTreeMap::new();
     let mut closes = opens.clone();
     for (position, one) in placed.iter().enumerate() {
@@ -147,7 +212,8 @@ fn witness_edges(placed: &[Placed], own: &BTreeMap<(&Address, &HostName, bool), 
     }
     let mut edges = BTreeSet::new();
     for (witness, opening) in &opens {
-        edges.extend(own.get(&(witness.0, witness.1, false)).map(|first| (*first, *opening)));
+        let before = own.get(&(witness.0, witness.1, false));
+        edges.extend(before.into_iter().flatten().map(|first| (*first, *opening)));
         edges.extend(closes.get(witness).map(|closing| (*opening, *closing)));
     }
     for (position, one) in placed.iter().enumerate() {
@@ -261,6 +327,19 @@ fn circle(count: usize, edges: &BTreeSet<(usize, usize)>) -> Vec<usize> {
     members
 }
 
+/// Steps whose stages fall would wait for nobody, and nobody for them.
+fn falling(one: &Placed) -> Problem {
+    let steps = one.drafts.iter().map(|draft| format!("{} ({})", draft.action, draft.stage)).collect::<Vec<_>>();
+    Problem::error(
+        "order-circle",
+        format!("the steps of {} on {} cannot be put in order", one.address, one.host),
+        format!(
+            "Some would have to wait for other hosts and come before what those wait for: {}. Nothing is done. Make the change in two applies, and report this: it is a fault of Larder.",
+            steps.join(", ")
+        ),
+    )
+}
+
 fn circle_problem(circle: &[usize], placed: &[Placed]) -> Problem {
     let names = circle
         .iter()
@@ -272,4 +351,27 @@ fn circle_problem(circle: &[usize], placed: &[Placed]) -> Problem {
         "the steps cannot be put in order".to_owned(),
         format!("Each of these would have to come before another one: {names}. Look at their paths and depends_on."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Command;
+
+    #[test]
+    fn steps_whose_stages_fall_have_no_order() {
+        let drafts = |stages: &[u8]| {
+            let draft = |stage: &u8| Draft::new("x", "x", Command::new(["true"])).in_stage(*stage);
+            stages.iter().map(draft).collect::<Vec<_>>()
+        };
+        for (stages, is_right) in
+            [(&[0, 0, 2][..], true), (&[1, 1], true), (&[], true), (&[2, 1], false), (&[0, 2, 0, 2], false)]
+        {
+            let address: Address = "image.a".parse().expect("an address");
+            let placed = vec![Placed::own(&address, &"hv1".into(), false, drafts(stages))];
+            let found = order(placed, &Blocks::new(), &State::default());
+            assert_eq!(found.is_ok(), is_right, "{stages:?}");
+            assert!(found.err().into_iter().flatten().all(|one| one.code == "order-circle"));
+        }
+    }
 }

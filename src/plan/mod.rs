@@ -20,6 +20,7 @@ use crate::config::Statements;
 use crate::kinds::{
     self, Dependent, Dependents, Difference, Draft, Heard, Memory, Remedy, Scene, Standing, Verdict, host, kind_of,
 };
+use crate::model::hazard::Acceptance;
 use crate::model::moved;
 use crate::model::problem::in_order;
 use crate::model::{
@@ -1128,7 +1129,9 @@ impl Making<'_> {
             for (host, verdict) in verdicts {
                 // What somebody has accepted is as wanted: otherwise it would be asked again at each plan.
                 let is_as_wanted = verdict.differences.iter().all(|one| one.remedy == Remedy::Record);
-                let is_settled = is_as_wanted && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard));
+                let stops = |hazard: &Hazard| hazard.code.acceptance() != Acceptance::NotNeeded;
+                let is_settled =
+                    is_as_wanted && verdict.hazards.iter().all(|hazard| self.is_accepted(hazard) || !stops(hazard));
                 let found = Found {
                     standing: verdict.standing.clone(),
                     is_settled,
@@ -1184,12 +1187,13 @@ fn without_what_they_need(
     for (index, one) in wanted() {
         at.entry(&one.address).or_default().insert(&one.host, index);
     }
-    // On the same host where there is a placement; else all of them.
+    // On the same host where there is a placement and that is enough; else all of them.
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); placed.len()];
     for (index, one) in wanted() {
         let needed = desired.get(&one.address).into_iter().flat_map(|block| &block.depends_on);
-        for hosts in needed.filter(|needed| **needed != one.address).filter_map(|needed| at.get(needed)) {
-            match hosts.get(&one.host) {
+        let needed = needed.filter(|needed| **needed != one.address);
+        for (needed, hosts) in needed.filter_map(|needed| Some((needed, at.get(needed)?))) {
+            match hosts.get(&one.host).filter(|_| !kinds::knows_each_other(needed)) {
                 Some(here) => followers[*here].push(index),
                 None => hosts.values().for_each(|there| followers[*there].push(index)),
             }

@@ -55,6 +55,9 @@ pub struct VolumeOnHost {
     pub state: Health,
     pub size: Option<u64>,
     pub free: Option<u64>,
+    /// What the file system says of itself, where that is of interest: `uuid`, `slots`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub filesystem: BTreeMap<String, String>,
     pub message: Option<String>,
 }
 
@@ -173,7 +176,9 @@ pub fn render(status: &Status, style: Style) -> String {
                 (None, None) => String::new(),
                 (size, free) => format!("{} of {} free", bytes(free), bytes(size)),
             };
-            (host, one.state, vec![room, message(one.message.as_ref())])
+            let of_itself = one.filesystem.iter().map(|(name, value)| format!("{name} {}", escape_line(value)));
+            let of_itself = of_itself.collect::<Vec<_>>().join(", ");
+            (host, one.state, vec![room, of_itself, message(one.message.as_ref())])
         });
         lines.extend(by_state(told, style));
         if !volume.images.is_empty() {
@@ -341,6 +346,7 @@ pub(super) mod tests {
             state,
             size,
             free,
+            filesystem: BTreeMap::new(),
             message: message.map(str::to_owned),
         };
         let gib = |number: u64| Some(number << 30);

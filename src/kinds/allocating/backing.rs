@@ -11,7 +11,7 @@ use super::super::ask::Known;
 use super::super::ask::image_file::{self, Header};
 use super::super::ask::open_files;
 use super::super::scene::RoomState;
-use super::{Wanted, hosts, in_directory, places, users};
+use super::{Wanted, hosts, in_directory, places, sharing, users};
 
 /// The block of the image that a block is an overlay of.
 pub(in crate::kinds) fn base<'a>(block: &Block, all: &'a Blocks) -> Option<&'a Block> {
@@ -154,10 +154,7 @@ impl Wanted<'_> {
         };
         let facts = scene.host(self.host);
         let Some(file) = image_file::read(facts, &look_in)? else { return Ok(Under::There { at, guard }) };
-        let hosts = match room.shared {
-            true => hosts(base, scene.blocks),
-            false => vec![self.host.clone()],
-        };
+        let hosts = sharing(base, scene, room.shared, self.host);
         if let Some((host, by)) = users(scene, &hosts, &places)?.into_iter().find(|(_, one)| one.writes) {
             return Ok(Under::Written { at, guard, host, by });
         }

@@ -8,7 +8,7 @@ use super::super::ask::image_file::{self, ImageFile};
 use super::super::ask::open_files;
 use super::super::verdict::{Difference, Draft, Remedy, Verdict};
 use super::room::reserved;
-use super::{Wanted, backing, hosts, users};
+use super::{Wanted, backing, sharing, users};
 
 impl Wanted<'_> {
     pub(super) fn grow(
@@ -41,11 +41,7 @@ impl Wanted<'_> {
         let overlay = backing::overlay_of(self.block, scene, self.host, self.room.shared)?;
         let base = self.block.resource("backing").map(|base| format!("it is an overlay of {base}"));
         let chained = overlay.map(|overlay| format!("{overlay} is an overlay of it")).or(base);
-        // A guest on any member that shares the volume.
-        let hosts = match self.room.shared {
-            true => hosts(self.block, scene.blocks),
-            false => vec![self.host.clone()],
-        };
+        let hosts = sharing(self.block, scene, self.room.shared, self.host);
         let users = users(scene, &hosts, &self.places(scene))?;
         let remedy = match (users.first(), lost) {
             _ if self.is_template() => Remedy::Never(self.hazard(

@@ -37,6 +37,14 @@ pub(in crate::kinds) fn hosts(block: &Block, all: &Blocks) -> Vec<HostName> {
     volume(block, all).and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, all))).unwrap_or_default()
 }
 
+/// The hosts on which a guest may have an image open that one host sees: all that share its volume, whatever hosts the block of the
+/// image names. QEMU's locks do not reach from one host to another on every file system.
+fn sharing(block: &Block, scene: &Scene, shared: bool, host: &HostName) -> Vec<HostName> {
+    let volume = volume(block, scene.blocks).filter(|_| shared);
+    let members = volume.and_then(|volume| Some(kind_of(&volume.address)?.hosts(volume, scene.blocks)));
+    members.unwrap_or_else(|| vec![host.clone()])
+}
+
 /// Where the image can be seen: in the volume, and in what is mounted there.
 pub(in crate::kinds) fn places(block: &Block, all: &Blocks) -> impl Iterator<Item = String> {
     let volume = volume(block, all).filter(|volume| !volume.is_unknown("mount_point") && !block.is_unknown("name"));

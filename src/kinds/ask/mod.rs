@@ -2,6 +2,7 @@
 //! function behind it where one is needed, and a pure reading of the answer.
 //! A reading never turns silence or a failure into "absent": it returns why the fact is unknown.
 
+pub mod cluster_conf;
 pub mod credentials;
 pub mod device;
 pub mod device_names;
@@ -15,6 +16,8 @@ pub mod mounts;
 pub mod multipath;
 pub mod network_mounts;
 pub mod nfs_volumes;
+pub mod o2cb;
+pub mod ocfs2;
 pub mod open_files;
 pub mod path;
 pub mod people;
@@ -54,6 +57,10 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("selinux_boolean", include_str!("selinux_boolean.sh")),
     ("system_facts", include_str!("system.sh")),
     ("writers_below", include_str!("writers.sh")),
+    o2cb::FUNCTIONS[0],
+    o2cb::FUNCTIONS[1],
+    o2cb::FUNCTIONS[2],
+    ocfs2::FUNCTION,
     samba::FUNCTIONS[0],
     samba::FUNCTIONS[1],
     samba::FUNCTIONS[2],

@@ -1,6 +1,6 @@
 //! What mounts a volume at boot: its line in /etc/fstab.
 
-use super::{Look, Mounted, Source, file_system};
+use super::{Look, Mounted, Source, clustered, file_system};
 use crate::kinds::ask::device::Found;
 use crate::kinds::ask::fstab::{self, Entry, Line, encode_id, holds_password, without_passwords};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
@@ -15,7 +15,9 @@ impl Look<'_> {
 
     /// Whether it can be mounted only while the network is up, and has to be unmounted before that goes down: also a disk of iSCSI.
     pub(super) fn needs_network(&self) -> bool {
-        self.source.is_network() || matches!(&self.device, Some(Found::Device(device)) if device.is_remote)
+        self.source.is_network()
+            || self.clustered.is_some()
+            || matches!(&self.device, Some(Found::Device(device)) if device.is_remote)
     }
 
     /// What is to be mounted at boot, wherever that is written.
@@ -31,6 +33,9 @@ impl Look<'_> {
         let is_new = self.options_that_stay().is_none();
         if is_new && self.needs_network() && !options.iter().any(|option| option == "_netdev") {
             options.push("_netdev".to_owned());
+        }
+        if is_new && self.clustered.is_some() && !options.iter().any(|option| option == clustered::ORDER) {
+            options.push(clustered::ORDER.to_owned());
         }
         if is_new && !matches!(self.source, Source::Tmpfs { .. }) && !options.iter().any(|option| option == "nofail") {
             options.push("nofail".to_owned());

@@ -111,6 +111,7 @@ impl<'a> Look<'a> {
             hazards,
             device: None,
             bound: None,
+            clustered: None,
             broken: Some(error),
         };
         match look.mounted() {

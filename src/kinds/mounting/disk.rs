@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Look, Source};
 use crate::kinds::ask::device::{self, Device, Found};
 use crate::kinds::verdict::{Difference, Draft, Remedy, Verdict};
-use crate::model::{Command, HazardCode, Size};
+use crate::model::{Command, Hazard, HazardCode, HostName, Size};
 
 /// A local file system: the longest label, the smallest device, the pass of fsck(8), all from the mkfs programs' man pages.
 pub(in crate::kinds) struct FileSystem {
@@ -37,34 +37,15 @@ impl Look<'_> {
         format: bool,
     ) -> bool {
         let before = verdict.hazards.len();
+        verdict.hazards.extend(self.is_elsewhere(device, path));
         let mut refuse = |code, message: String, cure: String| verdict.hazards.push(self.hazard(code, message, cure));
         if let Some((why, cure)) = device.misnamed(&format!("{path} on {}", self.host)) {
-            refuse(HazardCode::DeviceDiffers, why, cure);
+            verdict.hazards.push(self.hazard(HazardCode::DeviceDiffers, why, cure));
             return false;
         }
-        let elsewhere = self
-            .ground
-            .mounts
-            .0
-            .iter()
-            .find(|mount| device.is_source_of(mount) && mount.target != self.at && !self.was_at(&mount.target));
-        if let Some(mount) = elsewhere {
-            refuse(
-                HazardCode::WrongSource,
-                format!("{path} on {} is mounted on {}", self.host, mount.target),
-                format!("Unmount it there, or set mount_point = \"{}\".", mount.target),
-            );
-        }
         if device.tag("TYPE") == Some(fstype) {
-            if let Some((uuid, old)) = device.tag("UUID").and_then(|uuid| Some((uuid, self.replaced(uuid)?))) {
-                refuse(
-                    HazardCode::WrongSource,
-                    format!(
-                        "{path} on {} holds the file system {uuid}; it was {old} when it was applied last",
-                        self.host
-                    ),
-                    "Bring the disk back that was there, or give the new one a resource of its own.".to_owned(),
-                );
+            if let Some(hazard) = self.is_another(device, path) {
+                refuse(hazard.code, hazard.message, hazard.cure);
             }
             let found = device.label();
             if found != label && !self.was_ours(device) {
@@ -118,15 +99,56 @@ impl Look<'_> {
         verdict.hazards.len() == before
     }
 
-    /// Whether the state knows this file system as the volume's: the label may have been changed in the configuration.
-    pub(super) fn was_ours(&self, device: &Device) -> bool {
-        self.scene.remembered(self.address, self.host, "uuid").is_some_and(|uuid| device.tag("UUID") == Some(uuid))
+    /// A device that is mounted at another place.
+    pub(super) fn is_elsewhere(&self, device: &Device, path: &str) -> Option<Hazard> {
+        let is_another = |target: &str| target != self.at && !self.was_at(target);
+        let mount =
+            self.ground.mounts.0.iter().find(|mount| device.is_source_of(mount) && is_another(&mount.target))?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{path} on {} is mounted on {}", self.host, mount.target),
+            format!("Unmount it there, or set mount_point = \"{}\".", mount.target),
+        ))
     }
 
-    /// The UUID that the volume had when it was applied last, if it is another one.
+    /// A device that holds another file system than when it was applied last.
+    pub(super) fn is_another(&self, device: &Device, path: &str) -> Option<Hazard> {
+        let uuid = device.tag("UUID")?;
+        let old = self.replaced(uuid)?;
+        Some(self.hazard(
+            HazardCode::WrongSource,
+            format!("{path} on {} holds the file system {uuid}; it was {old} when it was applied last", self.host),
+            "Bring the disk back that was there, or give the new one a resource of its own.",
+        ))
+    }
+
+    /// Whether the state knows this file system as the volume's: the label may have been changed in the configuration.
+    pub(super) fn was_ours(&self, device: &Device) -> bool {
+        let is_it = |name: &str| self.known(name).iter().any(|(_, uuid)| device.tag("UUID") == Some(*uuid));
+        is_it("uuid") || is_it("formats")
+    }
+
+    /// The UUID that the volume had when it was applied last, if it is another one. One that was about to be made and that is there
+    /// now is none.
     pub(super) fn replaced(&self, uuid: &str) -> Option<&str> {
-        let old = self.scene.remembered(self.address, self.host, "uuid")?;
-        (old != uuid && self.scene.was_seen(self.address, self.host)).then_some(old)
+        let known = |name: &str| {
+            let seen = |(host, _): &(&HostName, &str)| self.scene.was_seen(self.address, host);
+            self.known(name).into_iter().filter(seen).map(|(_, uuid)| uuid).collect::<Vec<_>>()
+        };
+        let (mut had, made) = (known("uuid"), self.known("formats"));
+        if made.iter().any(|(_, made)| *made == uuid) {
+            return None;
+        }
+        if had.is_empty() {
+            had = known("formats");
+        }
+        had.into_iter().find(|old| *old != uuid)
+    }
+
+    /// What the state remembers of the volume: on this host, or on all, where they have one device.
+    fn known(&self, name: &str) -> Vec<(&HostName, &str)> {
+        let is_here = |(host, _): &(&HostName, &str)| self.clustered.is_some() || *host == self.host;
+        self.scene.remembered_anywhere(self.address, name).into_iter().filter(is_here).collect()
     }
 
     /// The device, if this plan formats it.

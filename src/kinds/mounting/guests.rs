@@ -148,6 +148,9 @@ impl Look<'_> {
                 RoomState::Later(format!("{} is not mounted yet", self.at))
             }
             (Source::Device { fstype, .. }, Mounted::Nothing) => match self.to_be_formatted() {
+                Some(device) if let Some(clustered) = &self.clustered => {
+                    RoomState::New { filesystem: key(" (ocfs2)"), size: clustered.room_of_new(device.size).0 }
+                }
                 // Metadata takes its part: 2 % and 64 MiB cover what the three file systems take of small and large devices.
                 Some(device) => RoomState::New {
                     filesystem: key(&format!(" ({fstype})")),

@@ -8,6 +8,8 @@ use crate::model::{Address, Block, Hazard, HazardCode, HostFacts, HostName, Mode
 
 pub(in crate::kinds) use self::broken::renewal_question;
 pub(in crate::kinds) use self::check::{beyond_the_defaults, check_mount, check_network, is_option_of_the_user};
+use self::clustered::Clustered;
+pub(in crate::kinds) use self::clustered::prove_same_device;
 pub(in crate::kinds) use self::disk::file_system;
 pub(in crate::kinds) use self::network::{Cifs, Nfs, credentials_question, split_cifs, split_nfs};
 use self::options::shown_options;
@@ -27,6 +29,7 @@ mod boot;
 mod broken;
 mod check;
 pub(in crate::kinds) mod cifs;
+mod clustered;
 mod dangers;
 mod disk;
 mod guests;
@@ -65,6 +68,8 @@ pub(in crate::kinds) struct Look<'a> {
     pub(super) device: Option<Found>,
     /// For a bind volume: its source directory.
     pub(super) bound: Option<Lineage>,
+    /// For a volume that several hosts mount from one device.
+    pub(super) clustered: Option<Clustered>,
     /// The error with which its mount answers, where it can be renewed; nothing is known then of what lies in it.
     pub(super) broken: Option<String>,
 }
@@ -111,6 +116,7 @@ impl<'a> Look<'a> {
             Source::Device { path, .. } => Some(device::read(facts, path)?),
             _ => None,
         };
+        let clustered = Clustered::of(block, &source, device.as_ref(), scene, host)?;
         let bound = match &source {
             Source::Bind { source } => Some(path::read(facts, source)?),
             _ => None,
@@ -130,6 +136,7 @@ impl<'a> Look<'a> {
             hazards,
             device,
             bound,
+            clustered,
             broken: None,
         })
     }
@@ -376,6 +383,7 @@ impl Look<'_> {
             }
             verdict.memory.insert("uuid".to_owned(), uuid);
         }
+        self.judge_clustered(verdict);
         let is_readonly = mount.super_options.split(',').any(|option| option == "ro");
         if is_readonly && !mount.has_option_of_mount("ro") && !self.options().iter().any(|option| option == "ro") {
             verdict.hazards.push(self.hazard(

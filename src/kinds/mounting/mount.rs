@@ -15,7 +15,9 @@ impl Look<'_> {
         if !self.source_is_there(verdict)? {
             return Ok(());
         }
+        verdict.differences.extend(self.reach_nodes());
         let uuid = match self.to_be_formatted() {
+            Some(device) if self.clustered.is_some() => Some(self.format_for_all(verdict, device)),
             Some(device) => Some(self.format(verdict, device)),
             None => self.uuid(),
         };
@@ -96,6 +98,9 @@ impl Look<'_> {
                         "Correct the path.",
                     ));
                     false
+                }
+                Found::Device(device) if self.clustered.is_some() => {
+                    self.clustered_is_usable(verdict, device, path, label, *format)
                 }
                 Found::Device(device) => self.device_is_usable(verdict, device, path, fstype, label, *format),
             }),

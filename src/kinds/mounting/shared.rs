@@ -89,12 +89,14 @@ fn compared(looks: &[Look]) -> Vec<Hazard> {
 }
 
 /// Owners go over the wire as numbers: members on which a name is another number would take each other's files away.
-fn numbers(looks: &[Look]) -> Vec<Hazard> {
+pub(super) fn numbers(looks: &[Look]) -> Vec<Hazard> {
     // What CIFS shows as owner, each host chooses for itself.
-    let of_nfs: Vec<_> = looks.iter().filter(|look| matches!(look.source, Source::Nfs(_))).collect();
+    let has_numbers = |look: &&Look| matches!(look.source, Source::Nfs(_)) || look.clustered.is_some();
+    let of_nfs: Vec<_> = looks.iter().filter(has_numbers).collect();
     let Some((first, others)) = of_nfs.split_first() else { return Vec::new() };
     let mut hazards = Vec::new();
     for look in others {
+        let storage = if look.clustered.is_some() { "the disk" } else { "the server" };
         let pairs = [("owner", first.wanted.uid, look.wanted.uid), ("group", first.wanted.gid, look.wanted.gid)];
         let named = pairs.into_iter().find_map(|(what, one, two)| Some((what, one?, two?)).filter(|(_, a, b)| a != b));
         let qemu = first.ground.system.qemu.as_ref().zip(look.ground.system.qemu.as_ref());
@@ -102,7 +104,7 @@ fn numbers(looks: &[Look]) -> Vec<Hazard> {
             hazards.push(look.hazard(
                 HazardCode::Unsupported,
                 format!(
-                    "the {what} of {} is number {two} on {} and {one} on {}: the server knows only numbers",
+                    "the {what} of {} is number {two} on {} and {one} on {}: {storage} knows only numbers",
                     look.at, look.host, first.host
                 ),
                 format!("Give it the same number on all members, or write a number as `{what}`."),
@@ -111,7 +113,7 @@ fn numbers(looks: &[Look]) -> Vec<Hazard> {
             hazards.push(look.hazard(
                 HazardCode::NoAccess,
                 format!(
-                    "guests run as user number {} on {} and {} on {}: to the server those are two users",
+                    "guests run as user number {} on {} and {} on {}: to {storage} those are two users",
                     two.uid, look.host, one.uid, first.host
                 ),
                 "Give the qemu user the same number on all members. Where the server takes everybody for one user (all_squash), or a group does, accept it.",

@@ -146,6 +146,8 @@ impl Look<'_> {
     /// The first field of fstab, and the source for mount(8).
     pub(super) fn mount_source(&self, uuid: Option<&str>) -> String {
         match (&self.source, uuid) {
+            // By its path: other hosts than the one that formats a device learn of its UUID only when they look at it anew.
+            (Source::Device { path, .. }, _) if self.clustered.is_some() => path.clone(),
             (Source::Device { .. }, Some(uuid)) => format!("UUID={uuid}"),
             (Source::Device { path, .. }, None) => path.clone(),
             (Source::Bind { source }, _) => source.clone(),

@@ -1,7 +1,7 @@
 //! What mounts a volume at boot where `persist` is "systemd": a mount unit of its own (systemd.mount(5)). Units of somebody
 //! else are never changed; what would bring a volume back goes with its block.
 
-use super::{Look, Mounted, Source, file_system};
+use super::{Look, Mounted, Source, clustered, file_system};
 use crate::kinds::ask::fstab::{self, Entry};
 use crate::kinds::ask::units::{self, Unit, escape_path, unit_name};
 use crate::kinds::verdict::{Difference, Draft, Edit, Remedy, Verdict};
@@ -31,6 +31,8 @@ impl Look<'_> {
         if let Some(uuid) = entry.source.strip_prefix("UUID=") {
             entry.source = format!("/dev/disk/by-uuid/{uuid}");
         }
+        // In a unit stands what the option says.
+        entry.options.retain(|option| option != clustered::ORDER);
         Some(entry)
     }
 
@@ -49,6 +51,9 @@ impl Look<'_> {
             "# Larder wrote this and puts it back.\n[Unit]\nDescription={}\n",
             self.address.to_string().replace('%', "%%")
         );
+        if self.clustered.is_some() {
+            text.push_str(&format!("Requires={0}\nAfter={0}\n", clustered::SERVICE));
+        }
         if self.needs_network() {
             text.push_str("Wants=network-online.target\nAfter=network-online.target\n");
         }
