@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Standing;
-use crate::model::{Address, Impact, Step};
+use crate::model::{Address, HostName, Impact};
 use crate::plan::{Action, Change, Found, Operation, Plan};
 use crate::state::{Placement, Record, State, moves, without_secrets};
 
@@ -31,9 +31,7 @@ pub fn before(state: &State, plan: &Plan) -> State {
             }
             let placement = record.placements.entry(host.clone()).or_default();
             // If it is cut off between taking away and bringing back, nobody has changed anything by hand.
-            let is_taken_away =
-                |step: &Step| step.impact == Impact::Offline && step.address == change.address && step.host == *host;
-            if plan.steps.iter().any(is_taken_away) {
+            if is_taken_away(plan, &change.address, host) {
                 placement.observed.clear();
             }
             placement.identity.extend(remembered(plan, &change.address, host));
@@ -136,8 +134,8 @@ fn kept(
                     before.filter(|_| plan.memory.get(address).is_some_and(|hosts| hosts.contains_key(host)))
                 {
                     let mut left = before.clone();
-                    // Steps have run on it: what is missing now, they have left behind.
-                    if plan.steps.iter().any(|step| step.address == *address && step.host == *host) {
+                    // What is missing now, its steps may have left behind.
+                    if is_taken_away(plan, address, host) {
                         left.observed.clear();
                     }
                     placements.insert(host.clone(), left);
@@ -148,7 +146,13 @@ fn kept(
     placements
 }
 
-fn remembered(plan: &Plan, address: &Address, host: &crate::model::HostName) -> BTreeMap<String, String> {
+/// Whether steps of the plan take something away there, to bring it back in another way.
+fn is_taken_away(plan: &Plan, address: &Address, host: &HostName) -> bool {
+    let mut of_it = plan.steps.iter().filter(|step| step.address == *address && step.host == *host);
+    of_it.any(|step| step.impact == Impact::Offline)
+}
+
+fn remembered(plan: &Plan, address: &Address, host: &HostName) -> BTreeMap<String, String> {
     plan.memory.get(address).and_then(|hosts| hosts.get(host)).cloned().unwrap_or_default()
 }
 
